@@ -1,0 +1,68 @@
+//! Every limit of the protocol and of the core, in one place.
+//!
+//! Constants marked **P** decide what is admitted into history, so every node must use the same
+//! value: they are never configurable. The others bound one node's own memory, queues and work.
+
+/// **P** Longest document name, in bytes.
+pub const DOCUMENT_NAME_BYTES_MAX: usize = 512;
+/// **P** Longest automerge change chunk, in bytes.
+pub const CHANGE_BYTES_MAX: usize = 1024 * 1024;
+/// **P** Most operations in one change.
+pub const CHANGE_OPS_MAX: u64 = 100_000;
+/// **P** Most dependencies of one change; a writer that faces more heads merges them first.
+pub const CHANGE_DEPENDENCIES_MAX: usize = 256;
+/// **P** Longest message of one change, in bytes.
+pub const CHANGE_MESSAGE_BYTES_MAX: usize = 1024;
+/// **P** Most actors, other than its author's, that one change may refer to.
+pub const CHANGE_ACTORS_MAX: usize = 4_096;
+/// **P** Most columns in a change chunk; automerge itself writes fewer than twenty.
+pub const CHANGE_COLUMNS_MAX: usize = 64;
+/// **P** Most changes under one signature.
+pub const DELTA_CHANGES_MAX: usize = 64;
+/// **P** Most bytes of changes under one signature, unless the delta is a single change.
+pub const DELTA_BYTES_MAX: usize = 64 * 1024;
+/// **P** Deepest nesting of a document; the root is depth 0.
+pub const DOCUMENT_DEPTH_MAX: usize = 64;
+/// **P** Operation counters stay below this.
+pub const OP_COUNTER_MAX: u64 = 1 << 31;
+/// **P** Most statement tips an incarnation or a statement may cite.
+pub const TIPS_MAX: usize = 256;
+/// **P** Longest name of a node or a space, in bytes.
+pub const LABEL_BYTES_MAX: usize = 64;
+/// **P** Longest name prefix of a grant, in bytes.
+pub const PREFIX_BYTES_MAX: usize = DOCUMENT_NAME_BYTES_MAX;
+/// **P** Most founders of one space.
+pub const FOUNDERS_MAX: usize = 64;
+
+/// Longest gossip payload, in bytes, encryption included. Larger deltas are announced and fetched.
+/// gossipsub errors on frames near its own limit, which the shell sets 16 KiB above this one.
+pub const GOSSIP_BYTES_MAX: usize = 48 * 1024;
+/// Longest exchange message, in bytes: one chunk of deltas, or one page of a list.
+pub const EXCHANGE_CHUNK_BYTES: usize = 1024 * 1024;
+/// Longest exchange frame, in bytes: a chunk, its largest single delta and its framing.
+pub const EXCHANGE_FRAME_BYTES_MAX: usize = 2 * EXCHANGE_CHUNK_BYTES + 64 * 1024;
+/// Orphans held in all, in bytes of deltas. Past it the oldest are dropped; repair fetches them again.
+pub const ORPHAN_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Orphans held for one peer, in bytes of deltas.
+pub const ORPHAN_BYTES_PER_PEER_MAX: usize = ORPHAN_BYTES_MAX / 8;
+/// Inputs waiting for the replica. Past it local requests are refused with "try again" and
+/// remote ones ignored.
+pub const INBOX_INPUTS_MAX: usize = 4_096;
+/// Bytes waiting for the replica.
+pub const INBOX_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Inputs handled in one step: what bounds the time between two commits.
+pub const STEP_INPUTS_MAX: usize = 1_024;
+/// Connections aimed at for one node.
+pub const DEGREE_TARGET: usize = 12;
+/// Connections in all, and the part of them that others may open: an attacker that opens all it
+/// can still leaves room for the node's own dials.
+pub const CONNECTIONS_MAX: usize = 256;
+/// Connections opened by others.
+pub const CONNECTIONS_INBOUND_MAX: usize = 192;
+/// Connections with one peer.
+pub const CONNECTIONS_PER_PEER_MAX: usize = 2;
+/// Memory for built documents, in bytes (estimated from their changes). Past it the least recently
+/// used are dropped and rebuilt when asked for.
+pub const DOCUMENTS_BYTES_MAX: usize = 256 * 1024 * 1024;
+/// Objects in one document above which `status` advises to split it.
+pub const DOCUMENT_OBJECTS_ADVISED: usize = 5_000;

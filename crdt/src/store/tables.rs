@@ -1,0 +1,1 @@
+//! Keys and records of each table.
