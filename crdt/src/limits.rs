@@ -25,6 +25,8 @@ pub const DELTA_BYTES_MAX: usize = 64 * 1024;
 pub const DOCUMENT_DEPTH_MAX: usize = 64;
 /// **P** Operation counters stay below this.
 pub const OP_COUNTER_MAX: u64 = 1 << 31;
+/// **P** Highest sequence number of an actor in a document.
+pub const SEQUENCE_MAX: u64 = (1 << 32) - 1;
 /// **P** Most statement tips an incarnation or a statement may cite.
 pub const TIPS_MAX: usize = 256;
 /// **P** Longest name of a node or a space, in bytes.
