@@ -1,8 +1,13 @@
 //! Starling's pure core: signed CRDT history, authority, repair. No async, no sockets, no files, no
 //! clock and no randomness of the operating system: inputs go in, effects come out.
 
+pub mod address;
+mod bounded;
+pub mod charter;
 pub mod codec;
 pub mod id;
+pub mod identity;
 pub mod limits;
+pub mod seal;
 pub mod store;
 pub mod time;
