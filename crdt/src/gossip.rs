@@ -13,7 +13,7 @@ use minicbor::bytes::ByteVec;
 use minicbor::{Decode, Encode};
 
 use crate::admission::{DeltaRefused, screen_delta, screen_encoded_delta};
-use crate::charter::{EpochKey, StatementError, VerifiedStatement, topic};
+use crate::charter::{StatementError, VerifiedStatement};
 use crate::codec::{self, CodecError};
 use crate::delta::{Delta, VerifiedDelta};
 use crate::exchange::{MessageError, Response, decode_message};
@@ -21,6 +21,7 @@ use crate::history::ItemKey;
 use crate::id::{Actor, SpaceId, Topic};
 use crate::incarnation::{Incarnation, VerifiedIncarnation};
 use crate::presence::{BeaconError, VerifiedBeacon};
+use crate::seal::{self, EpochKey, OpenError};
 
 /// One gossip payload, before sealing.
 #[derive(Clone, PartialEq, Debug, Encode, Decode)]
@@ -56,7 +57,7 @@ pub enum Frame {
 impl Frame {
     /// Encodes and seals the frame.
     pub fn seal(&self, key: &EpochKey) -> Vec<u8> {
-        key.seal(&codec::encode(self))
+        seal::seal(key, &codec::encode(self))
     }
 }
 
@@ -66,9 +67,9 @@ pub enum Refused {
     /// It belongs to no space this node holds.
     #[error("the topic belongs to no space of this node")]
     UnknownTopic,
-    /// It is not sealed under the space's key.
-    #[error("the payload does not open under the key of its space")]
-    Sealed,
+    /// It does not open under the space's key.
+    #[error(transparent)]
+    Sealed(#[from] OpenError),
     /// It is malformed, or of a kind that a newer node knows.
     #[error(transparent)]
     Codec(#[from] CodecError),
@@ -94,13 +95,13 @@ impl Refused {
     pub fn code(&self) -> &'static str {
         match self {
             Self::UnknownTopic => "unknown_topic",
-            Self::Sealed => "not_sealed",
+            Self::Sealed(_) => "not_sealed",
             Self::Codec(_) => "malformed",
             Self::ForeignSpace => "foreign_space",
             Self::Delta(refused) => refused.code(),
             Self::Incarnation(_) => "bad_incarnation",
             Self::Statement(error) => error.code(),
-            Self::Beacon(error) => error.code(),
+            Self::Beacon(_) => "bad_beacon",
         }
     }
 
@@ -108,7 +109,7 @@ impl Refused {
     pub fn is_offence(&self) -> bool {
         !matches!(
             self,
-            Self::UnknownTopic | Self::Sealed | Self::Statement(StatementError::UnknownKind(_))
+            Self::UnknownTopic | Self::Sealed(_) | Self::Statement(StatementError::UnknownKind(_))
         )
     }
 }
@@ -182,7 +183,7 @@ pub struct Screener {
 impl Screener {
     /// Teaches it a space's key.
     pub fn learn_space(&self, space: SpaceId, key: EpochKey) -> Topic {
-        let topic = topic(space, &key);
+        let topic = seal::topic(space, &key);
         self.write(|known| known.topics.insert(topic, (space, key)));
         topic
     }
@@ -202,7 +203,8 @@ impl Screener {
         change(&mut self.known.write().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn incarnation(&self, actor: Actor) -> Option<VerifiedIncarnation> {
+    /// The incarnation of an actor, if it is remembered.
+    pub fn incarnation(&self, actor: Actor) -> Option<VerifiedIncarnation> {
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
         known.incarnations.get(&actor).cloned()
     }
@@ -221,7 +223,7 @@ impl Screener {
     }
 
     fn open(&self, space: SpaceId, key: &EpochKey, payload: &[u8]) -> Result<ScreenedFrame, Refused> {
-        let plain = key.open(payload).map_err(|_| Refused::Sealed)?;
+        let plain = seal::open(key, payload)?;
         match codec::decode(&plain, "gossip frame")? {
             Frame::Delta { incarnation, delta } => {
                 let incarnation = incarnation.map(VerifiedIncarnation::verify).transpose()?;

@@ -110,3 +110,19 @@ pub const DIALS_MAX: usize = 8;
 pub const DEGREE_HIGH: usize = 2 * DEGREE_TARGET;
 /// Peers and authors whose use is measured. Past it the least notable one is forgotten.
 pub const PEERS_MEASURED_MAX: usize = 4_096;
+
+/// Longest id of a local request, in bytes.
+pub const REQUEST_ID_BYTES_MAX: usize = 128;
+/// How long the reply to a request with an id is remembered.
+pub const REQUEST_MEMORY: std::time::Duration = std::time::Duration::from_secs(24 * 60 * 60);
+/// Memory for the indexes of documents' histories, in bytes (estimated). Past it the least recently
+/// used are dropped and loaded again when needed.
+pub const HISTORIES_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Peers with which this node has an exchange under way at once. Further ones wait their turn.
+pub const EXCHANGES_MAX: usize = 4;
+/// Runs wanted in one fetch request.
+pub const FETCH_WANTS_MAX: usize = 1_024;
+/// Local requests that wait for other nodes. Past it further ones are refused.
+pub const WAITERS_MAX: usize = 256;
+/// Spaces one node holds. Past it creating and joining is refused.
+pub const SPACES_MAX: usize = 256;

@@ -2,7 +2,7 @@
 
 use crate::codec::{self, CodecError};
 use crate::delta::{Delta, DeltaFault, VerifiedDelta};
-use crate::document::{self, NotCanonical};
+use crate::document::{self, CanonicalError};
 use crate::incarnation::VerifiedIncarnation;
 
 /// Why a delta is refused whoever looks at it.
@@ -15,8 +15,8 @@ pub enum DeltaRefused {
     #[error(transparent)]
     Fault(#[from] DeltaFault),
     /// A change is not in the one form automerge writes.
-    #[error("a change of the delta is not canonical")]
-    NotCanonical(#[from] NotCanonical),
+    #[error(transparent)]
+    Canonical(#[from] CanonicalError),
 }
 
 impl DeltaRefused {
@@ -25,7 +25,7 @@ impl DeltaRefused {
         match self {
             Self::Codec(_) => "malformed",
             Self::Fault(fault) => fault.code(),
-            Self::NotCanonical(_) => "not_canonical",
+            Self::Canonical(error) => error.code(),
         }
     }
 }

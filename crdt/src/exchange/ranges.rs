@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 
-use super::message::{OfferedItem, RangeAnswer, RangeFingerprint, Want};
+use super::message::{OfferedItem, RangeAnswer, RangeFingerprint};
 use crate::history::{Item, ItemKey, Items, item_fingerprint};
 
 /// Parts a differing range is split into.
@@ -75,8 +75,8 @@ pub struct Reconciliation {
     rounds: usize,
     open: Vec<RangeFingerprint>,
     asked: Vec<RangeFingerprint>,
-    /// Runs the other side has and this one lacks.
-    pub wants: BTreeMap<ItemKey, Want>,
+    /// Items of which the other side has more, with its sequence number.
+    pub wants: BTreeMap<ItemKey, u64>,
     /// Items of which the other side has less, or none.
     pub offers: Vec<OfferedItem>,
     /// Items whose tips have equal numbers and different hashes: somebody equivocated.
@@ -103,9 +103,15 @@ impl Reconciliation {
         self.salt
     }
 
+    /// Whether there is nothing left to ask.
+    pub fn is_done(&self) -> bool {
+        let found = self.wants.len() + self.offers.len();
+        self.open.is_empty() || found >= DIFFERENCES_MAX || self.rounds >= ROUNDS_MAX
+    }
+
     /// The next ranges to ask about; none when every difference is known.
     pub fn next_ranges(&mut self) -> Option<Vec<RangeFingerprint>> {
-        if self.wants.len() + self.offers.len() >= DIFFERENCES_MAX || self.rounds >= ROUNDS_MAX {
+        if self.is_done() {
             return None;
         }
         self.rounds += 1;
@@ -156,7 +162,9 @@ impl Reconciliation {
         for (key, mine) in items.range(range.start, range.end) {
             let mine = offered(key, mine);
             match theirs.remove(&key) {
-                Some(their) if their.seq > mine.seq => self.want(key, mine.seq),
+                Some(their) if their.seq > mine.seq => {
+                    self.wants.insert(key, their.seq);
+                }
                 Some(their) if their.seq == mine.seq => {
                     if their.hash != mine.hash {
                         self.forked.push(key);
@@ -165,11 +173,7 @@ impl Reconciliation {
                 _ => self.offers.push(mine),
             }
         }
-        theirs.into_keys().for_each(|key| self.want(key, 0));
-    }
-
-    fn want(&mut self, key: ItemKey, after: u64) {
-        self.wants.insert(key, Want { key, after });
+        self.wants.extend(theirs.into_values().map(|item| (item.key, item.seq)));
     }
 }
 
@@ -210,9 +214,7 @@ mod tests {
         let mine = items((0..count).filter(|n| n % 1_000 != 3).map(|n| (n, if n % 2_500 == 7 { 1 } else { 2 })));
         let theirs = items((0..count).filter(|n| n % 2_000 != 5).map(|n| (n, 2)));
         let (run, rounds) = reconcile(&mine, &theirs);
-        let fresh = run.wants.values().filter(|want| want.after == 0).count();
-        let raised = run.wants.values().filter(|want| want.after == 1).count();
-        assert_eq!((fresh, raised, run.offers.len()), (10, 4, 5));
+        assert_eq!((run.wants.len(), run.offers.len()), (14, 5));
         assert!(rounds <= 6, "{rounds}");
     }
 

@@ -9,6 +9,7 @@ use crate::id::{Actor, ChangeHash};
 #[derive(Clone, Debug)]
 struct Node {
     actor: Actor,
+    seq: u64,
     max_op: u64,
     dependencies: Vec<ChangeHash>,
     deletes: bool,
@@ -105,8 +106,8 @@ impl DocumentHistory {
     }
 
     /// Takes a change in that [`DocumentHistory::check`] found to fit. Returns whether it is in the view.
-    pub fn insert(&mut self, chunk: &ChangeChunk, deletes: bool) -> bool {
-        let node = Node { actor: chunk.actor, max_op: chunk.max_op, dependencies: chunk.dependencies.clone(), deletes };
+    pub fn insert(&mut self, chunk: &ChangeChunk) -> bool {
+        let node = Node { actor: chunk.actor, seq: chunk.seq, max_op: chunk.max_op(), dependencies: chunk.dependencies.clone(), deletes: chunk.deletes() };
         self.by_actor.insert((chunk.actor, chunk.seq), chunk.hash);
         self.nodes.insert(chunk.hash, node);
         let shown = !chunk.dependencies.iter().any(|hash| self.excluded.contains(hash));
@@ -175,6 +176,11 @@ impl DocumentHistory {
     /// Whether the change is in history and in the view.
     pub fn shows(&self, hash: &ChangeHash) -> bool {
         self.contains(hash) && !self.excluded.contains(hash)
+    }
+
+    /// The change's sequence number.
+    pub fn seq_of(&self, hash: &ChangeHash) -> Option<u64> {
+        self.nodes.get(hash).map(|node| node.seq)
     }
 
     /// The actor's last change: sequence number and hash.

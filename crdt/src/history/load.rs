@@ -5,9 +5,10 @@ use std::ops::Bound;
 
 use super::DocumentHistory;
 use crate::chunk::ChangeChunk;
-use crate::delta::Delta;
+use crate::delta::{Delta, VerifiedDelta};
 use crate::id::{Actor, ChangeHash, DocumentName, SpaceId};
 use crate::identity::Signature;
+use crate::incarnation::VerifiedIncarnation;
 use crate::store::tables::{DeltaRecord, FrontierRecord, SpaceIndex, delta_key, frontier_key, record, walk_prefix};
 use crate::store::{KeyRange, StoreError, StoreRead, Table};
 
@@ -151,21 +152,24 @@ impl DeltaRecord {
     }
 }
 
-/// A document's index, with what is quarantined excluded.
+/// A document's index, with what is quarantined excluded. Every stored delta is verified again, so
+/// that a damaged page cannot forge history; `incarnation` finds the certificate of an actor.
 ///
 /// # Errors
-/// [`StoreError`], also when what is stored is no history.
-pub fn load_history(
+/// [`StoreError`], also when what is stored is no history or is not signed.
+pub fn load_verified(
     store: &dyn StoreRead,
     space: SpaceIndex,
+    id: SpaceId,
     document: &DocumentName,
-    deletes: impl Fn(&ChangeChunk) -> bool,
+    incarnation: &dyn Fn(Actor) -> Result<Option<VerifiedIncarnation>, StoreError>,
 ) -> Result<DocumentHistory, StoreError> {
     let mut history = DocumentHistory::default();
     for change in stored_changes(store, space, document, &BTreeMap::new(), &|_| false)? {
         history.check(&change.chunk).map_err(|misfit| corrupt(document, &misfit.to_string()))?;
-        history.insert(&change.chunk, deletes(&change.chunk));
+        history.insert(&change.chunk);
     }
+    verify_deltas(store, space, id, document, incarnation)?;
     let prefix = space.document_rows(document);
     walk_prefix(store, Table::Quarantine, &prefix, |key, _| {
         let hash = key.get(prefix.len()..).and_then(ChangeHash::from_slice);
@@ -173,4 +177,21 @@ pub fn load_history(
         Ok(())
     })?;
     Ok(history)
+}
+
+fn verify_deltas(
+    store: &dyn StoreRead,
+    space: SpaceIndex,
+    id: SpaceId,
+    document: &DocumentName,
+    incarnation: &dyn Fn(Actor) -> Result<Option<VerifiedIncarnation>, StoreError>,
+) -> Result<(), StoreError> {
+    walk_prefix(store, Table::Deltas, &space.document_rows(document), |key, value| {
+        let (actor, first_seq) = delta_key(key).ok_or_else(|| corrupt(document, "a delta key is malformed"))?;
+        let stored: DeltaRecord = record(value, "delta record")?;
+        let certificate = incarnation(actor)?.ok_or_else(|| corrupt(document, "an incarnation is missing"))?;
+        VerifiedDelta::verify(stored.into_delta(id, document.clone(), actor, first_seq), &certificate)
+            .map_err(|fault| corrupt(document, &fault.to_string()))?;
+        Ok(())
+    })
 }

@@ -8,9 +8,10 @@ use super::input::{MessageToken, RequestTicket};
 use crate::address::Address;
 use crate::budget::Offence;
 use crate::charter::{JoinRefused, Member, Ticket, VoidReason};
+use crate::connect::DialTarget;
 use crate::document::EditError;
 use crate::id::{AuthorKey, ChangeHash, DocumentName, Position, SpaceId, Topic};
-use crate::presence::MemberState;
+use crate::presence::{Reason, State};
 use crate::store::StoreError;
 use crate::time::WallTime;
 
@@ -60,6 +61,8 @@ pub enum Effect {
     },
     /// Open a connection.
     Dial {
+        /// Comes back with the result.
+        target: DialTarget,
         /// Whom to expect there, if known.
         peer: Option<AuthorKey>,
         /// Where, in order of preference.
@@ -94,9 +97,9 @@ pub enum Effect {
         /// Who.
         member: AuthorKey,
         /// Since now.
-        state: MemberState,
+        state: State,
         /// Why.
-        reason: &'static str,
+        reason: Reason,
     },
     /// Something happened that is counted.
     Count {
@@ -333,11 +336,11 @@ pub struct MemberReport {
     /// Whether it is this node.
     pub this_node: bool,
     /// Alive, suspect, away, left; absent when never heard of.
-    pub state: Option<MemberState>,
+    pub state: Option<State>,
     /// For how long.
     pub since: Option<Duration>,
     /// Why.
-    pub reason: Option<&'static str>,
+    pub reason: Option<Reason>,
     /// What its last beacon said.
     pub last_word: Option<LastWord>,
     /// Whether a connection stands.

@@ -3,12 +3,14 @@
 use std::time::Duration;
 
 use crate::address::Address;
-use crate::charter::{EpochKey, Label, Prefix, Role, Ticket};
+use crate::charter::{Label, Prefix, Role, Ticket};
+use crate::connect::{DialTarget, Direction};
 use crate::document::{Edit, Poison};
 use crate::exchange::{MessageError, Request};
 use crate::gossip::{ScreenedAnswer, ScreenedFrame};
 use crate::id::{AuthorKey, ChangeHash, DocumentName, SpaceId};
 use crate::identity::Identity;
+use crate::seal::EpochKey;
 
 /// Names a local request until its reply.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -63,8 +65,8 @@ pub enum Input {
         peer: AuthorKey,
         /// Where it was reached, or from where it came.
         address: Address,
-        /// Whether the peer opened it.
-        inbound: bool,
+        /// Which side opened it, by which dial.
+        direction: Direction,
     },
     /// The last connection to a peer is gone.
     PeerDown {
@@ -73,10 +75,8 @@ pub enum Input {
     },
     /// A dial this node asked for failed.
     DialFailed {
-        /// Whom it should have reached.
-        peer: Option<AuthorKey>,
-        /// The addresses tried.
-        addresses: Vec<Address>,
+        /// What it aimed at.
+        target: DialTarget,
     },
     /// Addresses of a node became known.
     Discovered {

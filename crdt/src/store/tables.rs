@@ -172,17 +172,47 @@ pub struct QuarantineRecord {
     pub reason: String,
 }
 
-/// A peer this node has known.
-#[derive(Clone, PartialEq, Eq, Debug, Default, Encode, Decode)]
+/// Two signed runs of one actor that disagree: proof of equivocation.
+#[derive(Clone, PartialEq, Eq, Debug, Encode, Decode)]
 #[cbor(map)]
-pub struct PeerRecord {
-    /// Addresses it was reached at or announced.
-    #[n(0)]
-    pub addresses: Vec<String>,
-    /// Wall time until which it is blocked; `i64::MAX` for good.
-    #[n(1)]
-    pub blocked_until: Option<WallTime>,
+pub struct ForkRecord {
+    /// The encoded delta admitted first.
+    #[cbor(n(0), with = "minicbor::bytes")]
+    pub first: Vec<u8>,
+    /// The encoded delta that contradicts it.
+    #[cbor(n(1), with = "minicbor::bytes")]
+    pub second: Vec<u8>,
 }
+
+/// What a write with a request id was answered.
+#[derive(Clone, PartialEq, Eq, Debug, Encode, Decode)]
+#[cbor(map)]
+pub struct RequestRecord {
+    /// Tells this write from another with the same id.
+    #[cbor(n(0), with = "minicbor::bytes")]
+    pub digest: [u8; 32],
+    /// When it may be forgotten.
+    #[n(1)]
+    pub expires: WallTime,
+    /// The encoded reply.
+    #[cbor(n(2), with = "minicbor::bytes")]
+    pub reply: Vec<u8>,
+}
+
+/// The store's own row in [`Table::Meta`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Encode, Decode)]
+#[cbor(map)]
+pub struct MetaRecord {
+    /// Number of the last commit.
+    #[n(0)]
+    pub commit: u64,
+    /// Number of the last delta stored.
+    #[n(1)]
+    pub arrival: u64,
+}
+
+/// Key of the [`MetaRecord`].
+pub const META_KEY: &[u8] = b"replica";
 
 /// Reads `value` as a record; damage names `what`.
 ///
@@ -207,6 +237,11 @@ impl<'s> Transaction<'s> {
     /// Writes a record.
     pub fn put<T: Encode<()>>(&mut self, table: Table, key: Vec<u8>, value: &T) {
         self.batch.put(table, key, encode(value));
+    }
+
+    /// Writes bytes that have a form of their own.
+    pub fn put_bytes(&mut self, table: Table, key: Vec<u8>, value: Vec<u8>) {
+        self.batch.put(table, key, value);
     }
 
     /// Removes a row.
