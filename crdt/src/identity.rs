@@ -35,7 +35,9 @@ impl Signature {
 impl fmt::Debug for Signature {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Signature(")?;
-        self.0[..6].iter().try_for_each(|byte| write!(f, "{byte:02x}"))?;
+        self.0[..6]
+            .iter()
+            .try_for_each(|byte| write!(f, "{byte:02x}"))?;
         write!(f, ")")
     }
 }
@@ -56,7 +58,8 @@ pub fn verify(
 ) -> Result<(), BadSignature> {
     let key = VerifyingKey::from_bytes(&key.0).map_err(|_| BadSignature)?;
     let signature = ed25519_dalek::Signature::from_bytes(&signature.0);
-    key.verify_strict(signable.as_slice(), &signature).map_err(|_| BadSignature)
+    key.verify_strict(signable.as_slice(), &signature)
+        .map_err(|_| BadSignature)
 }
 
 /// Why a text holds no identity.
@@ -103,8 +106,12 @@ impl Identity {
     /// # Panics
     /// Never: a 32-byte seed always has this form.
     pub fn to_pem(&self) -> Zeroizing<String> {
-        let pair = KeypairBytes { secret_key: self.0.to_bytes(), public_key: None };
-        pair.to_pkcs8_pem(LineEnding::LF).expect("a 32-byte seed always has a PKCS#8 form")
+        let pair = KeypairBytes {
+            secret_key: self.0.to_bytes(),
+            public_key: None,
+        };
+        pair.to_pkcs8_pem(LineEnding::LF)
+            .expect("a 32-byte seed always has a PKCS#8 form")
     }
 
     /// Reads the PEM text of a PKCS#8 private key, with or without its public half. White space
@@ -211,14 +218,23 @@ MC4CAQAwBQYDK2VwBCIEINTuctv5E1hK1bbY8fdp+K06/nwoy/HU++CXqI9EdVhC
         let public = RFC8410_V1.replace("PRIVATE", "PUBLIC");
         assert_eq!(Identity::from_pem(&public).unwrap_err(), PemError::NotPem);
         let cut = &RFC8410_V1[..60];
-        assert!(matches!(Identity::from_pem(cut), Err(PemError::NotEd25519(_))));
+        assert!(matches!(
+            Identity::from_pem(cut),
+            Err(PemError::NotEd25519(_))
+        ));
         // The object identifier of X25519 in place of ed25519.
         let x25519 = RFC8410_V1.replace("BQYDK2Vw", "BQYDK2Vu");
-        assert!(matches!(Identity::from_pem(&x25519), Err(PemError::NotEd25519(_))));
+        assert!(matches!(
+            Identity::from_pem(&x25519),
+            Err(PemError::NotEd25519(_))
+        ));
         let seed = [5; 32];
         let stranger = Identity::from_seed(&[6; 32]).key();
         let public_key = Some(ed25519_dalek::pkcs8::PublicKeyBytes(stranger.0));
-        let pair = KeypairBytes { secret_key: seed, public_key };
+        let pair = KeypairBytes {
+            secret_key: seed,
+            public_key,
+        };
         let text = pair.to_pkcs8_pem(LineEnding::LF).unwrap();
         assert_eq!(Identity::from_pem(&text).unwrap_err(), PemError::Mismatched);
     }

@@ -3,11 +3,15 @@
 
 pub mod address;
 mod bounded;
+pub mod budget;
 pub mod charter;
 pub mod codec;
+pub mod connect;
 pub mod id;
 pub mod identity;
+mod jitter;
 pub mod limits;
+pub mod presence;
 pub mod seal;
 pub mod store;
 pub mod time;

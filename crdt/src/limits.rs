@@ -92,8 +92,6 @@ pub const TICKET_TEXT_BYTES_MAX: usize = 16 * 1024;
 /// Longest encoded beacon, in bytes: addresses at their limit, everything else, and as much again
 /// for fields of newer versions.
 pub const BEACON_BYTES_MAX: usize = 12 * 1024;
-/// **P** Longest software version in a beacon, in bytes.
-pub const VERSION_BYTES_MAX: usize = 64;
 /// Lost neighbours named in one beacon. Further ones expire by silence.
 pub const BEACON_LOST_MAX: usize = 16;
 /// Addresses an operator gave. Past it further ones are refused.
