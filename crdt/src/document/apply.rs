@@ -21,8 +21,8 @@ pub struct Poison {
     pub reason: PoisonReason,
 }
 
-/// Why a change is not part of its document. Every reason but [`PoisonReason::Crash`] follows from
-/// the change and its causal past, so every node finds the same.
+/// Why a change is not part of its document. Every reason but [`PoisonReason::Fork`] and
+/// [`PoisonReason::Crash`] follows from the change and its causal past, so every node finds the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum PoisonReason {
     /// It stands on a change that is not part of the document.
@@ -31,9 +31,13 @@ pub enum PoisonReason {
     /// The bytes are no change that this protocol admits.
     #[error("no change that this protocol admits")]
     Malformed,
-    /// It does not follow its actor's last change.
-    #[error("does not follow its actor's last change")]
+    /// Its dependencies hold not exactly its actor's change before it.
+    #[error("does not follow its actor's change before it")]
     Sequence,
+    /// Its actor made another change with its sequence number. Which of the two came first decides
+    /// here, so forks must be cut before a document is built.
+    #[error("another change of its actor has its sequence number")]
+    Fork,
     /// Its first operation counter is not one above the largest in its causal past.
     #[error("operation counters that do not follow its causal past")]
     StartOp,
@@ -78,6 +82,7 @@ impl PoisonReason {
             Self::Dependency(_) => "poison-dependency",
             Self::Malformed => "poison-malformed",
             Self::Sequence => "poison-sequence",
+            Self::Fork => "poison-fork",
             Self::StartOp => "poison-start-op",
             Self::UnknownObject => "poison-object",
             Self::UnknownElement => "poison-element",

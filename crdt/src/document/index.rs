@@ -81,6 +81,7 @@ struct Run {
 #[derive(Debug, Clone)]
 struct Node {
     actor: ActorRef,
+    seq: u64,
     /// Largest operation counter of the change, or one less than its first when it has none.
     max_op: u32,
     deletion: bool,
@@ -229,6 +230,19 @@ impl Index {
             .map(|node| self.nodes[*node as usize].max_op)
     }
 
+    /// The sequence numbers of those of the given changes that an actor made.
+    pub(super) fn own_seqs(&self, actor: Actor, changes: &[ChangeHash]) -> Vec<u64> {
+        let Some(actor) = self.actor(actor) else {
+            return Vec::new();
+        };
+        let nodes = changes.iter().filter_map(|hash| self.by_hash.get(hash));
+        let nodes = nodes.map(|node| &self.nodes[*node as usize]);
+        nodes
+            .filter(|node| node.actor == actor)
+            .map(|node| node.seq)
+            .collect()
+    }
+
     /// The actor that made a change.
     pub(super) fn author(&self, change: &ChangeHash) -> Option<Actor> {
         let node = self.by_hash.get(change)?;
@@ -363,6 +377,7 @@ impl Index {
             .filter_map(|hash| self.by_hash.get(hash).copied());
         self.nodes.push(Node {
             actor,
+            seq: change.seq,
             max_op,
             deletion: change.deletion,
             dependencies: dependencies.collect(),

@@ -66,12 +66,18 @@ fn check_place(
     dependencies: &[ChangeHash],
 ) -> Result<u32, PoisonReason> {
     let actor = bridge::actor(&change.actor_id).ok_or(PoisonReason::Malformed)?;
-    let (expected, follows) = match index.tip(actor) {
-        None => (1, true),
-        Some(tip) => (tip.seq + 1, dependencies.contains(&tip.hash)),
+    // None and the first, or exactly one and the next.
+    let own = index.own_seqs(actor, dependencies);
+    let follows = match own.as_slice() {
+        [] => change.seq == 1,
+        [last] => change.seq == last + 1,
+        _ => false,
     };
-    if change.seq != expected || !follows {
+    if !follows {
         return Err(PoisonReason::Sequence);
+    }
+    if index.tip(actor).map_or(0, |tip| tip.seq) >= change.seq {
+        return Err(PoisonReason::Fork);
     }
     let past_max = dependencies
         .iter()
