@@ -17,12 +17,23 @@ pub const CHANGE_MESSAGE_BYTES_MAX: usize = 1024;
 pub const CHANGE_ACTORS_MAX: usize = 4_096;
 /// **P** Most columns in a change chunk; automerge itself writes fewer than twenty.
 pub const CHANGE_COLUMNS_MAX: usize = 64;
+/// **P** Most predecessors that the operations of one change may name in all: twice as many as
+/// operations, so that every operation may resolve a conflict of two.
+pub const CHANGE_PREDECESSORS_MAX: u64 = 2 * CHANGE_OPS_MAX;
 /// **P** Most changes under one signature.
 pub const DELTA_CHANGES_MAX: usize = 64;
 /// **P** Most bytes of changes under one signature, unless the delta is a single change.
 pub const DELTA_BYTES_MAX: usize = 64 * 1024;
 /// **P** Deepest nesting of a document; the root is depth 0.
 pub const DOCUMENT_DEPTH_MAX: usize = 64;
+/// Deepest nesting a JSON text may have: the deepest document and one special form in it.
+pub const JSON_DEPTH_MAX: usize = DOCUMENT_DEPTH_MAX + 2;
+/// Most insertions and deletions by which two versions of a list or a text are told apart. Past it
+/// what differs between their common beginning and end is replaced as a whole. The memory of the
+/// comparison grows with the square of this.
+pub const SEQUENCE_DIFF_EDITS_MAX: usize = 1_000;
+/// Causal clocks kept while a document is checked; others are found by walking the graph.
+pub const VALIDATOR_CLOCKS_MAX: usize = 256;
 /// **P** Operation counters stay below this.
 pub const OP_COUNTER_MAX: u64 = 1 << 31;
 /// **P** Highest sequence number of an actor in a document.
