@@ -6,6 +6,7 @@
 //! Times are RFC 3339 strings. It leaves out what a document means; a value is plain JSON.
 
 pub mod address;
+pub mod client;
 pub mod document;
 pub mod exit;
 pub mod heads;
@@ -17,6 +18,7 @@ pub mod space;
 pub mod status;
 
 pub use address::{AddressError, NodeAddress};
+pub use client::{Client, ClientError};
 pub use exit::ExitCode;
 pub use heads::{Heads, HeadsError, Position};
 pub use problem::{Code, Problem};

@@ -91,7 +91,7 @@ codes! {
     BadAddress = "bad-address", 400, Usage, "not an address";
     /// The key of an earlier write was sent again with another request.
     RequestIdReused = "request-id-reused", 400, Usage, "request id belongs to another request";
-    /// The key never wrote with authority here: it has no right to do this.
+    /// The charter gives this key no such right.
     NotAllowed = "not-allowed", 403, NotAllowed, "not allowed";
     /// A web page of another origin asked.
     ForeignOrigin = "foreign-origin", 403, NotAllowed, "request comes from a web page";
