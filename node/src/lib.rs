@@ -1,1 +1,4 @@
-//! A room of Starling; see DESIGN.
+//! A Starling node: the shell round the pure core.
+
+pub mod metrics;
+pub mod network;
