@@ -54,24 +54,23 @@ impl Dials {
         peer: Option<AuthorKey>,
         given: Vec<String>,
     ) -> Option<Event> {
-        let full = self.attempts.len() >= DIALS_MAX;
-        let failures = Vec::new();
         let mut attempt = Attempt {
             peer,
             given,
             ahead: VecDeque::new(),
-            failures,
+            failures: Vec::new(),
             wrong: None,
         };
-        let ready = if full {
-            Err(DialFailure::TooMany)
-        } else {
-            read(&mut attempt)
-        };
-        match ready {
-            Ok(()) => self.advance(swarm, attempt),
-            Err(reason) => Some(attempt.failed(reason)),
+        if self.attempts.len() >= DIALS_MAX {
+            return Some(attempt.failed(DialFailure::TooMany));
         }
+        if let Err(reason) = read(&mut attempt) {
+            return Some(attempt.failed(reason));
+        }
+        if attempt.peer.is_some() && attempt.peer == peer::author_key(swarm.local_peer_id()) {
+            return Some(attempt.failed(DialFailure::ToSelf));
+        }
+        self.advance(swarm, attempt)
     }
 
     /// A dial led to a connection: the addresses it was given.
@@ -96,7 +95,7 @@ impl Dials {
     }
 
     /// The failures of all dials under way, for the end.
-    pub(super) fn abandon(&mut self) -> impl Iterator<Item = Event> {
+    pub(super) fn abandon(&mut self) -> impl Iterator<Item = Event> + use<> {
         let attempts = std::mem::take(&mut self.attempts);
         attempts
             .into_values()
@@ -174,8 +173,8 @@ fn next(attempt: &mut Attempt) -> Option<DialOpts> {
 /// Whether `error` ends the dial, and as what; none when other addresses are to be tried.
 fn judge(attempt: &mut Attempt, swarm: &Swarm<Protocols>, error: DialError) -> Option<DialFailure> {
     match error {
-        DialError::LocalPeerId { .. } => Some(DialFailure::ToSelf),
-        DialError::NoAddresses => Some(DialFailure::NoAddress),
+        // The swarm strikes out the addresses that it listens on itself, and some were given.
+        DialError::LocalPeerId { .. } | DialError::NoAddresses => Some(DialFailure::ToSelf),
         DialError::DialPeerConditionFalse(_) => {
             let connected = attempt
                 .peer

@@ -122,6 +122,16 @@ impl Requests {
         }
     }
 
+    /// The failures of all requests of ours, for the end.
+    pub(super) fn abandon(&mut self) -> impl Iterator<Item = Event> + use<> {
+        let failed = |Asked { peer, id }| Event::Response {
+            peer,
+            id,
+            result: Err(RequestFailure::Disconnected),
+        };
+        std::mem::take(&mut self.asked).into_values().map(failed)
+    }
+
     /// Handles what happened on the exchange streams.
     pub(super) fn happened(&mut self, event: ExchangeEvent<Frame, Frame>, outbox: &mut Outbox) {
         match event {

@@ -124,9 +124,6 @@ impl SwarmTask {
     /// Closes everything in order; what takes too long is dropped with the swarm.
     async fn stop(mut self) {
         let deadline = Instant::now() + STOP_TIMEOUT;
-        for failure in self.dials.abandon() {
-            self.outbox.insist(failure);
-        }
         let peers: Vec<PeerId> = self.swarm.connected_peers().copied().collect();
         for peer in peers {
             // An error means that it is gone already.
@@ -138,9 +135,15 @@ impl SwarmTask {
                 Err(_) => break,
             }
         }
-        let Self { swarm, queue, .. } = self;
-        drop(swarm);
-        queue.stopped.send_replace(true);
+        for failure in self.dials.abandon().chain(self.requests.abandon()) {
+            self.outbox.insist(failure);
+        }
+        self.outbox.retry();
+        let CommandQueue {
+            commands, stopped, ..
+        } = self.queue;
+        drop((self.swarm, commands));
+        stopped.send_replace(true);
     }
 
     fn obey(&mut self, command: Command) {

@@ -79,6 +79,13 @@ fn dialling_oneself_is_a_clear_failure() {
     assert_eq!(dial_failure(&mut a), DialFailure::ToSelf);
     a.dial(Some(key), &address);
     assert_eq!(dial_failure(&mut a), DialFailure::ToSelf);
+    // Not an address that it knows as its own: here the handshake tells.
+    let port = address.rsplit('/').next().expect("a port");
+    a.dial(None, &format!("localhost:{port}"));
+    assert_eq!(dial_failure(&mut a), DialFailure::ToSelf);
+    let b = Node::new(59, TCP);
+    a.dial(Some(key), &b.address);
+    assert_eq!(dial_failure(&mut a), DialFailure::ToSelf);
 }
 
 #[test]
