@@ -4,5 +4,6 @@ pub mod clock;
 pub mod config;
 pub mod identity;
 pub mod metrics;
+pub mod network;
 pub mod shutdown;
 pub mod telemetry;

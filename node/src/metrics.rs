@@ -12,8 +12,9 @@ use prometheus_client::{
         gauge::Gauge,
         histogram::{Histogram, exponential_buckets},
     },
-    registry::Registry,
 };
+
+pub use prometheus_client::registry::Registry;
 
 /// Media type of what [`Metrics::render`] writes.
 pub const METRICS_MEDIA_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
