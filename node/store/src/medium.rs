@@ -55,7 +55,8 @@ impl Medium {
         let Some(on_file) = &self.file else {
             return true;
         };
-        let path = on_file.path.with_extension("room");
+        let mut path = on_file.path.clone().into_os_string();
+        path.push(".room");
         let tried = File::create(&path).and_then(|mut file| {
             file.write_all(&vec![0; ROOM_BYTES])?;
             file.sync_data()
