@@ -9,8 +9,8 @@ use tree::{Source, files, root};
 
 /// Endings by which a word in backticks is taken for a file.
 const FILE_ENDINGS: [&str; 16] = [
-    ".rs", ".toml", ".md", ".sh", ".json", ".ndjson", ".yml", ".yaml", ".cddl", ".service",
-    ".html", ".css", ".js", ".py", ".lock", ".txt",
+    ".rs", ".toml", ".md", ".sh", ".json", ".ndjson", ".yml", ".yaml", ".cddl", ".service", ".html", ".css",
+    ".js", ".py", ".lock", ".txt",
 ];
 
 /// The words in backticks that name files, outside of code blocks, with their line.
@@ -22,10 +22,8 @@ fn named_files(prose: &str) -> Vec<(usize, &str)> {
         } else if !fenced {
             let quoted = line.split('`').skip(1).step_by(2);
             let is_path = |word: &&str| {
-                let of_a_person =
-                    word.starts_with(['/', '~', '$', '<', '@']) || word.contains("://");
-                let pattern =
-                    word.contains([' ', '<', '*', '{', '…', '$']) || word.contains("NNNN");
+                let of_a_person = word.starts_with(['/', '~', '$', '<', '@']) || word.contains("://");
+                let pattern = word.contains([' ', '<', '*', '{', '…', '$']) || word.contains("NNNN");
                 word.contains('/')
                     && !of_a_person
                     && !pattern
@@ -53,21 +51,14 @@ fn missing_files(prose: &[Source], exists: impl Fn(&Path) -> bool) -> Vec<String
 #[test]
 fn files_named_in_prose_exist() {
     let root = root();
-    assert_eq!(
-        missing_files(&files("md"), |path| root.join(path).exists()),
-        Vec::<String>::new()
-    );
+    assert_eq!(missing_files(&files("md"), |path| root.join(path).exists()), Vec::<String>::new());
 }
 
 #[test]
 fn a_planted_missing_file_is_found() {
-    let there = |path: &Path| {
-        path == Path::new("crdt/src/id.rs") || path == Path::new("docs/decisions/0001-x.md")
-    };
+    let there =
+        |path: &Path| path == Path::new("crdt/src/id.rs") || path == Path::new("docs/decisions/0001-x.md");
     let prose = "see `crdt/src/id.rs`, `decisions/0001-x.md` and `crdt/src/gone.rs`\n```\n`no/such.rs`\n```\n`id.rs` `<dir>/a.toml` `docs/*.md`";
     let complaints = missing_files(&[Source::planted("docs/architecture.md", prose)], there);
-    assert_eq!(
-        complaints,
-        ["docs/architecture.md:1: there is no crdt/src/gone.rs"]
-    );
+    assert_eq!(complaints, ["docs/architecture.md:1: there is no crdt/src/gone.rs"]);
 }

@@ -13,9 +13,7 @@ use std::{
 
 use ed25519_dalek::{
     SigningKey,
-    pkcs8::{
-        DecodePrivateKey as _, EncodePrivateKey as _, KeypairBytes, spki::der::pem::LineEnding,
-    },
+    pkcs8::{DecodePrivateKey as _, EncodePrivateKey as _, KeypairBytes, spki::der::pem::LineEnding},
 };
 use starling_crdt::id::AuthorKey;
 use zeroize::Zeroizing;
@@ -95,19 +93,13 @@ impl Identity {
         match file.take(FILE_BYTES_MAX).read_to_string(&mut text) {
             Ok(_) => {}
             Err(error) if error.kind() == io::ErrorKind::InvalidData => {
-                return Err(IdentityError::Damaged {
-                    path,
-                    what: "it is not text".to_owned(),
-                });
+                return Err(IdentityError::Damaged { path, what: "it is not text".to_owned() });
             }
             Err(error) => return Err(failed("read", &path)(error)),
         }
         match SigningKey::from_pkcs8_pem(&text) {
             Ok(key) => Ok(Some(Self(key))),
-            Err(error) => Err(IdentityError::Damaged {
-                path,
-                what: error.to_string(),
-            }),
+            Err(error) => Err(IdentityError::Damaged { path, what: error.to_string() }),
         }
     }
 
@@ -129,9 +121,8 @@ impl Identity {
             return Ok(identity);
         }
         // Another process made one meanwhile, and that one counts.
-        Self::load(data_dir)?.ok_or_else(|| {
-            failed("open", &data_dir.join(IDENTITY_FILE))(io::ErrorKind::NotFound.into())
-        })
+        Self::load(data_dir)?
+            .ok_or_else(|| failed("open", &data_dir.join(IDENTITY_FILE))(io::ErrorKind::NotFound.into()))
     }
 
     /// The public key.
@@ -157,10 +148,7 @@ impl Identity {
         let path = data_dir.join(IDENTITY_FILE);
         let unfinished = data_dir.join(UNFINISHED_FILE);
         // Without the public half, which openssl does not read; it follows from the secret one.
-        let bytes = KeypairBytes {
-            secret_key: self.0.to_bytes(),
-            public_key: None,
-        };
+        let bytes = KeypairBytes { secret_key: self.0.to_bytes(), public_key: None };
         let text = bytes
             .to_pkcs8_pem(LineEnding::LF)
             .map_err(|error| failed("encode", &path)(io::Error::other(error)))?;
@@ -177,13 +165,10 @@ impl Identity {
             .mode(0o600)
             .open(&unfinished)
             .map_err(failed("make", &unfinished))?;
-        file.write_all(text.as_bytes())
-            .map_err(failed("write", &unfinished))?;
+        file.write_all(text.as_bytes()).map_err(failed("write", &unfinished))?;
         file.sync_all().map_err(failed("sync", &unfinished))?;
         let outcome = publish(&unfinished, &path)?;
-        File::open(data_dir)
-            .and_then(|directory| directory.sync_all())
-            .map_err(failed("sync", data_dir))?;
+        File::open(data_dir).and_then(|directory| directory.sync_all()).map_err(failed("sync", data_dir))?;
         Ok(outcome)
     }
 }
@@ -217,15 +202,8 @@ fn publish(unfinished: &Path, path: &Path) -> Result<Outcome, IdentityError> {
     Ok(outcome)
 }
 
-fn failed<'a>(
-    action: &'static str,
-    path: &'a Path,
-) -> impl FnOnce(io::Error) -> IdentityError + 'a {
-    move |source| IdentityError::Io {
-        action,
-        path: path.to_owned(),
-        source,
-    }
+fn failed<'a>(action: &'static str, path: &'a Path) -> impl FnOnce(io::Error) -> IdentityError + 'a {
+    move |source| IdentityError::Io { action, path: path.to_owned(), source }
 }
 
 #[cfg(test)]
@@ -252,10 +230,7 @@ mod tests {
             .collect();
         assert_eq!(names, [IDENTITY_FILE]);
         let mode = |path: &Path| fs::metadata(path).expect("metadata").mode() & 0o777;
-        assert_eq!(
-            (mode(&data_dir.join(IDENTITY_FILE)), mode(&data_dir)),
-            (0o600, 0o700)
-        );
+        assert_eq!((mode(&data_dir.join(IDENTITY_FILE)), mode(&data_dir)), (0o600, 0o700));
     }
 
     #[test]
@@ -274,15 +249,8 @@ mod tests {
         for mode in [0o640, 0o604, 0o660] {
             fs::set_permissions(&path, fs::Permissions::from_mode(mode)).expect("a mode");
             let error = Identity::load_or_make(&data_dir).expect_err("open to others");
-            assert!(
-                matches!(error, IdentityError::OpenToOthers { mode: found, .. } if found == mode)
-            );
-            assert!(
-                error
-                    .to_string()
-                    .contains(&format!("chmod 600 {}", path.display())),
-                "{error}"
-            );
+            assert!(matches!(error, IdentityError::OpenToOthers { mode: found, .. } if found == mode));
+            assert!(error.to_string().contains(&format!("chmod 600 {}", path.display())), "{error}");
         }
         fs::set_permissions(&path, fs::Permissions::from_mode(0o400)).expect("a mode");
         Identity::load(&data_dir).expect("readable by its owner alone");
@@ -294,13 +262,7 @@ mod tests {
         let path = data_dir.join(IDENTITY_FILE);
         let good = fs::read(&path).expect("a file");
         let cut = good[..good.len() / 2].to_vec();
-        for bytes in [
-            Vec::new(),
-            b"garbage".to_vec(),
-            vec![0xff; 64],
-            vec![b'x'; 100_000],
-            cut,
-        ] {
+        for bytes in [Vec::new(), b"garbage".to_vec(), vec![0xff; 64], vec![b'x'; 100_000], cut] {
             fs::write(&path, &bytes).expect("a file");
             let error = Identity::load_or_make(&data_dir).expect_err("damaged");
             assert!(matches!(error, IdentityError::Damaged { .. }), "{error}");
@@ -321,11 +283,6 @@ mod tests {
         let (_directory, data_dir, first) = make();
         let second = Identity::generate().expect("a key");
         assert!(second.write(&data_dir).expect("no failure") == Outcome::AnotherWasThere);
-        assert_eq!(
-            Identity::load_or_make(&data_dir)
-                .expect("an identity")
-                .key(),
-            first.key()
-        );
+        assert_eq!(Identity::load_or_make(&data_dir).expect("an identity").key(), first.key());
     }
 }

@@ -34,10 +34,7 @@ pub fn without_tests(code: &str) -> String {
 }
 
 fn blank(out: &mut [char], from: usize, to: usize) {
-    out[from..to]
-        .iter_mut()
-        .filter(|c| **c != '\n')
-        .for_each(|c| *c = ' ');
+    out[from..to].iter_mut().filter(|c| **c != '\n').for_each(|c| *c = ' ');
 }
 
 fn is_word(c: char) -> bool {
@@ -60,9 +57,7 @@ fn literal_end(chars: &[char], at: usize) -> usize {
         ('b' | 'c', Some('"')) => string_end(chars, at + 2),
         ('r', Some('"' | '#')) => raw_end(chars, at, at + 1),
         ('b' | 'c', Some('r')) if matches!(next(2), Some('"' | '#')) => raw_end(chars, at, at + 2),
-        ('\'', Some('\\')) => {
-            at + 3 + chars[at + 3..].iter().take_while(|c| **c != '\'').count() + 1
-        }
+        ('\'', Some('\\')) => at + 3 + chars[at + 3..].iter().take_while(|c| **c != '\'').count() + 1,
         ('\'', Some(_)) if next(2) == Some('\'') => at + 3,
         _ => at,
     }
@@ -98,11 +93,7 @@ fn raw_end(chars: &[char], start: usize, hashes: usize) -> usize {
     }
     let mut at = hashes + count + 1;
     while at < chars.len() {
-        let closing = chars[at + 1..]
-            .iter()
-            .take(count)
-            .take_while(|c| **c == '#')
-            .count();
+        let closing = chars[at + 1..].iter().take(count).take_while(|c| **c == '#').count();
         at += 1;
         if chars[at - 1] == '"' && closing == count {
             return at + count;
@@ -155,11 +146,9 @@ pub fn first_names<'a>(code: &'a str, root: &str) -> Vec<(usize, &'a str)> {
         let after = &code[start + root.len()..];
         match after.strip_prefix('{') {
             None => names.extend(leading_name(after).map(|name| (line, name))),
-            Some(group) => names.extend(
-                group_members(group)
-                    .filter_map(leading_name)
-                    .map(|name| (line, name)),
-            ),
+            Some(group) => {
+                names.extend(group_members(group).filter_map(leading_name).map(|name| (line, name)))
+            }
         }
     }
     names
@@ -177,11 +166,7 @@ fn group_members(group: &str) -> impl Iterator<Item = &str> {
     let end = group.find(|c| {
         depth = if c == '{' { depth + 1 } else { depth };
         let closed = c == '}' && depth == 0;
-        depth = if c == '}' {
-            depth.saturating_sub(1)
-        } else {
-            depth
-        };
+        depth = if c == '}' { depth.saturating_sub(1) } else { depth };
         closed
     });
     let mut inner = 0_usize;

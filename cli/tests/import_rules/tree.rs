@@ -12,19 +12,13 @@ pub struct Source {
 impl Source {
     /// A text that is in no file.
     pub fn planted(path: &str, text: &str) -> Self {
-        Self {
-            path: path.to_owned(),
-            text: text.to_owned(),
-        }
+        Self { path: path.to_owned(), text: text.to_owned() }
     }
 }
 
 /// The directory of the workspace.
 pub fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .parent()
-        .expect("the member `cli` lies in the workspace")
-        .to_owned()
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the member `cli` lies in the workspace").to_owned()
 }
 
 /// Every file with this extension, apart from what builds leave and git keeps.
@@ -39,12 +33,7 @@ pub fn files(extension: &str) -> Vec<Source> {
                 }
             } else if path.extension().is_some_and(|found| found == extension) {
                 let text = fs::read_to_string(&path).unwrap();
-                let path = path
-                    .strip_prefix(&root)
-                    .unwrap()
-                    .to_str()
-                    .unwrap()
-                    .replace('\\', "/");
+                let path = path.strip_prefix(&root).unwrap().to_str().unwrap().replace('\\', "/");
                 found.push(Source { path, text });
             }
         }
