@@ -3,7 +3,7 @@
 //! Promises: one command or one event at a time, each handled without waiting. Leaves out: timers
 //! of its own, but one for the driver's full inbox.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use futures::StreamExt;
 use libp2p::core::ConnectedPoint;
@@ -42,8 +42,8 @@ pub(super) struct SwarmTask {
     dials: Dials,
     requests: Requests,
     followed: Followed,
-    /// Peers the driver knows to be up.
-    up: BTreeSet<AuthorKey>,
+    /// The connections of each peer the driver knows to be up, oldest first.
+    up: BTreeMap<AuthorKey, Vec<ConnectionId>>,
     /// How many messages of each peer wait for a verdict.
     unjudged: BTreeMap<AuthorKey, usize>,
     counters: SharedCounters,
@@ -94,7 +94,7 @@ impl SwarmTask {
             dials: Dials::default(),
             requests: Requests::new(counters.clone()),
             followed,
-            up: BTreeSet::new(),
+            up: BTreeMap::new(),
             unjudged: BTreeMap::new(),
             counters,
         };
@@ -266,11 +266,9 @@ impl SwarmTask {
             }
             SwarmEvent::ConnectionClosed {
                 peer_id,
-                num_established: 0,
+                connection_id,
                 ..
-            } => {
-                self.disconnected(&peer_id);
-            }
+            } => self.disconnected(&peer_id, connection_id),
             SwarmEvent::OutgoingConnectionError {
                 connection_id,
                 error,
@@ -327,7 +325,9 @@ impl SwarmTask {
             self.swarm.close_connection(connection);
             return;
         };
-        if self.up.insert(author) {
+        let connections = self.up.entry(author).or_default();
+        connections.push(connection);
+        if connections.len() == 1 {
             let address = address::without_peer(endpoint.get_remote_address()).to_string();
             let inbound = endpoint.is_listener();
             self.outbox.insist(Event::PeerUp {
@@ -344,13 +344,25 @@ impl SwarmTask {
         }
     }
 
-    fn disconnected(&mut self, peer: &PeerId) {
-        let Some(peer) = peer::author_key(peer) else {
+    /// gossipsub keeps its stream on a peer's first connection and, when that closes, does not
+    /// move to another before something else happens there; what it sends until then is lost. So a
+    /// peer that loses its first connection is disconnected altogether and starts afresh.
+    fn disconnected(&mut self, peer_id: &PeerId, connection: ConnectionId) {
+        let Some(peer) = peer::author_key(peer_id) else {
             return;
         };
-        self.unjudged.remove(&peer);
-        if self.up.remove(&peer) {
+        let Some(connections) = self.up.get_mut(&peer) else {
+            return;
+        };
+        let first = connections.first() == Some(&connection);
+        connections.retain(|other| *other != connection);
+        if connections.is_empty() {
+            self.up.remove(&peer);
+            self.unjudged.remove(&peer);
             self.outbox.insist(Event::PeerDown { peer });
+        } else if first {
+            // An error means that the rest is closing already.
+            let _ = self.swarm.disconnect_peer_id(*peer_id);
         }
     }
 
