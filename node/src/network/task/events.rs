@@ -11,7 +11,7 @@ use starling_crdt::id::{AuthorKey, Topic};
 use super::SwarmTask;
 use crate::network::behaviour::{PROTOCOL, ProtocolsEvent};
 use crate::network::command::MessageToken;
-use crate::network::event::{Discovery, Event, Offence};
+use crate::network::event::{DialFailure, Discovery, Event, Offence};
 use crate::network::limits::{
     DISCOVERED_ADDRESSES_MAX, FOREIGN_TEXT_MAX, GOSSIP_UNJUDGED_PER_PEER_MAX,
 };
@@ -76,10 +76,13 @@ impl SwarmTask {
                 }
             }
             SwarmEvent::ListenerError { error, .. } => {
-                tracing::warn!(
-                    error = explain(&error),
-                    "a listener could not accept a connection"
-                );
+                // Without file descriptors this repeats as fast as the system can say it.
+                self.counters.accept_failures.increment();
+                let times = self.counters.accept_failures.read();
+                if times.is_power_of_two() {
+                    let error = explain(&error);
+                    tracing::warn!(error, times, "a listener could not accept a connection");
+                }
             }
             _ => {}
         }
@@ -90,6 +93,13 @@ impl SwarmTask {
         let Some(author) = peer::author_key(peer) else {
             self.counters.connections_refused.increment();
             self.swarm.close_connection(connection);
+            if let Some(addresses) = given {
+                self.outbox.insist(Event::DialFailed {
+                    peer: None,
+                    addresses,
+                    reason: DialFailure::WrongPeer { found: None },
+                });
+            }
             return;
         };
         let connections = self.up.entry(author).or_default();
