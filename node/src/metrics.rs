@@ -12,8 +12,9 @@ use prometheus_client::{
         gauge::Gauge,
         histogram::{Histogram, exponential_buckets},
     },
-    registry::Registry,
 };
+
+pub use prometheus_client::registry::Registry;
 
 /// Media type of what [`Metrics::render`] writes.
 pub const METRICS_MEDIA_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -97,7 +98,13 @@ impl Metrics {
     /// All figures at zero.
     #[must_use]
     pub fn new() -> Self {
-        let mut registry = Registry::with_prefix("starling");
+        Self::with_registry(Registry::default())
+    }
+
+    /// All figures at zero, beside those that are in the registry already, such as the network's.
+    #[must_use]
+    pub fn with_registry(mut all: Registry) -> Self {
+        let registry = all.sub_registry_with_prefix("starling");
         macro_rules! registered {
             ($name:literal, $help:literal, $metric:expr) => {{
                 let metric = $metric;
@@ -161,7 +168,7 @@ impl Metrics {
             Family::default()
         );
         Self {
-            registry: Arc::new(registry),
+            registry: Arc::new(all),
             steps,
             step_seconds,
             inputs,
