@@ -43,21 +43,15 @@ impl Http {
     /// The TCP address, with the port the system chose where 0 was asked for.
     #[must_use]
     pub fn tcp_address(&self) -> Option<SocketAddr> {
-        self.tcp
-            .as_ref()
-            .and_then(|listener| listener.local_addr().ok())
+        self.tcp.as_ref().and_then(|listener| listener.local_addr().ok())
     }
 
     /// Serves routes until somebody asks to stop and requests in progress have ended.
     async fn serve_routes(self, routes: Router, metrics: Metrics, shutdown: Shutdown) {
         let everywhere = guarded(routes, guard::Guard::new(metrics));
         let connections = serve::Connections::new();
-        let unix = serve::serve(
-            &self.unix.listener,
-            everywhere.clone(),
-            connections.clone(),
-            shutdown.clone(),
-        );
+        let unix =
+            serve::serve(&self.unix.listener, everywhere.clone(), connections.clone(), shutdown.clone());
         let on_tcp = everywhere.layer(middleware::from_fn(guard::keep_web_pages_out));
         let tcp = async {
             if let Some(listener) = &self.tcp {
@@ -71,14 +65,9 @@ impl Http {
 /// Routes with what every request passes, and problems for what is no route.
 fn guarded(routes: Router, guard: guard::Guard) -> Router {
     routes
-        .fallback(|| async {
-            answer::refused(Code::UnknownRoute, "nothing is served at this path")
-        })
+        .fallback(|| async { answer::refused(Code::UnknownRoute, "nothing is served at this path") })
         .method_not_allowed_fallback(|| async {
-            answer::refused(
-                Code::MethodNotAllowed,
-                "the route exists, but not for this method",
-            )
+            answer::refused(Code::MethodNotAllowed, "the route exists, but not for this method")
         })
         .layer(middleware::from_fn_with_state(guard, guard::watch_over))
 }

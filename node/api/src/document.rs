@@ -218,12 +218,7 @@ impl From<BatchResult> for BatchResultWire {
             Ok(heads) => (Some(heads), None),
             Err(problem) => (None, Some(problem)),
         };
-        Self {
-            doc: result.doc,
-            ok,
-            heads,
-            error,
-        }
+        Self { doc: result.doc, ok, heads, error }
     }
 }
 
@@ -236,10 +231,7 @@ impl TryFrom<BatchResultWire> for BatchResult {
             (false, None, Some(problem)) => Err(problem),
             _ => return Err("a batch result is either ok with heads or an error"),
         };
-        Ok(Self {
-            doc: wire.doc,
-            outcome,
-        })
+        Ok(Self { doc: wire.doc, outcome })
     }
 }
 
@@ -313,10 +305,7 @@ pub struct WatchEvent {
     pub ops: Option<Vec<Value>>,
 }
 
-#[expect(
-    clippy::trivially_copy_pass_by_ref,
-    reason = "serde passes fields by reference"
-)]
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes fields by reference")]
 const fn is_false(value: &bool) -> bool {
     !*value
 }

@@ -136,10 +136,7 @@ impl std::str::FromStr for Nodes {
     fn from_str(text: &str) -> Result<Self, NodesError> {
         match text {
             "all" => Ok(Self::All),
-            count => count
-                .parse()
-                .map(Self::AtLeast)
-                .map_err(|_| NodesError(text.to_owned())),
+            count => count.parse().map(Self::AtLeast).map_err(|_| NodesError(text.to_owned())),
         }
     }
 }

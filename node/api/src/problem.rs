@@ -243,12 +243,7 @@ mod tests {
         assert_eq!(names.len(), Code::ALL.len());
         for code in Code::ALL {
             assert_eq!(Code::of_name(code.name()), *code);
-            assert!(
-                code.name()
-                    .bytes()
-                    .all(|b| b.is_ascii_lowercase() || b == b'-'),
-                "{code}"
-            );
+            assert!(code.name().bytes().all(|b| b.is_ascii_lowercase() || b == b'-'), "{code}");
         }
     }
 
@@ -271,20 +266,15 @@ mod tests {
         for code in Code::ALL {
             let row = table.iter().find(|(status, _)| *status == code.status());
             assert_eq!(row.map(|(_, exit)| *exit), Some(code.exit_code()), "{code}");
-            assert_eq!(
-                ExitCode::of_status(code.status()),
-                code.exit_code(),
-                "{code}"
-            );
+            assert_eq!(ExitCode::of_status(code.status()), code.exit_code(), "{code}");
         }
     }
 
     #[test]
     fn a_code_of_a_newer_node_is_judged_by_its_status() {
-        let problem: Problem = serde_json::from_str(
-            r#"{"title":"t","status":412,"detail":"d","code":"made-next-year"}"#,
-        )
-        .expect("a problem");
+        let problem: Problem =
+            serde_json::from_str(r#"{"title":"t","status":412,"detail":"d","code":"made-next-year"}"#)
+                .expect("a problem");
         assert_eq!(problem.code, Code::Unrecognised);
         assert_eq!(problem.exit_code(), ExitCode::Precondition);
     }
@@ -298,13 +288,8 @@ mod tests {
             serde_json::json!({"title": "no such space", "status": 404,
                 "detail": "no space matches \"x\"", "code": "unknown-space"})
         );
-        let hinted = problem
-            .with_hint("run `starling space list`")
-            .with_candidates(vec!["a".into()]);
+        let hinted = problem.with_hint("run `starling space list`").with_candidates(vec!["a".into()]);
         let json = serde_json::to_string(&hinted).expect("json");
-        assert_eq!(
-            serde_json::from_str::<Problem>(&json).expect("round trip"),
-            hinted
-        );
+        assert_eq!(serde_json::from_str::<Problem>(&json).expect("round trip"), hinted);
     }
 }

@@ -33,16 +33,12 @@ pub(super) fn refused(code: Code, detail: impl Into<String>) -> Refused {
 
 impl IntoResponse for Refused {
     fn into_response(self) -> Response {
-        let status =
-            StatusCode::from_u16(self.0.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let status = StatusCode::from_u16(self.0.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         // A problem holds texts and numbers only, and such a thing always has a JSON form.
         let body = serde_json::to_vec(&*self.0).unwrap_or_default();
         let mut response = (status, body).into_response();
         let headers = response.headers_mut();
-        headers.insert(
-            header::CONTENT_TYPE,
-            HeaderValue::from_static(PROBLEM_MEDIA_TYPE),
-        );
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(PROBLEM_MEDIA_TYPE));
         if status == StatusCode::SERVICE_UNAVAILABLE {
             headers.insert(header::RETRY_AFTER, RETRY_AFTER);
         }
@@ -58,23 +54,16 @@ impl<T: Serialize> IntoResponse for Answer<T> {
     fn into_response(self) -> Response {
         match serde_json::to_vec(&self.1) {
             Ok(body) => json(self.0, body),
-            Err(error) => refused(
-                Code::Internal,
-                format!("an answer has no JSON form: {error}"),
-            )
-            .into_response(),
+            Err(error) => {
+                refused(Code::Internal, format!("an answer has no JSON form: {error}")).into_response()
+            }
         }
     }
 }
 
 /// An answer that is JSON text already.
 pub(super) fn json(status: StatusCode, text: impl Into<Body>) -> Response {
-    (
-        status,
-        [(header::CONTENT_TYPE, "application/json")],
-        text.into(),
-    )
-        .into_response()
+    (status, [(header::CONTENT_TYPE, "application/json")], text.into()).into_response()
 }
 
 /// The variable parts of a path, percent-decoded.
@@ -112,60 +101,33 @@ impl<S: Send + Sync> FromRequest<S> for Whole {
     type Rejection = Refused;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Refused> {
-        read_whole(request, BODY_BYTES_MAX, BODY_TIME_MAX)
-            .await
-            .map(Self)
+        read_whole(request, BODY_BYTES_MAX, BODY_TIME_MAX).await.map(Self)
     }
 }
 
-async fn read_whole(
-    request: Request,
-    bytes_max: usize,
-    time_max: Duration,
-) -> Result<Bytes, Refused> {
+async fn read_whole(request: Request, bytes_max: usize, time_max: Duration) -> Result<Bytes, Refused> {
     let too_large = || {
-        let problem = Problem::new(
-            Code::BodyTooLarge,
-            format!("the body is longer than {bytes_max} bytes"),
-        );
-        Refused::from(problem.with_hint(
-            "split it; `starling batch` and `starling import` write many documents at once",
-        ))
+        let problem = Problem::new(Code::BodyTooLarge, format!("the body is longer than {bytes_max} bytes"));
+        Refused::from(
+            problem
+                .with_hint("split it; `starling batch` and `starling import` write many documents at once"),
+        )
     };
-    let announced = request
-        .headers()
-        .get(header::CONTENT_LENGTH)
-        .and_then(|value| value.to_str().ok());
-    if announced
-        .and_then(|text| text.parse::<u64>().ok())
-        .is_some_and(|length| length > bytes_max as u64)
-    {
+    let announced = request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
+    if announced.and_then(|text| text.parse::<u64>().ok()).is_some_and(|length| length > bytes_max as u64) {
         return Err(too_large());
     }
-    match tokio::time::timeout(
-        time_max,
-        axum::body::to_bytes(request.into_body(), bytes_max),
-    )
-    .await
-    {
+    match tokio::time::timeout(time_max, axum::body::to_bytes(request.into_body(), bytes_max)).await {
         Ok(Ok(bytes)) => Ok(bytes),
         Ok(Err(error))
-            if error
-                .source()
-                .is_some_and(|source| source.is::<http_body_util::LengthLimitError>()) =>
+            if error.source().is_some_and(|source| source.is::<http_body_util::LengthLimitError>()) =>
         {
             Err(too_large())
         }
-        Ok(Err(error)) => Err(refused(
-            Code::BadRequest,
-            format!("the body broke off: {error}"),
-        )),
+        Ok(Err(error)) => Err(refused(Code::BadRequest, format!("the body broke off: {error}"))),
         Err(_) => {
             let seconds = time_max.as_secs();
-            Err(refused(
-                Code::RequestTimeout,
-                format!("the body did not arrive within {seconds} s"),
-            ))
+            Err(refused(Code::RequestTimeout, format!("the body did not arrive within {seconds} s")))
         }
     }
 }
@@ -186,11 +148,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Shaped<T> {
 fn shaped<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Refused> {
     let text = if bytes.is_empty() { b"{}" } else { bytes };
     serde_json::from_slice(text).map_err(|error| {
-        let code = if error.is_data() {
-            Code::BadRequest
-        } else {
-            Code::BadJson
-        };
+        let code = if error.is_data() { Code::BadRequest } else { Code::BadJson };
         refused(code, error.to_string())
     })
 }
@@ -203,14 +161,8 @@ pub(super) fn header_text(parts: &Parts, name: &HeaderName) -> Result<Option<Str
     };
     match value.to_str() {
         Ok(text) if values.next().is_none() => Ok(Some(text.to_owned())),
-        Ok(_) => Err(refused(
-            Code::BadRequest,
-            format!("the header {name} stands more than once"),
-        )),
-        Err(_) => Err(refused(
-            Code::BadRequest,
-            format!("the header {name} is not plain text"),
-        )),
+        Ok(_) => Err(refused(Code::BadRequest, format!("the header {name} stands more than once"))),
+        Err(_) => Err(refused(Code::BadRequest, format!("the header {name} is not plain text"))),
     }
 }
 
@@ -225,52 +177,31 @@ mod tests {
     }
 
     async fn code_of(request: Request, bytes_max: usize) -> Result<Bytes, Code> {
-        read_whole(request, bytes_max, Duration::from_millis(50))
-            .await
-            .map_err(|refused| refused.0.code)
+        read_whole(request, bytes_max, Duration::from_millis(50)).await.map_err(|refused| refused.0.code)
     }
 
     #[tokio::test]
     async fn a_body_over_the_limit_is_refused_whether_announced_or_not() {
-        assert_eq!(
-            code_of(post(Body::from("12345")), 5).await,
-            Ok(Bytes::from("12345"))
-        );
-        assert_eq!(
-            code_of(post(Body::from("123456")), 5).await,
-            Err(Code::BodyTooLarge)
-        );
-        let mut announced = post(Body::from_stream(futures::stream::pending::<
-            Result<Bytes, std::io::Error>,
-        >()));
-        announced
-            .headers_mut()
-            .insert(header::CONTENT_LENGTH, HeaderValue::from_static("6"));
+        assert_eq!(code_of(post(Body::from("12345")), 5).await, Ok(Bytes::from("12345")));
+        assert_eq!(code_of(post(Body::from("123456")), 5).await, Err(Code::BodyTooLarge));
+        let mut announced =
+            post(Body::from_stream(futures::stream::pending::<Result<Bytes, std::io::Error>>()));
+        announced.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from_static("6"));
         assert_eq!(code_of(announced, 5).await, Err(Code::BodyTooLarge));
     }
 
     #[tokio::test]
     async fn a_body_that_breaks_off_or_never_comes_is_refused() {
         let broken = futures::stream::iter([Err::<Bytes, _>(std::io::Error::other("gone"))]);
-        assert_eq!(
-            code_of(post(Body::from_stream(broken)), 5).await,
-            Err(Code::BadRequest)
-        );
+        assert_eq!(code_of(post(Body::from_stream(broken)), 5).await, Err(Code::BadRequest));
         let silent = futures::stream::pending::<Result<Bytes, std::io::Error>>();
-        assert_eq!(
-            code_of(post(Body::from_stream(silent)), 5).await,
-            Err(Code::RequestTimeout)
-        );
+        assert_eq!(code_of(post(Body::from_stream(silent)), 5).await, Err(Code::RequestTimeout));
     }
 
     #[test]
     fn wrong_json_and_a_wrong_shape_are_told_apart() {
-        let code =
-            |text: &str| shaped::<CreateSpace>(text.as_bytes()).map_err(|refused| refused.0.code);
-        assert_eq!(
-            code(r#"{"name":"a"}"#),
-            Ok(CreateSpace { name: "a".into() })
-        );
+        let code = |text: &str| shaped::<CreateSpace>(text.as_bytes()).map_err(|refused| refused.0.code);
+        assert_eq!(code(r#"{"name":"a"}"#), Ok(CreateSpace { name: "a".into() }));
         assert_eq!(code(r#"{"name":"a""#), Err(Code::BadJson));
         assert_eq!(code("{nope}"), Err(Code::BadJson));
         assert_eq!(code(r#"{"nmae":"a"}"#), Err(Code::BadRequest));

@@ -27,44 +27,25 @@ pub(super) struct Guard {
 
 impl Guard {
     pub(super) fn new(metrics: Metrics) -> Self {
-        Self {
-            metrics,
-            requests: Arc::new(Semaphore::new(REQUESTS_MAX)),
-        }
+        Self { metrics, requests: Arc::new(Semaphore::new(REQUESTS_MAX)) }
     }
 }
 
 /// Bounds, counts and logs one request. A handler that panics answers with a problem; its request is
 /// lost, the node lives on.
-pub(super) async fn watch_over(
-    State(guard): State<Guard>,
-    request: Request,
-    next: Next,
-) -> Response {
+pub(super) async fn watch_over(State(guard): State<Guard>, request: Request, next: Next) -> Response {
     let started = Instant::now();
-    let matched = request
-        .extensions()
-        .get::<MatchedPath>()
-        .map(MatchedPath::as_str);
+    let matched = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
     let route = known_route(matched);
     let method = request.method().clone();
     let bounded = ![route::HEALTH, route::READY, route::METRICS].contains(&route);
-    let room = if bounded {
-        guard.requests.clone().try_acquire_owned().ok()
-    } else {
-        None
-    };
+    let room = if bounded { guard.requests.clone().try_acquire_owned().ok() } else { None };
     let response = if bounded && room.is_none() {
-        refused(
-            Code::Busy,
-            format!("{REQUESTS_MAX} requests are being answered already"),
-        )
-        .into_response()
+        refused(Code::Busy, format!("{REQUESTS_MAX} requests are being answered already")).into_response()
     } else {
         let answered = AssertUnwindSafe(next.run(request)).catch_unwind().await;
-        answered.unwrap_or_else(|_| {
-            refused(Code::Internal, "the handler of this request failed").into_response()
-        })
+        answered
+            .unwrap_or_else(|_| refused(Code::Internal, "the handler of this request failed").into_response())
     };
     drop(room);
     let status = response.status().as_u16();
@@ -84,11 +65,7 @@ pub(super) async fn watch_over(
 
 /// The pattern as the program spells it: what a client sends never becomes a label.
 fn known_route(matched: Option<&str>) -> &'static str {
-    route::ALL
-        .iter()
-        .find(|known| Some(**known) == matched)
-        .copied()
-        .unwrap_or("other")
+    route::ALL.iter().find(|known| Some(**known) == matched).copied().unwrap_or("other")
 }
 
 /// Refuses what a web page may have sent: on loopback TCP a browser can reach us, and no page of
@@ -101,32 +78,18 @@ pub(super) async fn keep_web_pages_out(request: Request, next: Next) -> Response
 }
 
 fn judge_origin(uri: &Uri, headers: &HeaderMap) -> Result<(), Refused> {
-    let text = |name| {
-        headers
-            .get(name)
-            .map(|value: &header::HeaderValue| value.to_str().unwrap_or_default())
-    };
+    let text = |name| headers.get(name).map(|value: &header::HeaderValue| value.to_str().unwrap_or_default());
     // A page whose own name was made to resolve to loopback (DNS rebinding) gives itself away here.
-    let host = uri
-        .authority()
-        .map(axum::http::uri::Authority::as_str)
-        .or_else(|| text(header::HOST));
+    let host = uri.authority().map(axum::http::uri::Authority::as_str).or_else(|| text(header::HOST));
     if !host.is_some_and(is_loopback) {
         let said = host.unwrap_or("nothing");
         let detail = format!("the request asks for host {said:?}, and only loopback is served");
-        return Err(Problem::new(Code::ForeignHost, detail)
-            .with_hint("ask http://127.0.0.1:PORT")
-            .into());
+        return Err(Problem::new(Code::ForeignHost, detail).with_hint("ask http://127.0.0.1:PORT").into());
     }
     if let Some(origin) = text(header::ORIGIN) {
-        let authority = origin
-            .strip_prefix("http://")
-            .or_else(|| origin.strip_prefix("https://"));
+        let authority = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"));
         if !authority.is_some_and(is_loopback) {
-            return Err(refused(
-                Code::ForeignOrigin,
-                format!("pages of {origin:?} may not use this API"),
-            ));
+            return Err(refused(Code::ForeignOrigin, format!("pages of {origin:?} may not use this API")));
         }
     }
     Ok(())
@@ -134,19 +97,14 @@ fn judge_origin(uri: &Uri, headers: &HeaderMap) -> Result<(), Refused> {
 
 /// Whether `HOST` or `HOST:PORT` is this machine's loopback.
 fn is_loopback(authority: &str) -> bool {
-    let (host, port) = match authority
-        .strip_prefix('[')
-        .and_then(|rest| rest.split_once(']'))
-    {
+    let (host, port) = match authority.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
         Some((host, "")) => (host, None),
         Some((host, port)) => (host, Some(port.strip_prefix(':').unwrap_or("x"))),
-        None => authority
-            .split_once(':')
-            .map_or((authority, None), |(host, port)| (host, Some(port))),
+        None => authority.split_once(':').map_or((authority, None), |(host, port)| (host, Some(port))),
     };
     let port_is_fine = port.is_none_or(|port| port.parse::<u16>().is_ok());
-    let host_is_fine = host.eq_ignore_ascii_case("localhost")
-        || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback());
+    let host_is_fine =
+        host.eq_ignore_ascii_case("localhost") || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback());
     port_is_fine && host_is_fine
 }
 
@@ -156,15 +114,9 @@ mod tests {
 
     #[test]
     fn loopback_is_known_in_every_spelling_and_nothing_else_is() {
-        for good in [
-            "127.0.0.1",
-            "127.0.0.1:4711",
-            "127.9.9.9",
-            "[::1]",
-            "[::1]:4711",
-            "localhost",
-            "LocalHost:80",
-        ] {
+        for good in
+            ["127.0.0.1", "127.0.0.1:4711", "127.9.9.9", "[::1]", "[::1]:4711", "localhost", "LocalHost:80"]
+        {
             assert!(is_loopback(good), "{good}");
         }
         for bad in [
@@ -198,32 +150,14 @@ mod tests {
     fn a_web_page_of_another_origin_is_refused() {
         let host = ("host", "127.0.0.1:4711");
         assert_eq!(judge("/", &[host]), Ok(()));
-        assert_eq!(
-            judge("/", &[host, ("origin", "http://localhost:3000")]),
-            Ok(())
-        );
+        assert_eq!(judge("/", &[host, ("origin", "http://localhost:3000")]), Ok(()));
         assert_eq!(judge("http://localhost/", &[]), Ok(()));
-        for origin in [
-            "https://example.org",
-            "null",
-            "http://localhost.example.org",
-            "file://",
-        ] {
-            assert_eq!(
-                judge("/", &[host, ("origin", origin)]),
-                Err(Code::ForeignOrigin),
-                "{origin}"
-            );
+        for origin in ["https://example.org", "null", "http://localhost.example.org", "file://"] {
+            assert_eq!(judge("/", &[host, ("origin", origin)]), Err(Code::ForeignOrigin), "{origin}");
         }
         assert_eq!(judge("/", &[]), Err(Code::ForeignHost));
-        assert_eq!(
-            judge("/", &[("host", "evil.example:4711")]),
-            Err(Code::ForeignHost)
-        );
-        assert_eq!(
-            judge("http://evil.example/", &[host]),
-            Err(Code::ForeignHost)
-        );
+        assert_eq!(judge("/", &[("host", "evil.example:4711")]), Err(Code::ForeignHost));
+        assert_eq!(judge("http://evil.example/", &[host]), Err(Code::ForeignHost));
     }
 
     #[test]

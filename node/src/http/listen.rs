@@ -38,9 +38,7 @@ pub enum ListenError {
         source: io::Error,
     },
     /// The group is not known on this host.
-    #[error(
-        "there is no group {0:?} in {GROUP_FILE}; name another, or its number, in api_socket_group"
-    )]
+    #[error("there is no group {0:?} in {GROUP_FILE}; name another, or its number, in api_socket_group")]
     UnknownGroup(String),
     /// The TCP port is taken.
     #[error("another process listens at {0}; choose another port with --http")]
@@ -73,22 +71,14 @@ impl Drop for OwnSocket {
 }
 
 fn file_at(path: &Path) -> Option<(u64, u64)> {
-    fs::symlink_metadata(path)
-        .ok()
-        .map(|metadata| (metadata.dev(), metadata.ino()))
+    fs::symlink_metadata(path).ok().map(|metadata| (metadata.dev(), metadata.ino()))
 }
 
 /// Makes the API's Unix socket, with mode 0600, or 0660 for a group.
 pub(super) async fn unix(path: &Path, group: Option<&str>) -> Result<OwnSocket, ListenError> {
     let group = group.map(group_number).transpose()?;
     remove_stale(path).await?;
-    let failed = |action| {
-        move |source| ListenError::Socket {
-            action,
-            path: path.to_owned(),
-            source,
-        }
-    };
+    let failed = |action| move |source| ListenError::Socket { action, path: path.to_owned(), source };
     let socket = UnixSocket::new_stream().map_err(failed("make"))?;
     socket.bind(path).map_err(failed("bind"))?;
     let file = file_at(path);
@@ -99,22 +89,12 @@ pub(super) async fn unix(path: &Path, group: Option<&str>) -> Result<OwnSocket, 
     let mode = if group.is_some() { 0o660 } else { 0o600 };
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).map_err(failed("protect"))?;
     let listener = socket.listen(BACKLOG).map_err(failed("listen at"))?;
-    Ok(OwnSocket {
-        listener,
-        path: path.to_owned(),
-        file,
-    })
+    Ok(OwnSocket { listener, path: path.to_owned(), file })
 }
 
 /// Removes a socket at which nobody listens any more.
 async fn remove_stale(path: &Path) -> Result<(), ListenError> {
-    let failed = |action| {
-        move |source| ListenError::Socket {
-            action,
-            path: path.to_owned(),
-            source,
-        }
-    };
+    let failed = |action| move |source| ListenError::Socket { action, path: path.to_owned(), source };
     match fs::symlink_metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(failed("examine")(error)),
@@ -146,20 +126,16 @@ fn group_number(group: &str) -> Result<u32, ListenError> {
 fn number_in(groups: &str, name: &str) -> Option<u32> {
     groups.lines().find_map(|line| {
         let mut fields = line.split(':');
-        (fields.next() == Some(name))
-            .then(|| fields.nth(1)?.parse().ok())
-            .flatten()
+        (fields.next() == Some(name)).then(|| fields.nth(1)?.parse().ok()).flatten()
     })
 }
 
 /// Listens at a TCP address, which the configuration has found to be loopback.
 pub(super) async fn tcp(address: SocketAddr) -> Result<TcpListener, ListenError> {
-    TcpListener::bind(address)
-        .await
-        .map_err(|source| match source.kind() {
-            io::ErrorKind::AddrInUse => ListenError::PortInUse(address),
-            _ => ListenError::Tcp { address, source },
-        })
+    TcpListener::bind(address).await.map_err(|source| match source.kind() {
+        io::ErrorKind::AddrInUse => ListenError::PortInUse(address),
+        _ => ListenError::Tcp { address, source },
+    })
 }
 
 #[cfg(test)]
@@ -191,17 +167,13 @@ mod tests {
         let first = unix(&path, None).await.expect("a socket");
         let second = unix(&path, None).await.err().expect("in use");
         assert!(matches!(second, ListenError::SocketInUse(_)), "{second}");
-        UnixStream::connect(&path)
-            .await
-            .expect("the first still listens");
+        UnixStream::connect(&path).await.expect("the first still listens");
         drop(first);
 
         drop(std::os::unix::net::UnixListener::bind(&path).expect("a socket that stays behind"));
         assert!(path.exists());
         let third = unix(&path, None).await.expect("the stale one is replaced");
-        UnixStream::connect(&path)
-            .await
-            .expect("the new one listens");
+        UnixStream::connect(&path).await.expect("the new one listens");
         drop(third);
     }
 
@@ -234,10 +206,8 @@ mod tests {
         let path = directory.path().join("absent/api.sock");
         let error = unix(&path, None).await.err().expect("no directory");
         assert!(error.to_string().contains("absent/api.sock"), "{error}");
-        let error = unix(&directory.path().join("api.sock"), Some("no such group"))
-            .await
-            .err()
-            .expect("no group");
+        let error =
+            unix(&directory.path().join("api.sock"), Some("no such group")).await.err().expect("no group");
         assert!(matches!(error, ListenError::UnknownGroup(_)), "{error}");
         assert_eq!(number_in("root:x:0:\nstaff:x:50:a,b\n", "staff"), Some(50));
         assert_eq!(number_in("staff2:x:51:\nbroken\n", "staff"), None);
@@ -245,14 +215,9 @@ mod tests {
 
     #[tokio::test]
     async fn a_port_in_use_says_so() {
-        let first = tcp("127.0.0.1:0".parse().expect("an address"))
-            .await
-            .expect("a port");
+        let first = tcp("127.0.0.1:0".parse().expect("an address")).await.expect("a port");
         let address = first.local_addr().expect("an address");
         let error = tcp(address).await.expect_err("in use");
-        assert!(
-            matches!(error, ListenError::PortInUse(found) if found == address),
-            "{error}"
-        );
+        assert!(matches!(error, ListenError::PortInUse(found) if found == address), "{error}");
     }
 }

@@ -95,19 +95,14 @@ pub(super) async fn serve<L: Listener>(
     }
     let all_ended = async { while tasks.join_next().await.is_some() {} };
     if timeout(STOP_TIME_MAX, all_ended).await.is_err() {
-        tracing::warn!(
-            count = tasks.len(),
-            "cut API connections that did not end in time"
-        );
+        tracing::warn!(count = tasks.len(), "cut API connections that did not end in time");
     }
 }
 
 fn is_about_the_client(error: &io::Error) -> bool {
     matches!(
         error.kind(),
-        io::ErrorKind::ConnectionAborted
-            | io::ErrorKind::ConnectionReset
-            | io::ErrorKind::NotConnected
+        io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset | io::ErrorKind::NotConnected
     )
 }
 
