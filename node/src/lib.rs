@@ -5,5 +5,6 @@ pub mod config;
 pub mod http;
 pub mod identity;
 pub mod metrics;
+pub mod network;
 pub mod shutdown;
 pub mod telemetry;

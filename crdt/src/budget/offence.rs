@@ -37,13 +37,15 @@ pub enum Offence {
     Equivocation,
     /// A statement without effect, which its issuer could see.
     VoidStatement,
+    /// A change by an author whom the charter does not let write it.
+    NotAllowed,
     /// Far more messages than its share.
     Flood,
 }
 
 impl Offence {
     /// Every offence.
-    pub const ALL: [Offence; 9] = [
+    pub const ALL: [Offence; 10] = [
         Offence::Garbage,
         Offence::BadSignature,
         Offence::OversizedFrame,
@@ -52,6 +54,7 @@ impl Offence {
         Offence::StructureViolation,
         Offence::Equivocation,
         Offence::VoidStatement,
+        Offence::NotAllowed,
         Offence::Flood,
     ];
 
@@ -66,6 +69,7 @@ impl Offence {
             Offence::StructureViolation => "structure_violation",
             Offence::Equivocation => "equivocation",
             Offence::VoidStatement => "void_statement",
+            Offence::NotAllowed => "not_allowed",
             Offence::Flood => "flood",
         }
     }
@@ -76,7 +80,7 @@ impl Offence {
         match self {
             Offence::ForeignActor => 15_000,
             Offence::BadSignature | Offence::OversizedFrame | Offence::Garbage => 10_000,
-            Offence::StructureViolation | Offence::SequenceViolation => 5_000,
+            Offence::StructureViolation | Offence::SequenceViolation | Offence::NotAllowed => 5_000,
             Offence::VoidStatement | Offence::Flood => 2_000,
             Offence::Equivocation => 1_000,
         }
