@@ -98,7 +98,13 @@ impl Metrics {
     /// All figures at zero.
     #[must_use]
     pub fn new() -> Self {
-        let mut registry = Registry::with_prefix("starling");
+        Self::with_registry(Registry::default())
+    }
+
+    /// All figures at zero, beside those that are in the registry already, such as the network's.
+    #[must_use]
+    pub fn with_registry(mut all: Registry) -> Self {
+        let registry = all.sub_registry_with_prefix("starling");
         macro_rules! registered {
             ($name:literal, $help:literal, $metric:expr) => {{
                 let metric = $metric;
@@ -127,7 +133,7 @@ impl Metrics {
         let http_requests =
             registered!("http_requests", "Requests answered, by route and status", Family::default());
         Self {
-            registry: Arc::new(registry),
+            registry: Arc::new(all),
             steps,
             step_seconds,
             inputs,

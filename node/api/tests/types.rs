@@ -3,7 +3,9 @@
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 use starling_api::{
-    document::{BatchLine, BatchResult, ConflictList, DocumentList, Operation, WatchEvent, Written},
+    document::{
+        BatchLine, BatchResult, ConflictList, ConflictValue, DocumentList, Operation, WatchEvent, Written,
+    },
     member::{MemberList, Wait, Waited},
     peer::{BlockPeer, PeerList},
     space::{CreateInvite, CreateSpace, Joined, SpaceList},
@@ -22,7 +24,7 @@ fn round_trips<T: Serialize + DeserializeOwned>(example: Value) {
 
 fn space() -> Value {
     json!({"id": A, "name": "shop", "founders": [A], "state": "joined", "role": "writer", "prefix": "config/",
-        "documents": 3, "changes": 9, "members": 2, "created": "2026-01-02T03:04:05Z"})
+        "documents": 3, "changes": 9, "members": 2, "fingerprint": "00ff", "join_refused": "no", "created": "2026-01-02T03:04:05Z"})
 }
 
 #[test]
@@ -40,12 +42,12 @@ fn whole_examples_round_trip() {
     round_trips::<Written>(json!({"heads": [A], "position": "s-8", "changed": true, "created": true}));
     round_trips::<ConflictList>(json!({"items": [{"pointer": "/a", "values": [
         {"value": 1, "actor": "00", "author": A, "author_name": "n1", "change": A, "shown": true},
-        {"value": {"x": []}, "actor": "01", "author": A}]}]}));
+        {"value": {"x": []}, "actor": "01", "author": A}, {"actor": "02", "author": A}]}]}));
     round_trips::<WatchEvent>(
         json!({"space": A, "name": "a", "heads": [], "author": A, "position": "s-9", "deleted": true, "ops": [{}]}),
     );
     round_trips::<MemberList>(
-        json!({"items": [{"name": "n2", "key": A, "role": "admin", "prefix": "p/", "state": "self", "since_ms": 1,
+        json!({"items": [{"name": "n2", "key": A, "role": "admin", "prefix": "p/", "state": "self", "reason": "heard", "connected": true, "since_ms": 1,
         "version": "0.1.0", "addresses": ["/ip4/10.0.0.1/tcp/4710"], "in_sync": false, "documents": 1, "changes": 2,
         "age_ms": 30, "position": "t-4"}]}),
     );
@@ -98,6 +100,10 @@ fn a_null_that_is_a_value_survives() {
     let line: BatchLine =
         serde_json::from_str(r#"{"op":"put","doc":"a","value":{"x":null}}"#).expect("a line");
     assert_eq!(line, BatchLine::Put { doc: "a".into(), value: json!({"x": null}), base: None });
+    let conflicting = r#"{"value":null,"actor":"00","author":"01"}"#;
+    let value: ConflictValue = serde_json::from_str(conflicting).expect("a value");
+    assert_eq!(value.value, Some(Value::Null));
+    assert!(serde_json::to_string(&value).expect("json").contains("\"value\":null"));
     let set: Operation =
         serde_json::from_str(r#"{"op":"set","pointer":"/x","value":null}"#).expect("an operation");
     assert_eq!(set, Operation::Set { pointer: "/x".into(), value: Value::Null });
