@@ -370,3 +370,6 @@ impl Charter {
         invite::apply(self, position);
     }
 }
+
+#[cfg(test)]
+mod tests;
