@@ -513,3 +513,6 @@ impl Presence {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;
