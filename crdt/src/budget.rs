@@ -158,3 +158,6 @@ impl Budget {
         account
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -347,3 +347,6 @@ impl ConnectPolicy {
         self.wakeup = Some(self.wakeup.map_or(at, |wakeup| wakeup.min(at)));
     }
 }
+
+#[cfg(test)]
+mod tests;

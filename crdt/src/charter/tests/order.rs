@@ -34,16 +34,18 @@ fn sayings() -> impl Strategy<Value = Vec<Saying>> {
         prop::bool::weighted(0.1),
         prop::option::weighted(0.3, 0..REPLICAS),
     )
-        .prop_map(|(replica, issuer, what, target, role, prefix, astray, sync)| Saying {
-            replica,
-            issuer,
-            what,
-            target,
-            role,
-            prefix,
-            astray,
-            sync,
-        });
+        .prop_map(
+            |(replica, issuer, what, target, role, prefix, astray, sync)| Saying {
+                replica,
+                issuer,
+                what,
+                target,
+                role,
+                prefix,
+                astray,
+                sync,
+            },
+        );
     prop::collection::vec(one, 1..40)
 }
 
@@ -54,10 +56,15 @@ fn body(charter: &Charter, saying: &Saying) -> StatementBody {
     let chosen = invites.get(saying.target % invites.len().max(1));
     match (saying.what, chosen) {
         (0..3, _) | (_, None) if saying.what < 5 => grant(member, role, PREFIXES[saying.prefix]),
-        (5, _) | (_, None) => invite(50, role, PREFIXES[saying.prefix], Some(saying.target as u32 % 3)),
-        (6, Some(invite)) => {
-            StatementBody::CloseInvite(CloseInvite { invite: invite.statement() })
-        }
+        (5, _) | (_, None) => invite(
+            50,
+            role,
+            PREFIXES[saying.prefix],
+            Some(saying.target as u32 % 3),
+        ),
+        (6, Some(invite)) => StatementBody::CloseInvite(CloseInvite {
+            invite: invite.statement(),
+        }),
         (_, Some(invite)) => join(charter, invite.statement(), 50, member),
     }
 }
@@ -76,7 +83,9 @@ fn play(sayings: &[Saying]) -> Vec<VerifiedStatement> {
         let statement =
             Statement::sign(&who(saying.issuer), replica.space(), tips, time, body).verify();
         said.push(statement.unwrap());
-        replicas[saying.replica].insert(said[index].clone()).unwrap();
+        replicas[saying.replica]
+            .insert(said[index].clone())
+            .unwrap();
         if let Some(from) = saying.sync {
             let known: Vec<_> = replicas[from].statements().cloned().collect();
             for statement in known {
@@ -87,13 +96,25 @@ fn play(sayings: &[Saying]) -> Vec<VerifiedStatement> {
     said
 }
 
-type View = (Vec<StatementId>, [u8; 8], Vec<StatementId>, Vec<Member>, Vec<String>, BTreeMap<StatementId, VoidReason>);
+type View = (
+    Vec<StatementId>,
+    [u8; 8],
+    Vec<StatementId>,
+    Vec<Member>,
+    Vec<String>,
+    BTreeMap<StatementId, VoidReason>,
+);
 
 /// All that a charter shows, in a form that does not depend on its insides.
 fn view(charter: &Charter) -> View {
     let invites = charter.invites().map(|invite| {
         let flags = (invite.is_closed(), invite.is_used_up(), invite.is_overrun());
-        format!("{:?} {:?} {flags:?} {:?}", invite.statement(), invite.invite(), invite.joined())
+        format!(
+            "{:?} {:?} {flags:?} {:?}",
+            invite.statement(),
+            invite.invite(),
+            invite.joined()
+        )
     });
     (
         charter.ids().collect(),
@@ -122,20 +143,31 @@ struct Model<'a> {
 impl Model<'_> {
     fn closure(&self, tips: &[StatementId]) -> BTreeSet<StatementId> {
         let below = |tip: &StatementId| self.closure(&self.all[tip].tips);
-        tips.iter().flat_map(|tip| below(tip).into_iter().chain([*tip])).collect()
+        tips.iter()
+            .flat_map(|tip| below(tip).into_iter().chain([*tip]))
+            .collect()
     }
 
-    fn holds(&self, who: AuthorKey, role: Role, within: &str, seen: &BTreeSet<StatementId>) -> bool {
+    fn holds(
+        &self,
+        who: AuthorKey,
+        role: Role,
+        within: &str,
+        seen: &BTreeSet<StatementId>,
+    ) -> bool {
         let reaches = |given: Role, limit: &Option<Prefix>| {
-            given >= role && limit.as_ref().is_none_or(|limit| {
-                !within.is_empty() && within.starts_with(limit.as_str())
-            })
+            given >= role
+                && limit
+                    .as_ref()
+                    .is_none_or(|limit| !within.is_empty() && within.starts_with(limit.as_str()))
         };
         self.genesis.founders().contains(&who)
             || seen.iter().any(|id| match &self.all[id].body {
                 StatementBody::Grant(g) => g.member == who && reaches(g.role, &g.prefix),
                 StatementBody::Join(j) => {
-                    let StatementBody::Invite(i) = &self.all[&j.invite].body else { return false };
+                    let StatementBody::Invite(i) = &self.all[&j.invite].body else {
+                        return false;
+                    };
                     j.member == who && reaches(i.role, &i.prefix)
                 }
                 _ => false,
@@ -277,7 +309,11 @@ fn the_random_histories_exercise_every_verdict() {
         VoidReason::InviteClosed,
         VoidReason::InviteUsedUp,
     ] {
-        assert!(reasons.contains(reason.code()), "{} never came up: {reasons:?}", reason.code());
+        assert!(
+            reasons.contains(reason.code()),
+            "{} never came up: {reasons:?}",
+            reason.code()
+        );
     }
     assert!(overrun, "no invite was ever overrun");
 }
