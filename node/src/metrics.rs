@@ -2,7 +2,10 @@
 //!
 //! Labels are bounded by type: a kind, code or route is a `&'static str` that the program contains.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use prometheus_client::{
     encoding::{EncodeLabelSet, text},
@@ -63,7 +66,7 @@ impl Traffic {
 /// Every figure this node counts. Clones share the figures.
 #[derive(Clone)]
 pub struct Metrics {
-    registry: Arc<Registry>,
+    registry: Arc<Mutex<Registry>>,
     steps: Counter,
     step_seconds: Histogram,
     inputs: Family<Kind, Counter>,
@@ -98,12 +101,7 @@ impl Metrics {
     /// All figures at zero.
     #[must_use]
     pub fn new() -> Self {
-        Self::with_registry(Registry::default())
-    }
-
-    /// All figures at zero, beside those that are in the registry already, such as the network's.
-    #[must_use]
-    pub fn with_registry(mut all: Registry) -> Self {
+        let mut all = Registry::default();
         let registry = all.sub_registry_with_prefix("starling");
         macro_rules! registered {
             ($name:literal, $help:literal, $metric:expr) => {{
@@ -133,7 +131,7 @@ impl Metrics {
         let http_requests =
             registered!("http_requests", "Requests answered, by route and status", Family::default());
         Self {
-            registry: Arc::new(all),
+            registry: Arc::new(Mutex::new(all)),
             steps,
             step_seconds,
             inputs,
@@ -229,11 +227,21 @@ impl Metrics {
         self.http_requests.get_or_create(&Served { route, status }).inc();
     }
 
+    /// Lets another part of the node register figures of its own.
+    pub fn with_registry<T>(&self, register: impl FnOnce(&mut Registry) -> T) -> T {
+        register(&mut self.registry())
+    }
+
+    fn registry(&self) -> MutexGuard<'_, Registry> {
+        // Figures are only ever added, so a registry that a panic left behind is still good.
+        self.registry.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Every figure, as OpenMetrics text.
     #[must_use]
     pub fn render(&self) -> String {
         let mut out = String::new();
-        text::encode(&mut out, &self.registry).expect("writing to a string does not fail");
+        text::encode(&mut out, &self.registry()).expect("writing to a string does not fail");
         out
     }
 }
