@@ -600,6 +600,22 @@ fn waiting_and_void_statements_are_bounded() {
 }
 
 #[test]
+fn a_charter_full_of_joins_still_takes_what_admins_say() {
+    let mut charter = charter();
+    let id = add(&mut charter, 1, invite(50, Role::Reader, "", None));
+    charter.joins = STATEMENTS_JOINS_MAX;
+    let late = say(&charter, 1, join(&charter, id, 50, 3));
+    let before = charter.fingerprint();
+    assert_eq!(charter.insert(late), Err(InsertError::Full(1)));
+    assert_eq!(charter.fingerprint(), before);
+    add(
+        &mut charter,
+        1,
+        StatementBody::CloseInvite(CloseInvite { invite: id }),
+    );
+}
+
+#[test]
 fn statements_of_another_space_stay_out() {
     let mut charter = charter();
     let body = grant(2, Role::Reader, "");

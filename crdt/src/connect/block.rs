@@ -1,5 +1,6 @@
 //! Peers this node will not talk to, for a time or for good.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::{ConnectPolicy, PeerRecord};
@@ -39,6 +40,7 @@ impl ConnectPolicy {
         }
         let block = self.blocked.entry(peer).or_insert(until);
         *block = block.zip(until).map(|(held, new)| held.max(new));
+        self.known.mark(peer);
         self.wake(now);
         Ok(())
     }
@@ -48,6 +50,7 @@ impl ConnectPolicy {
         let was = self.blocked.remove(&peer).is_some();
         if was {
             self.known.start_over(now, peer);
+            self.known.mark(peer);
             for seed in self
                 .seeds
                 .values_mut()
@@ -84,18 +87,28 @@ impl ConnectPolicy {
         }
     }
 
-    /// What is worth storing about a peer: its addresses, its last contact, its block.
-    pub fn record(&self, now: Now, peer: AuthorKey) -> PeerRecord {
+    /// Whose record changed since this was last asked: to be stored with the step's other effects.
+    pub fn take_changed(&mut self) -> BTreeSet<AuthorKey> {
+        self.known.take_changed()
+    }
+
+    /// What is worth storing about a peer: its addresses, its last contact, its block. Nothing when
+    /// it was forgotten and what is stored may be deleted.
+    pub fn record(&self, now: Now, peer: AuthorKey) -> Option<PeerRecord> {
+        let block = self.blocked.get(&peer);
+        if block.is_none() && !self.known.holds(peer) {
+            return None;
+        }
         let until = |until: Moment| {
             let left = i64::try_from(until.since(now.monotonic).as_millis()).unwrap_or(i64::MAX);
             WallTime(now.wall.0.saturating_add(left))
         };
-        PeerRecord {
+        Some(PeerRecord {
             addresses: self.known.addresses(peer),
             last_contact: self.known.last_contact(peer),
-            blocked: self.blocked.contains_key(&peer),
-            blocked_until: self.blocked.get(&peer).copied().flatten().map(until),
-        }
+            blocked: block.is_some(),
+            blocked_until: block.copied().flatten().map(until),
+        })
     }
 
     /// Takes in what was stored about a peer. A block that ended meanwhile is not restored.

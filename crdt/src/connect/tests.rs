@@ -456,7 +456,7 @@ fn records_restore_addresses_and_blocks_across_a_restart() {
         .unwrap();
     before.block(at(5.0), key(2), None).unwrap();
     let store = |policy: &ConnectPolicy, n| {
-        let record = policy.record(now(10.0), key(n));
+        let record = policy.record(now(10.0), key(n)).unwrap();
         decode::<PeerRecord>(&encode(&record), "peer record").unwrap()
     };
     let (first, second) = (store(&before, 1), store(&before, 2));
@@ -482,6 +482,26 @@ fn records_restore_addresses_and_blocks_across_a_restart() {
     let mut later = ConnectPolicy::new(OWN);
     later.restore(late, key(1), first);
     assert_eq!(later.blocked().count(), 0);
+}
+
+#[test]
+fn what_is_to_be_stored_is_told_once() {
+    let mut policy = knowing(1..3);
+    assert_eq!(policy.take_changed(), BTreeSet::from([key(1), key(2)]));
+    assert!(policy.take_changed().is_empty());
+    connect(&mut policy, 1.0, 1);
+    policy.block(at(1.0), key(3), None).unwrap();
+    assert_eq!(policy.take_changed(), BTreeSet::from([key(1), key(3)]));
+    let known = [address("host-2:1")];
+    policy.on_addresses(at(2.0), &mut rng(), key(2), &known, AddressSource::Beacon);
+    assert!(policy.take_changed().is_empty(), "nothing new");
+    policy.unblock(at(2.0), key(3));
+    assert_eq!(policy.take_changed(), BTreeSet::from([key(3)]));
+    assert_eq!(
+        policy.record(now(2.0), key(3)),
+        None,
+        "nothing is left to store"
+    );
 }
 
 #[test]
@@ -517,6 +537,7 @@ fn everything_kept_is_bounded() {
         }
     }
     assert_eq!(policy.known_peers().count(), PEERS_KNOWN_MAX);
+    assert!(policy.take_changed().len() <= PEERS_KNOWN_MAX + PEERS_BLOCKED_MAX);
     assert!(
         (0..5).all(|n| !policy.addresses(key(n)).is_empty()),
         "members are kept"
