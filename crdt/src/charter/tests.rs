@@ -407,6 +407,20 @@ fn a_join_whose_inner_signatures_are_wrong_is_never_verified() {
 }
 
 #[test]
+fn nobody_issues_what_would_have_no_effect() {
+    let charter = charter();
+    let refused = charter
+        .issue(&who(2), TIME, grant(3, Role::Reader, ""))
+        .unwrap_err();
+    assert_eq!(refused, IssueError::Void(VoidReason::NotAdmin));
+    let close = StatementBody::CloseInvite(CloseInvite {
+        invite: StatementId([1; 32]),
+    });
+    let refused = charter.issue(&who(1), TIME, close).unwrap_err();
+    assert_eq!(refused, IssueError::Void(VoidReason::UnknownInvite));
+}
+
+#[test]
 fn a_changed_statement_is_refused() {
     let charter = charter();
     let good = say(&charter, 1, grant(2, Role::Reader, "a/"));
