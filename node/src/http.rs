@@ -22,7 +22,7 @@ mod state;
 mod status;
 mod watch;
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, path::PathBuf};
 
 use axum::{Router, middleware};
 use starling_api::Code;
@@ -30,14 +30,17 @@ use tokio::net::TcpListener;
 
 pub use listen::ListenError;
 
-use crate::{
-    config::Config, driver::Shared, handle::NodeHandle, metrics::Metrics, node::NodeFacts, shutdown::Shutdown,
-};
+use crate::{clock::Clock, config::Config, handle::NodeHandle, metrics::Metrics, shutdown::Shutdown};
+
+/// Name of the store's file in a data directory.
+pub const STORE_FILE: &str = "store.redb";
 
 /// The API's sockets, open but not yet served: what comes meanwhile waits.
 pub struct Http {
     unix: listen::OwnSocket,
     tcp: Option<TcpListener>,
+    advertise: Vec<String>,
+    store: PathBuf,
 }
 
 impl Http {
@@ -51,7 +54,8 @@ impl Http {
             Some(address) => Some(listen::tcp(address.socket_addr()).await?),
             None => None,
         };
-        Ok(Self { unix, tcp })
+        let store = config.data_dir.join(STORE_FILE);
+        Ok(Self { unix, tcp, advertise: config.advertise.clone(), store })
     }
 
     /// The TCP address, with the port the system chose where 0 was asked for.
@@ -61,15 +65,10 @@ impl Http {
     }
 
     /// Serves the node until somebody asks to stop and requests in progress have ended.
-    pub(crate) async fn serve(
-        self,
-        handle: NodeHandle,
-        facts: Arc<NodeFacts>,
-        shared: Shared,
-        shutdown: Shutdown,
-    ) {
-        let metrics = handle.metrics().clone();
-        let api = state::Api::new(node::Node::new(handle), facts, shared, shutdown.clone());
+    pub async fn serve(self, handle: NodeHandle, metrics: Metrics, clock: Clock, shutdown: Shutdown) {
+        let facts = state::Facts { advertise: self.advertise.clone(), store: self.store.clone(), clock };
+        let node = node::Node::new(handle);
+        let api = state::Api::new(node, facts, metrics.clone(), shutdown.clone());
         self.serve_routes(routes::routes(api), metrics, shutdown).await;
     }
 

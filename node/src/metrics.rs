@@ -3,7 +3,7 @@
 //! Labels are bounded by type: a kind, code or route is a `&'static str` that the program contains.
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -101,7 +101,16 @@ impl Metrics {
     /// All figures at zero.
     #[must_use]
     pub fn new() -> Self {
-        let mut all = Registry::default();
+        Self::in_registry(Registry::default())
+    }
+
+    /// Lets another part of the node, such as the network, register figures of its own.
+    pub fn register<T>(&self, with: impl FnOnce(&mut Registry) -> T) -> T {
+        // Registering only appends, so a poisoned lock is still good.
+        with(&mut self.registry.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn in_registry(mut all: Registry) -> Self {
         let registry = all.sub_registry_with_prefix("starling");
         macro_rules! registered {
             ($name:literal, $help:literal, $metric:expr) => {{
@@ -227,21 +236,11 @@ impl Metrics {
         self.http_requests.get_or_create(&Served { route, status }).inc();
     }
 
-    /// Lets another part of the node register figures of its own.
-    pub fn with_registry<T>(&self, register: impl FnOnce(&mut Registry) -> T) -> T {
-        register(&mut self.registry())
-    }
-
-    fn registry(&self) -> MutexGuard<'_, Registry> {
-        // Figures are only ever added, so a registry that a panic left behind is still good.
-        self.registry.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Every figure, as OpenMetrics text.
     #[must_use]
     pub fn render(&self) -> String {
         let mut out = String::new();
-        text::encode(&mut out, &self.registry()).expect("writing to a string does not fail");
+        self.register(|registry| text::encode(&mut out, registry)).expect("writing to a string does not fail");
         out
     }
 }

@@ -27,13 +27,10 @@ use super::{
     answer::{Names, Refused, refused},
     input::{self, Members},
     limits::{LINE_BYTES_MAX, LINE_TIME_MAX},
-    node::{self, Node, Pending},
+    node::Pending,
     report,
     state::Api,
 };
-
-/// Lines that are handed over together, so that they share a step.
-const LINES_TOGETHER_MAX: usize = 64;
 
 /// Writes of one batch that are under way at once: enough to fill a commit group.
 const LINES_UNDER_WAY_MAX: usize = 256;
@@ -70,16 +67,27 @@ fn results(
         skipping: false,
         ended: false,
     };
-    let lines = stream::unfold(lines, |mut lines| async move {
+    let submitted = stream::unfold(lines, |mut lines| async move {
         let line = lines.next().await?;
         Some((line, lines))
+    })
+    // One after the other, so that two lines about one document happen in their order.
+    .then(move |line| {
+        let node = api.node.clone();
+        async move {
+            match line {
+                Ok(line) => {
+                    let (doc, write) = read_line(space, &line);
+                    let write = match write {
+                        Ok(write) => node.submit(write).await,
+                        Err(refused) => Err(refused),
+                    };
+                    Submitted { doc, write }
+                }
+                Err(refused) => Submitted { doc: None, write: Err(refused) },
+            }
+        }
     });
-    // What has arrived goes over together, one group after the other, so that it shares a commit and
-    // two lines about one document happen in their order.
-    let submitted = lines
-        .ready_chunks(LINES_TOGETHER_MAX)
-        .then(move |lines| submit(api.node.clone(), space, lines))
-        .flat_map(stream::iter);
     submitted
         .map(move |submitted| {
             let room = room.clone();
@@ -90,31 +98,6 @@ fn results(
             }
         })
         .buffered(LINES_UNDER_WAY_MAX)
-}
-
-async fn submit(node: Node, space: SpaceId, lines: Vec<Result<Vec<u8>, Refused>>) -> Vec<Submitted> {
-    let mut writes = Vec::with_capacity(lines.len());
-    let mut read = Vec::with_capacity(lines.len());
-    for line in lines {
-        let (doc, write) = match line {
-            Ok(line) => read_line(space, &line),
-            Err(refused) => (None, Err(refused)),
-        };
-        read.push((doc, write.map(|write| writes.push(write)).err()));
-    }
-    let mut taken = match node.submit(&writes).await {
-        Ok(pending) => Ok(pending.into_iter()),
-        Err(refused) => Err(refused.0),
-    };
-    let submitted = read.into_iter().map(|(doc, refused)| {
-        let write = match (refused, &mut taken) {
-            (Some(refused), _) => Err(refused),
-            (None, Ok(pending)) => pending.next().ok_or_else(node::lost),
-            (None, Err(problem)) => Err(Refused(problem.clone())),
-        };
-        Submitted { doc, write }
-    });
-    submitted.collect()
 }
 
 async fn finish(submitted: Submitted) -> Bytes {

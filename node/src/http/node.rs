@@ -15,15 +15,12 @@ use starling_crdt::{
     charter::{Label, Prefix, Role, Ticket},
     id::{AuthorKey, DocumentName, SpaceId},
     replica::{
-        LocalRequest, MemberReport, Nodes, PeerReport, Refusal, Reply, SpaceReport, Status, Waited, Write, Written,
+        LocalRequest, MemberReport, Nodes, PeerReport, Reply, SpaceReport, Status, Waited, Write, Written,
     },
     seal::EpochKey,
     view::Reader,
 };
-use tokio::{
-    sync::oneshot,
-    time::{Instant, sleep},
-};
+use tokio::{sync::oneshot, time::sleep};
 use zeroize::Zeroizing;
 
 pub(super) use changes::{Changes, Event};
@@ -33,9 +30,8 @@ use super::{
     limits::{SUBMIT_PAUSE, SUBMIT_TIME_MAX},
 };
 use crate::{
-    handle::{NodeHandle, RequestError},
+    handle::{AskError, NodeHandle},
     identity,
-    metrics::Metrics,
 };
 use names::SpaceNames;
 
@@ -47,7 +43,7 @@ pub(super) struct Node {
 }
 
 /// A write that the driver has taken and not yet answered.
-pub(super) struct Pending(oneshot::Receiver<Result<Reply, Refusal>>);
+pub(super) struct Pending(oneshot::Receiver<Result<Reply, starling_crdt::replica::Refusal>>);
 
 impl Pending {
     /// Waits until the write is durable, or refused.
@@ -64,27 +60,23 @@ impl Node {
         Self { handle, names: Arc::default() }
     }
 
-    pub(super) fn metrics(&self) -> &Metrics {
-        self.handle.metrics()
-    }
-
     fn reader(&self) -> &Reader {
         self.handle.reader()
     }
 
     async fn ask(&self, request: LocalRequest) -> Result<Reply, Refused> {
-        Ok(self.handle.request(request).await?)
+        let answer = self.handle.submit(request).map_err(not_taken)?;
+        Ok(answer.await.map_err(|_| stopped())??)
     }
 
-    /// Hands writes over in their turn, all in one go, waiting a little while the node is busy.
-    pub(super) async fn submit(&self, writes: &[Write]) -> Result<Vec<Pending>, Refused> {
-        let give_up = Instant::now() + SUBMIT_TIME_MAX;
+    /// Hands a write over in its turn, waiting a little while the node is busy.
+    pub(super) async fn submit(&self, write: Write) -> Result<Pending, Refused> {
+        let give_up = tokio::time::Instant::now() + SUBMIT_TIME_MAX;
         loop {
-            let requests = writes.iter().map(|write| LocalRequest::Write(Box::new(write.clone())));
-            match self.handle.request_all(requests.collect()) {
-                Ok(answers) => return Ok(answers.into_iter().map(Pending).collect()),
-                Err(RequestError::Busy) if Instant::now() < give_up => sleep(SUBMIT_PAUSE).await,
-                Err(error) => return Err(error.into()),
+            match self.handle.submit(LocalRequest::Write(Box::new(write.clone()))) {
+                Ok(answer) => return Ok(Pending(answer)),
+                Err(AskError::Busy) if tokio::time::Instant::now() < give_up => sleep(SUBMIT_PAUSE).await,
+                Err(error) => return Err(not_taken(error)),
             }
         }
     }
@@ -106,7 +98,7 @@ impl Node {
     pub(super) async fn space_report(&self, id: SpaceId) -> Result<SpaceReport, Refused> {
         let spaces = self.status().await?.spaces;
         let found = spaces.into_iter().find(|space| space.id == id);
-        found.ok_or_else(|| Refusal::UnknownSpace(id).into())
+        found.ok_or_else(|| starling_crdt::replica::Refusal::UnknownSpace(id).into())
     }
 
     pub(super) async fn create_space(&self, name: Label) -> Result<SpaceId, Refused> {
@@ -198,23 +190,16 @@ fn random(bytes: &mut [u8]) -> Result<(), Refused> {
     })
 }
 
-impl From<RequestError> for Refused {
-    fn from(error: RequestError) -> Self {
-        match error {
-            RequestError::Refused(refusal) => refusal.into(),
-            RequestError::Busy => refused(Code::Busy, error.to_string()),
-            RequestError::Stopping => stopped(),
-        }
+fn not_taken(error: AskError) -> Refused {
+    match error {
+        AskError::Refused(refusal) => refusal.into(),
+        AskError::Busy => refused(Code::Busy, "as many requests wait for the node as it holds"),
+        AskError::Stopped => stopped(),
     }
 }
 
 fn stopped() -> Refused {
     refused(Code::Stopping, "the node is stopping; whether the request was carried out is unknown")
-}
-
-/// The driver gave fewer answers than it took requests.
-pub(super) fn lost() -> Refused {
-    refused(Code::Internal, "the node lost the request")
 }
 
 fn unexpected(reply: &Reply) -> Refused {

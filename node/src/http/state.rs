@@ -1,6 +1,6 @@
 //! What every handler shares.
 
-use std::sync::Arc;
+use std::{path::PathBuf, sync::Arc};
 
 use starling_api::Code;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -10,28 +10,39 @@ use super::{
     limits::{BATCHES_MAX, WATCHERS_MAX},
     node::Node,
 };
-use crate::{driver::Shared, metrics::Metrics, node::NodeFacts, shutdown::Shutdown};
+use crate::{clock::Clock, metrics::Metrics, shutdown::Shutdown};
+
+/// What a node says about itself that the core does not know.
+#[derive(Clone)]
+pub(super) struct Facts {
+    pub(super) advertise: Vec<String>,
+    pub(super) store: PathBuf,
+    pub(super) clock: Clock,
+}
+
+impl Facts {
+    /// Bytes of the store on disk; nothing where there is none, as for a store in memory.
+    pub(super) fn store_bytes(&self) -> u64 {
+        std::fs::metadata(&self.store).map_or(0, |metadata| metadata.len())
+    }
+}
 
 /// The node behind the routes, and what bounds its long-lived requests.
 #[derive(Clone)]
 pub(super) struct Api {
     pub(super) node: Node,
-    pub(super) facts: Arc<NodeFacts>,
-    pub(super) shared: Shared,
+    pub(super) facts: Arc<Facts>,
+    pub(super) metrics: Metrics,
     pub(super) shutdown: Shutdown,
     watchers: Arc<Semaphore>,
     batches: Arc<Semaphore>,
 }
 
 impl Api {
-    pub(super) fn new(node: Node, facts: Arc<NodeFacts>, shared: Shared, shutdown: Shutdown) -> Self {
+    pub(super) fn new(node: Node, facts: Facts, metrics: Metrics, shutdown: Shutdown) -> Self {
         let watchers = Arc::new(Semaphore::new(WATCHERS_MAX));
         let batches = Arc::new(Semaphore::new(BATCHES_MAX));
-        Self { node, facts, shared, shutdown, watchers, batches }
-    }
-
-    pub(super) fn metrics(&self) -> &Metrics {
-        self.node.metrics()
+        Self { node, facts: Arc::new(facts), metrics, shutdown, watchers, batches }
     }
 
     /// Room for one more watch, until it is dropped.

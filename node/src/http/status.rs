@@ -1,7 +1,5 @@
 //! How the node is: for people, for service managers, for Prometheus.
 
-use std::path::Path;
-
 use axum::{
     extract::State,
     http::{StatusCode, header},
@@ -15,7 +13,7 @@ use super::{
     report,
     state::Api,
 };
-use crate::{metrics::METRICS_MEDIA_TYPE, node::STORE_FILE};
+use crate::metrics::METRICS_MEDIA_TYPE;
 
 pub(super) async fn status(State(api): State<Api>) -> Result<Answer<Status>, Refused> {
     let core = api.node.status().await?;
@@ -23,21 +21,17 @@ pub(super) async fn status(State(api): State<Api>) -> Result<Answer<Status>, Ref
         name: core.name.clone(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         key: core.key.to_string(),
-        peer_id: api.facts.peer_id.clone(),
-        listen: api.shared.listening(),
+        peer_id: crate::network::address::peer_id_text(&core.key),
+        listen: core.addresses.iter().map(ToString::to_string).collect(),
         advertise: api.facts.advertise.clone(),
         spaces: core.spaces.iter().map(report::space).collect(),
         peers: core.peers as u64,
-        store: StoreStatus { bytes: store_bytes(&api.facts.data_dir), position: report::position(core.position) },
+        store: StoreStatus { bytes: api.facts.store_bytes(), position: report::position(core.position) },
         warnings: warnings(&core),
         started: report::time(api.facts.clock.started_wall()).unwrap_or_default(),
         uptime_ms: u64::try_from(api.facts.clock.uptime().as_millis()).unwrap_or(u64::MAX),
     };
     Ok(Answer(StatusCode::OK, answer))
-}
-
-fn store_bytes(data_dir: &Path) -> u64 {
-    std::fs::metadata(data_dir.join(STORE_FILE)).map_or(0, |metadata| metadata.len())
 }
 
 /// What an operator should look at, most urgent first.
@@ -72,5 +66,5 @@ pub(super) async fn ready(State(api): State<Api>) -> Result<Answer<Health>, Refu
 }
 
 pub(super) async fn metrics(State(api): State<Api>) -> impl IntoResponse {
-    ([(header::CONTENT_TYPE, METRICS_MEDIA_TYPE)], api.metrics().render())
+    ([(header::CONTENT_TYPE, METRICS_MEDIA_TYPE)], api.metrics.render())
 }

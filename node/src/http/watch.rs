@@ -41,7 +41,7 @@ pub(super) async fn watch(
     let room = api.room_to_watch()?;
     let (began, changes) = api.node.watch(space, query.prefix, since).await?;
     let watcher =
-        Watcher { changes, shutdown: api.shutdown.clone(), _room: room, _counted: api.metrics().watcher() };
+        Watcher { changes, shutdown: api.shutdown.clone(), _room: room, _counted: api.metrics.watcher() };
     let headers = [
         (header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream")),
         (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),

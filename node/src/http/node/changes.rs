@@ -4,11 +4,11 @@
 //! last event of a commit carries its position; what resumes from there misses nothing and repeats
 //! nothing. Of a document that changed several times before the watcher came, the last state counts.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::{collections::VecDeque, sync::Arc};
 
 use starling_api::{Code, Problem};
 use starling_crdt::{
-    id::{DocumentName, Position, SpaceId},
+    id::{Position, SpaceId},
     replica::DocumentChange,
     store::{
         Table,
@@ -16,10 +16,7 @@ use starling_crdt::{
     },
     view::Reader,
 };
-use tokio::sync::broadcast::{
-    Receiver,
-    error::{RecvError, TryRecvError},
-};
+use tokio::sync::broadcast::{Receiver, error::RecvError};
 
 use super::{
     super::{
@@ -43,12 +40,10 @@ pub(in super::super) struct Changes {
     node: Node,
     space: SpaceId,
     prefix: String,
-    live: Receiver<DocumentChange>,
+    live: Receiver<Arc<Vec<DocumentChange>>>,
     ready: VecDeque<Event>,
     /// The last commit that was read from the store; what is live up to there is known already.
     reached: u64,
-    /// Documents of that commit that this watcher knows of.
-    reached_names: BTreeSet<DocumentName>,
     /// Past changes remain to be read.
     behind: bool,
 }
@@ -86,7 +81,6 @@ impl Node {
             live,
             ready: VecDeque::new(),
             reached: began.commit,
-            reached_names: BTreeSet::new(),
             behind,
         };
         Ok((began, changes))
@@ -119,49 +113,12 @@ impl Changes {
                 continue;
             }
             match self.live.recv().await {
-                Ok(change) => self.hear(change),
+                Ok(step) => self.take(step.iter().cloned()),
                 // It fell behind what is kept in memory; the store still knows.
-                Err(RecvError::Lagged(_)) => self.fall_behind(),
+                Err(RecvError::Lagged(_)) => self.behind = true,
                 Err(RecvError::Closed) => return None,
             }
         }
-    }
-
-    /// Takes a live change and whatever came with it. They come one by one, those of one commit in a
-    /// row; the store tells whether all of the last commit are here.
-    fn hear(&mut self, first: DocumentChange) {
-        self.take(first);
-        loop {
-            match self.live.try_recv() {
-                Ok(change) => self.take(change),
-                Err(TryRecvError::Lagged(_)) => return self.fall_behind(),
-                Err(TryRecvError::Empty | TryRecvError::Closed) => break,
-            }
-        }
-        let whole = self.last_commit_is_whole();
-        if let Some(last) = self.ready.back_mut() {
-            last.completes = whole;
-        }
-    }
-
-    /// Reads on from the store: what the present commit still lacks, and all after it.
-    fn fall_behind(&mut self) {
-        self.behind = true;
-        if !self.reached_names.is_empty() && !self.last_commit_is_whole() {
-            self.reached = self.reached.saturating_sub(1);
-        }
-        self.reached_names.clear();
-    }
-
-    /// Whether the store names no document of the last commit that was not heard of. One that has
-    /// changed again since is under its newer commit there, and comes with that one.
-    fn last_commit_is_whole(&self) -> bool {
-        let before = self.reached.saturating_sub(1);
-        let page = self.node.reader().changed_since(self.space, before, self.reached_names.len() + 1);
-        page.is_ok_and(|page| {
-            let of_it = page.iter().filter(|(_, known)| known.commit == self.reached);
-            of_it.map(|(name, _)| name).all(|name| self.reached_names.contains(name))
-        })
     }
 
     /// Reads a page of whole commits from the store.
@@ -189,36 +146,24 @@ impl Changes {
                 position: Position { store, commit: known.commit },
                 deleted: known.deleted,
             });
-            changes.for_each(|change| self.take(change));
-            self.reached_names.clear();
+            self.take(changes);
             return Ok(());
         }
     }
 
-    /// Takes in a change that follows the ones before it.
-    fn take(&mut self, change: DocumentChange) {
-        let commit = change.position.commit;
-        let known = commit < self.reached || commit == self.reached && !self.is_news(&change.document);
-        if change.space != self.space || known {
-            return;
+    /// Takes in changes of whole commits, in their order.
+    fn take(&mut self, changes: impl Iterator<Item = DocumentChange>) {
+        let reached = self.reached;
+        for change in changes.filter(|change| change.space == self.space && change.position.commit > reached)
+        {
+            self.reached = self.reached.max(change.position.commit);
+            if !change.document.as_str().starts_with(&self.prefix) {
+                continue;
+            }
+            if let Some(last) = self.ready.back_mut() {
+                last.completes = last.change.position != change.position;
+            }
+            self.ready.push_back(Event { change, completes: true });
         }
-        if commit > self.reached {
-            self.reached = commit;
-            self.reached_names.clear();
-        }
-        self.reached_names.insert(change.document.clone());
-        if !change.document.as_str().starts_with(&self.prefix) {
-            return;
-        }
-        if let Some(last) = self.ready.back_mut() {
-            last.completes = last.change.position != change.position;
-        }
-        self.ready.push_back(Event { change, completes: true });
-    }
-
-    /// Whether a document of the last commit was not heard of yet. Nothing is new in a commit that was
-    /// read from the store as a whole.
-    fn is_news(&self, document: &DocumentName) -> bool {
-        !self.reached_names.is_empty() && !self.reached_names.contains(document)
     }
 }

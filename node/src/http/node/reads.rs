@@ -129,7 +129,7 @@ impl Node {
     fn quarantine(&self, space: SpaceId, document: DocumentName, poison: Vec<Poison>) {
         if !poison.is_empty() {
             // A node too busy to take this is told again by the next read.
-            let _ = self.handle.request_all(vec![LocalRequest::Quarantine { space, document, poison }]);
+            let _ = self.handle.submit(LocalRequest::Quarantine { space, document, poison });
         }
     }
 
