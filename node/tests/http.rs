@@ -495,3 +495,69 @@ async fn peers_are_added_blocked_and_unblocked() {
     node.stop().await;
     other.stop().await;
 }
+
+/// Asks again and again until the answer is as wanted.
+async fn until<T, F: Future<Output = Option<T>>>(what: &str, mut ask: impl FnMut() -> F) -> T {
+    let asking = async {
+        loop {
+            if let Some(found) = ask().await {
+                return found;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    timeout(DEADLINE, asking).await.unwrap_or_else(|_| panic!("{what} did not happen in time"))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_nodes_join_diverge_converge_and_show_the_conflict_with_its_authors() {
+    let (a, b) = (start().await, start_in(tempfile::tempdir().expect("a directory")).await);
+    let ask = CreateInvite { role: Role::Writer, prefix: None, uses: None, expires_in_s: None };
+    let ticket = a.client.invite("shop", &ask).await.expect("a ticket").ticket;
+    b.client.join(&ticket).await.expect("taken");
+    until("the join", || async {
+        b.client.space("shop").await.ok().filter(|space| space.state == JoinState::Joined)
+    })
+    .await;
+    a.put("d", json!({"owner": "nobody", "n": {"$counter": 0}})).await;
+    let wait = Wait { doc: Some("d".into()), nodes: Nodes::AtLeast(1), timeout_ms: 20_000 };
+    let waited = a.client.wait("shop", &wait).await.expect("an answer");
+    assert!(waited.satisfied && waited.holders.len() == 1, "{waited:?}");
+
+    let keys = [&a, &b].map(|node| async { node.client.status().await.expect("a status").key });
+    let [key_a, key_b] = futures::future::join_all(keys).await.try_into().expect("two");
+    a.client.block_peer(&key_b, &BlockPeer::default()).await.expect("blocked");
+    let cut = || async {
+        let peers = b.client.peers().await.ok()?;
+        (!peers.items.iter().any(|peer| peer.connected)).then_some(())
+    };
+    until("the cut", cut).await;
+    let add = Operation::Increment { pointer: "/n".into(), by: 1 };
+    for (node, owner) in [(&a, "a"), (&b, "b")] {
+        let set = Operation::Set { pointer: "/owner".into(), value: json!(owner) };
+        for operation in [&set, &add] {
+            node.client.operate("shop", "d", operation, &WriteOptions::default()).await.expect("written");
+        }
+    }
+    a.client.unblock_peer(&key_b).await.expect("unblocked");
+    let conflict = until("the heal", || async {
+        let [seen_by_a, seen_by_b] =
+            [&a, &b].map(|node| async { node.client.conflicts("shop", "d").await.ok() });
+        let (seen_by_a, seen_by_b) = (seen_by_a.await?, seen_by_b.await?);
+        (seen_by_a.items.len() == 1 && seen_by_a == seen_by_b).then(|| seen_by_a.items[0].clone())
+    })
+    .await;
+    assert_eq!(conflict.pointer, "/owner");
+    let text = |value: &Value| value.as_str().map(str::to_owned);
+    let authors: BTreeMap<_, _> =
+        conflict.values.iter().map(|value| (value.value.as_ref().and_then(text), &value.author)).collect();
+    assert_eq!(authors, BTreeMap::from([(Some("a".to_owned()), &key_a), (Some("b".to_owned()), &key_b)]));
+    assert!(conflict.values[0].shown && !conflict.values[1].shown);
+    let [on_a, on_b] = [&a, &b].map(|node| async { node.client.document("shop", "d").await.expect("found") });
+    let (on_a, on_b) = (on_a.await, on_b.await);
+    assert_eq!(on_a, on_b);
+    assert_eq!(on_a.value["n"], json!({"$counter": 2}));
+    assert_eq!(Some(&on_a.value["owner"]), conflict.values[0].value.as_ref());
+    a.stop().await;
+    b.stop().await;
+}
