@@ -1,1 +1,8 @@
-//! A room of Starling; see DESIGN.
+//! A node of Starling: the shell round the core. libp2p, HTTP, metrics, configuration.
+
+pub mod clock;
+pub mod config;
+pub mod identity;
+pub mod metrics;
+pub mod shutdown;
+pub mod telemetry;

@@ -1,6 +1,60 @@
-//! Where a node's API is.
+//! Where a node's API is, and where its files are by default.
 
-use std::path::PathBuf;
+use std::{
+    ffi::OsString,
+    path::{Path, PathBuf},
+};
+
+/// File name of the API's socket in a data directory.
+pub const SOCKET_FILE: &str = "api.sock";
+
+/// Data directory of a node that the system runs.
+pub const SYSTEM_DATA_DIR: &str = "/var/lib/starling";
+
+/// Where a service manager may put the socket of the system's node.
+pub const SYSTEM_RUNTIME_DIR: &str = "/run/starling";
+
+/// On whose behalf this process runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum User {
+    /// The superuser.
+    Root,
+    /// Anybody else.
+    Ordinary,
+}
+
+/// The data directory of a user who named none: `/var/lib/starling` for root, else
+/// `$XDG_DATA_HOME/starling`, else `$HOME/.local/share/starling`. None where neither variable is set.
+pub fn default_data_dir(
+    user: User,
+    environment: impl Fn(&str) -> Option<OsString>,
+) -> Option<PathBuf> {
+    if user == User::Root {
+        return Some(PathBuf::from(SYSTEM_DATA_DIR));
+    }
+    let absolute = |name: &str| {
+        environment(name)
+            .map(PathBuf::from)
+            .filter(|path| path.is_absolute())
+    };
+    let base = absolute("XDG_DATA_HOME")
+        .or_else(|| absolute("HOME").map(|home| home.join(".local/share")));
+    base.map(|base| base.join("starling"))
+}
+
+/// The sockets at which a node of this machine may answer, the own data directory's first.
+#[must_use]
+pub fn default_addresses(data_dir: Option<&Path>) -> Vec<NodeAddress> {
+    let system = [SYSTEM_RUNTIME_DIR, SYSTEM_DATA_DIR].map(Path::new);
+    let mut addresses = Vec::new();
+    for directory in data_dir.into_iter().chain(system) {
+        let address = NodeAddress::Unix(directory.join(SOCKET_FILE));
+        if !addresses.contains(&address) {
+            addresses.push(address);
+        }
+    }
+    addresses
+}
 
 /// Where a node's API is: a Unix socket or loopback TCP.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -108,6 +162,55 @@ mod tests {
         }
         let with_slashes: NodeAddress = "unix:///run/x".parse().expect("address");
         assert_eq!(with_slashes, NodeAddress::Unix("/run/x".into()));
+    }
+
+    #[test]
+    fn the_data_directory_follows_the_user_and_the_environment() {
+        let with = |set: &'static [(&str, &str)]| {
+            move |name: &str| {
+                set.iter()
+                    .find(|(key, _)| *key == name)
+                    .map(|(_, value)| OsString::from(value))
+            }
+        };
+        let both = &[("XDG_DATA_HOME", "/d"), ("HOME", "/h")];
+        assert_eq!(
+            default_data_dir(User::Root, with(both)),
+            Some("/var/lib/starling".into())
+        );
+        assert_eq!(
+            default_data_dir(User::Ordinary, with(both)),
+            Some("/d/starling".into())
+        );
+        let relative = &[("XDG_DATA_HOME", "d"), ("HOME", "/h")];
+        assert_eq!(
+            default_data_dir(User::Ordinary, with(relative)),
+            Some("/h/.local/share/starling".into())
+        );
+        assert_eq!(default_data_dir(User::Ordinary, with(&[])), None);
+    }
+
+    #[test]
+    fn the_own_socket_is_tried_first_and_none_twice() {
+        let text = |addresses: Vec<NodeAddress>| {
+            addresses
+                .iter()
+                .map(ToString::to_string)
+                .collect::<Vec<_>>()
+        };
+        let system = [
+            "unix:/run/starling/api.sock",
+            "unix:/var/lib/starling/api.sock",
+        ];
+        assert_eq!(text(default_addresses(None)), system);
+        assert_eq!(
+            text(default_addresses(Some(Path::new(SYSTEM_DATA_DIR)))),
+            [system[1], system[0]]
+        );
+        assert_eq!(
+            text(default_addresses(Some(Path::new("/d"))))[0],
+            "unix:/d/api.sock"
+        );
     }
 
     #[test]
