@@ -10,12 +10,13 @@ use std::fmt::Write as _;
 /// True for characters that move the cursor, colour, ring, hide or reorder: C0, DEL, C1, and the
 /// bidirectional controls of UAX #9 as listed in CVE-2021-42574.
 fn steers_a_terminal(c: char) -> bool {
-    c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{061c}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    c.is_control()
+        || matches!(c, '\u{200e}' | '\u{200f}' | '\u{061c}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// The text on one line: every such character becomes `\n`, `\t`, `\r` or `\u{…}`.
 pub(crate) fn one_line(text: &str) -> Cow<'_, str> {
-    escaped(text, |c| steers_a_terminal(c))
+    escaped(text, steers_a_terminal)
 }
 
 /// The text with its line breaks and tabs kept: for pretty JSON and other text of several lines.
@@ -25,7 +26,10 @@ pub(crate) fn lines(text: &str) -> Cow<'_, str> {
 
 /// JSON text stays JSON: such characters can only stand inside strings, where `\uXXXX` means the same.
 pub(crate) fn json(text: &str) -> Cow<'_, str> {
-    if !text.chars().any(|c| steers_a_terminal(c) && !matches!(c, '\n' | '\t' | '\r')) {
+    if !text
+        .chars()
+        .any(|c| steers_a_terminal(c) && !matches!(c, '\n' | '\t' | '\r'))
+    {
         return Cow::Borrowed(text);
     }
     let mut safe = String::with_capacity(text.len() + 16);

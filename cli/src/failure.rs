@@ -60,7 +60,10 @@ impl Failure {
 
     /// A failure that was reported already, line by line: only its code is left to give.
     pub(crate) fn reported(exit: Exit) -> Self {
-        Self { quiet: true, ..Self::new(exit, "reported", "") }
+        Self {
+            quiet: true,
+            ..Self::new(exit, "reported", "")
+        }
     }
 
     /// Adds one reason.
@@ -93,29 +96,26 @@ impl Failure {
         self.exit
     }
 
-    /// The stable code, for decisions.
-    pub(crate) fn code(&self) -> &str {
-        &self.code
-    }
-
-    /// What happened, on one line, for lists of failures.
-    pub(crate) fn summary(&self) -> String {
-        match self.why.first() {
-            Some(why) => format!("{}: {why}", self.what),
-            None => self.what.clone(),
-        }
-    }
-
     /// Writes the report: three kinds of line for people, one object for programs.
-    pub(crate) fn write(&self, to: &mut impl Write, format: Format, colour: bool) -> io::Result<()> {
+    pub(crate) fn write(
+        &self,
+        to: &mut impl Write,
+        format: Format,
+        colour: bool,
+    ) -> io::Result<()> {
         if self.quiet {
             return Ok(());
         }
         if format == Format::Json {
-            let text = serde_json::to_string(&serde_json::json!({ "error": self })).unwrap_or_default();
+            let text =
+                serde_json::to_string(&serde_json::json!({ "error": self })).unwrap_or_default();
             return writeln!(to, "{text}");
         }
-        let (red, plain) = if colour { ("\u{1b}[1;31m", "\u{1b}[0m") } else { ("", "") };
+        let (red, plain) = if colour {
+            ("\u{1b}[1;31m", "\u{1b}[0m")
+        } else {
+            ("", "")
+        };
         writeln!(to, "{red}error:{plain} {}", escape::one_line(&self.what))?;
         for why in &self.why {
             writeln!(to, "  why: {}", escape::one_line(why))?;
@@ -151,12 +151,19 @@ impl From<ClientError> for Failure {
             ClientError::Lost { .. } | ClientError::TimedOut { .. } => {
                 Self::new(exit, "connection-lost", "the node stopped answering")
                     .caused_by(&error)
-                    .next("look with `starling status`; a write with --request-id is safe to repeat")
+                    .next(
+                        "look with `starling status`; a write with --request-id is safe to repeat",
+                    )
             }
-            ClientError::NotUnderstood { .. } => {
-                Self::new(exit, "not-understood", "what answers is no node of this version").caused_by(&error)
+            ClientError::NotUnderstood { .. } => Self::new(
+                exit,
+                "not-understood",
+                "what answers is no node of this version",
+            )
+            .caused_by(&error),
+            ClientError::BadRequest(_) => {
+                Self::usage("the request cannot be sent").caused_by(&error)
             }
-            ClientError::BadRequest(_) => Self::usage("the request cannot be sent").caused_by(&error),
         }
     }
 }
@@ -164,7 +171,8 @@ impl From<ClientError> for Failure {
 impl From<Problem> for Failure {
     fn from(problem: Problem) -> Self {
         let exit = problem.exit_code();
-        let mut failure = Self::new(exit, problem.code.name(), problem.title).because(problem.detail);
+        let mut failure =
+            Self::new(exit, problem.code.name(), problem.title).because(problem.detail);
         if !problem.candidates.is_empty() {
             failure = failure.because(format!("candidates: {}", problem.candidates.join(", ")));
         }
@@ -176,8 +184,8 @@ impl From<Problem> for Failure {
 #[cfg(test)]
 mod tests {
     use super::Failure;
-    use starling_api::ExitCode as Exit;
     use crate::output::Format;
+    use starling_api::ExitCode as Exit;
 
     fn rendered(failure: &Failure, format: Format) -> String {
         let mut text = Vec::new();

@@ -53,11 +53,6 @@ impl Output {
         }
     }
 
-    /// The format asked for.
-    pub(crate) fn format(&self) -> Format {
-        self.format
-    }
-
     /// True when JSON was asked for.
     pub(crate) fn is_json(&self) -> bool {
         self.format == Format::Json
@@ -96,7 +91,11 @@ impl Output {
 
     /// A part of JSON that is put together piece by piece, so that it need not be held whole.
     pub(crate) fn raw(&mut self, json: &str) -> io::Result<()> {
-        let json = if self.terminal { escape::json(json) } else { json.into() };
+        let json = if self.terminal {
+            escape::json(json)
+        } else {
+            json.into()
+        };
         write!(self.out, "{json}")
     }
 
@@ -115,7 +114,11 @@ impl Output {
     }
 
     /// Rows under a header: a table on a terminal, tab-separated lines in a pipe.
-    pub(crate) fn rows(&mut self, header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> io::Result<()> {
+    pub(crate) fn rows(
+        &mut self,
+        header: &[&str],
+        rows: impl IntoIterator<Item = Vec<String>>,
+    ) -> io::Result<()> {
         if !self.terminal {
             for row in rows {
                 let cells: Vec<_> = row.iter().map(|cell| escape::one_line(cell)).collect();
@@ -124,10 +127,16 @@ impl Output {
             return Ok(());
         }
         let mut table = Table::new();
-        table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
+        table
+            .load_style(presets::NOTHING)
+            .set_content_arrangement(ContentArrangement::Dynamic);
         table.set_header(header.iter().map(|name| {
             let cell = Cell::new(name.to_uppercase());
-            if self.colour { cell.add_attribute(Attribute::Bold) } else { cell }
+            if self.colour {
+                cell.add_attribute(Attribute::Bold)
+            } else {
+                cell
+            }
         }));
         for row in rows {
             table.add_row(row.iter().map(|cell| escape::one_line(cell).into_owned()));
@@ -139,8 +148,14 @@ impl Output {
     }
 
     /// Names and values of one thing, one a line; absent values are left out.
-    pub(crate) fn fields<'a>(&mut self, fields: impl IntoIterator<Item = (&'a str, Option<String>)>) -> io::Result<()> {
-        let fields: Vec<_> = fields.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
+    pub(crate) fn fields<'a>(
+        &mut self,
+        fields: impl IntoIterator<Item = (&'a str, Option<String>)>,
+    ) -> io::Result<()> {
+        let fields: Vec<_> = fields
+            .into_iter()
+            .filter_map(|(name, value)| Some((name, value?)))
+            .collect();
         let width = fields.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
         for (name, value) in fields {
             let value = escape::one_line(&value);

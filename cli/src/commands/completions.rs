@@ -10,9 +10,11 @@ use starling_api::ExitCode as Exit;
 
 /// Print a completion script for your shell.
 #[derive(Debug, Args)]
-#[command(after_help = "bash: starling completions bash > ~/.local/share/bash-completion/completions/starling\n\
+#[command(
+    after_help = "bash: starling completions bash > ~/.local/share/bash-completion/completions/starling\n\
 zsh:  starling completions zsh > ~/.zfunc/_starling\n\
-fish: starling completions fish > ~/.config/fish/completions/starling.fish")]
+fish: starling completions fish > ~/.config/fish/completions/starling.fish"
+)]
 pub(crate) struct CompletionsArgs {
     /// The shell.
     shell: Shell,

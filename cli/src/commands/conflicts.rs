@@ -41,8 +41,12 @@ pub(crate) async fn run(global: &Global, args: ConflictsArgs, out: &mut Output) 
     }
     if found > 0 && args.fail_if_any {
         out.flush()?;
-        return Err(Failure::new(Exit::CheckFailed, "conflicts-found", format!("{found} places hold several values"))
-            .next("write the value that should stand: `starling set DOC POINTER JSON`"));
+        return Err(Failure::new(
+            Exit::CheckFailed,
+            "conflicts-found",
+            format!("{found} places hold several values"),
+        )
+        .next("write the value that should stand: `starling set DOC POINTER JSON`"));
     }
     Ok(Exit::Done)
 }
@@ -50,15 +54,27 @@ pub(crate) async fn run(global: &Global, args: ConflictsArgs, out: &mut Output) 
 /// One record a conflict in JSON; one line a value otherwise, the shown one first.
 fn print(doc: &str, conflict: &Conflict, out: &mut Output) -> io::Result<()> {
     if out.is_json() {
-        return out.json_line(&json!({ "doc": doc, "pointer": conflict.pointer, "values": conflict.values }));
+        return out.json_line(
+            &json!({ "doc": doc, "pointer": conflict.pointer, "values": conflict.values }),
+        );
     }
     for value in &conflict.values {
         let shown = if value.shown { "shown" } else { "hidden" };
         let author = value.author_name.as_deref().unwrap_or(&value.author);
         if out.is_terminal() {
-            out.line(&format!("{doc} {}  {shown}  {}  by {author}", conflict.pointer, value.value))?;
+            out.line(&format!(
+                "{doc} {}  {shown}  {}  by {author}",
+                conflict.pointer, value.value
+            ))?;
         } else {
-            let cells = [doc, &conflict.pointer, shown, &value.value.to_string(), author].map(str::to_owned);
+            let cells = [
+                doc,
+                &conflict.pointer,
+                shown,
+                &value.value.to_string(),
+                author,
+            ]
+            .map(str::to_owned);
             out.rows(&[], [cells.to_vec()])?;
         }
     }

@@ -36,7 +36,11 @@ pub(crate) struct GetArgs {
 pub(crate) async fn run(global: &Global, args: GetArgs, out: &mut Output) -> Outcome {
     let session = Session::open(global)?;
     let space = session.space().await?;
-    let options = ReadOptions { at: args.at.clone(), pointer: args.pointer.clone(), unless_etag: None };
+    let options = ReadOptions {
+        at: args.at.clone(),
+        pointer: args.pointer.clone(),
+        unless_etag: None,
+    };
     match session.client.read(&space, &args.doc, &options).await? {
         Read::Found(document) => print(&args, &document, out)?,
         Read::NotModified => return Err(Failure::failed("the node answered without the document")),

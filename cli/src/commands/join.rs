@@ -29,7 +29,8 @@ pub(crate) async fn run(global: &Global, args: JoinArgs, out: &mut Output) -> Ou
     };
     let ticket = ticket.trim().to_owned();
     if ticket.is_empty() {
-        return Err(Failure::usage("there is no ticket").next("make one with `starling invite` on a host of the space"));
+        return Err(Failure::usage("there is no ticket")
+            .next("make one with `starling invite` on a host of the space"));
     }
     let joined = Session::open(global)?.client.join(&ticket).await?;
     if out.is_json() {
@@ -39,7 +40,9 @@ pub(crate) async fn run(global: &Global, args: JoinArgs, out: &mut Output) -> Ou
     out.line(&joined.space)?;
     match joined.state {
         JoinState::Joined => hint("joined; its documents arrive now: `starling ls`"),
-        JoinState::Joining => hint("no member has witnessed the join yet; the node keeps trying: `starling space list`"),
+        JoinState::Joining => hint(
+            "no member has witnessed the join yet; the node keeps trying: `starling space list`",
+        ),
     }
     Ok(Exit::Done)
 }

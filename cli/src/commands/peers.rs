@@ -52,7 +52,16 @@ pub(crate) async fn run(global: &Global, args: PeersArgs, out: &mut Output) -> O
             if out.is_json() {
                 out.json(&list)?;
             } else {
-                let header = ["name", "state", "address", "by", "transport", "round trip", "since", "peer id"];
+                let header = [
+                    "name",
+                    "state",
+                    "address",
+                    "by",
+                    "transport",
+                    "round trip",
+                    "since",
+                    "peer id",
+                ];
                 out.rows(&header, list.items.iter().map(row))?;
             }
         }
@@ -96,7 +105,9 @@ fn row(peer: &Peer) -> Vec<String> {
         peer.address.clone().unwrap_or_default(),
         by.to_owned(),
         peer.transport.clone().unwrap_or_default(),
-        peer.round_trip_ms.map(|ms| format!("{ms} ms")).unwrap_or_default(),
+        peer.round_trip_ms
+            .map(|ms| format!("{ms} ms"))
+            .unwrap_or_default(),
         peer.connected_ms.map(age).unwrap_or_default(),
         peer.peer_id.clone(),
     ]

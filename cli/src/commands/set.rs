@@ -27,13 +27,21 @@ pub(crate) struct SetArgs {
 pub(crate) async fn run(global: &Global, args: SetArgs, out: &mut Output) -> Outcome {
     let text = input::argument(Some(&args.json))?;
     let value = crate::import::strict_json(&text).map_err(|why| {
-        Failure::usage(format!("the value is no JSON that can be stored: {why}"))
-            .next(format!("a string needs its quotes, as in starling set {} {} '\"text\"'", args.doc, args.pointer))
+        Failure::usage(format!("the value is no JSON that can be stored: {why}")).next(format!(
+            "a string needs its quotes, as in starling set {} {} '\"text\"'",
+            args.doc, args.pointer
+        ))
     })?;
     let session = Session::open(global)?;
     let space = session.space().await?;
-    let operation = Operation::Set { pointer: args.pointer, value };
-    let written = session.client.operate(&space, &args.doc, &operation, &args.write.into()).await?;
+    let operation = Operation::Set {
+        pointer: args.pointer,
+        value,
+    };
+    let written = session
+        .client
+        .operate(&space, &args.doc, &operation, &args.write.into())
+        .await?;
     write::print(out, &args.doc, &written)?;
     Ok(Exit::Done)
 }

@@ -47,7 +47,10 @@ pub(crate) async fn run(global: &Global, args: SpaceArgs, out: &mut Output) -> O
             if out.is_json() {
                 out.json(&list)?;
             } else {
-                out.rows(&["name", "id", "role", "documents", "members"], list.items.iter().map(row))?;
+                out.rows(
+                    &["name", "id", "role", "documents", "members"],
+                    list.items.iter().map(row),
+                )?;
             }
         }
         SpaceCommand::Show { space } => {
@@ -94,8 +97,16 @@ fn print_one(space: &Space, out: &mut Output) -> io::Result<()> {
 }
 
 fn row(space: &Space) -> Vec<String> {
-    let role = space.role.map_or_else(|| state(space).to_owned(), |role| role.to_string());
-    vec![space.name.clone(), space.id.clone(), role, space.documents.to_string(), space.members.to_string()]
+    let role = space
+        .role
+        .map_or_else(|| state(space).to_owned(), |role| role.to_string());
+    vec![
+        space.name.clone(),
+        space.id.clone(),
+        role,
+        space.documents.to_string(),
+        space.members.to_string(),
+    ]
 }
 
 fn state(space: &Space) -> &'static str {

@@ -38,7 +38,11 @@ pub(crate) async fn run(global: &Global, args: WaitArgs, out: &mut Output) -> Ou
     let waited = loop {
         let left = deadline.saturating_duration_since(Instant::now());
         let timeout_ms = u64::try_from(left.min(REQUEST_TIME_MAX).as_millis()).unwrap_or(u64::MAX);
-        let wait = Wait { doc: args.doc.clone(), nodes: args.nodes, timeout_ms };
+        let wait = Wait {
+            doc: args.doc.clone(),
+            nodes: args.nodes,
+            timeout_ms,
+        };
         let waited = session.client.wait(&space, &wait).await?;
         if waited.satisfied || Instant::now() >= deadline {
             break waited;
@@ -58,9 +62,15 @@ fn print(waited: &Waited, out: &mut Output) -> io::Result<()> {
     if out.is_json() {
         return out.json(waited);
     }
-    let groups = [("holds it", &waited.holders), ("missing", &waited.missing), ("not waited for", &waited.not_waited_for)];
+    let groups = [
+        ("holds it", &waited.holders),
+        ("missing", &waited.missing),
+        ("not waited for", &waited.not_waited_for),
+    ];
     let rows = groups.into_iter().flat_map(|(state, holders)| {
-        holders.iter().map(move |holder| vec![state.to_owned(), holder.name.clone(), holder.key.clone()])
+        holders
+            .iter()
+            .map(move |holder| vec![state.to_owned(), holder.name.clone(), holder.key.clone()])
     });
     out.rows(&["state", "name", "key"], rows)
 }
@@ -69,5 +79,9 @@ fn names(holders: &[Holder]) -> String {
     if holders.is_empty() {
         return "nobody".to_owned();
     }
-    holders.iter().map(|holder| holder.name.as_str()).collect::<Vec<_>>().join(", ")
+    holders
+        .iter()
+        .map(|holder| holder.name.as_str())
+        .collect::<Vec<_>>()
+        .join(", ")
 }

@@ -10,12 +10,12 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
+use starling_api::address::SOCKET_FILE;
 use starling_api::{Client, NodeAddress};
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
 
 use super::claim::Refuted;
-use crate::connect::SOCKET_NAME;
 use crate::output::note;
 
 /// The nodes' names. The first three stay together when the network is cut.
@@ -52,8 +52,13 @@ pub(super) struct DemoNode {
 impl Cluster {
     /// Directories for five nodes, none of which runs yet.
     pub(super) fn new() -> io::Result<Self> {
-        let root = tempfile::Builder::new().prefix("starling-demo-").tempdir()?;
-        let nodes = NAMES.iter().map(|name| DemoNode::new(root.path(), name)).collect();
+        let root = tempfile::Builder::new()
+            .prefix("starling-demo-")
+            .tempdir()?;
+        let nodes = NAMES
+            .iter()
+            .map(|name| DemoNode::new(root.path(), name))
+            .collect();
         Ok(Self { root, nodes })
     }
 
@@ -84,20 +89,37 @@ impl Cluster {
 impl DemoNode {
     fn new(root: &Path, name: &'static str) -> Self {
         let directory = root.join(name);
-        let client = Client::new(NodeAddress::Unix(directory.join(SOCKET_NAME)));
-        Self { name, client, key: String::new(), directory, process: None }
+        let client = Client::new(NodeAddress::Unix(directory.join(SOCKET_FILE)));
+        Self {
+            name,
+            client,
+            key: String::new(),
+            directory,
+            process: None,
+        }
     }
 
     /// Starts the process. It is not ready yet.
     pub(super) fn start(&mut self) -> io::Result<()> {
         fs::create_dir_all(&self.directory)?;
-        let log = File::options().create(true).append(true).open(self.log_path())?;
+        let log = File::options()
+            .create(true)
+            .append(true)
+            .open(self.log_path())?;
         let mut command = Command::new(std::env::current_exe()?);
         command
             .arg("up")
             .arg("--data-dir")
             .arg(&self.directory)
-            .args(["--name", self.name, "--listen", "/ip4/127.0.0.1/tcp/0", "--no-mdns", "--profile", "local"])
+            .args([
+                "--name",
+                self.name,
+                "--listen",
+                "/ip4/127.0.0.1/tcp/0",
+                "--no-mdns",
+                "--profile",
+                "local",
+            ])
             .arg("--exit-with-parent")
             .stdin(Stdio::piped())
             .stdout(log.try_clone()?)
@@ -117,10 +139,17 @@ impl DemoNode {
     /// Waits until the node serves, and learns its key.
     pub(super) async fn ready(&mut self) -> Result<(), Refuted> {
         loop {
-            let process = self.process.as_mut().ok_or_else(|| Refuted::because(format!("{} does not run", self.name)))?;
+            let process = self
+                .process
+                .as_mut()
+                .ok_or_else(|| Refuted::because(format!("{} does not run", self.name)))?;
             if let Some(status) = process.try_wait()? {
                 let end = log_end(&self.log_path()).unwrap_or_default();
-                return Err(Refuted::because(format!("{} ended with {status}: {}", self.name, end.trim())));
+                return Err(Refuted::because(format!(
+                    "{} ended with {status}: {}",
+                    self.name,
+                    end.trim()
+                )));
             }
             if self.client.ready().await.is_ok() {
                 self.key = self.client.status().await?.key;
@@ -132,7 +161,9 @@ impl DemoNode {
 
     /// Gives the process away, for the one who kills it: from now on the node counts as not running.
     pub(super) fn take_process(&mut self) -> Result<Child, Refuted> {
-        self.process.take().ok_or_else(|| Refuted::because(format!("{} does not run", self.name)))
+        self.process
+            .take()
+            .ok_or_else(|| Refuted::because(format!("{} does not run", self.name)))
     }
 
     /// True while the process was started and not killed.
@@ -147,9 +178,18 @@ impl DemoNode {
     }
 
     async fn stopped(&mut self) {
-        let Some(mut process) = self.process.take() else { return };
-        if tokio::time::timeout(STOP_TIME_MAX, process.wait()).await.is_err() {
-            note(&format!("{} did not stop within {} s and was killed", self.name, STOP_TIME_MAX.as_secs()));
+        let Some(mut process) = self.process.take() else {
+            return;
+        };
+        if tokio::time::timeout(STOP_TIME_MAX, process.wait())
+            .await
+            .is_err()
+        {
+            note(&format!(
+                "{} did not stop within {} s and was killed",
+                self.name,
+                STOP_TIME_MAX.as_secs()
+            ));
             // A process that is gone already needs no killing.
             let _ = process.kill().await;
         }

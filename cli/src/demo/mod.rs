@@ -30,16 +30,18 @@ pub(crate) async fn play(keep: bool, out: &mut Output) -> Outcome {
         _ = terminated.recv() => Ok(Exit::Interrupted),
     };
     out.flush()?;
-    if let Err(failure) = &ended {
-        if failure.exit() == Exit::CheckFailed {
-            world.cluster.show_log_ends();
-        }
+    if ended
+        .as_ref()
+        .is_err_and(|failure| failure.exit() == Exit::CheckFailed)
+    {
+        world.cluster.show_log_ends();
     }
     match world.cluster.end(keep).await {
         Ok(Some(directory)) => note(&format!("kept: {}", directory.display())),
         Ok(None) => {}
         Err(error) => {
-            let left = Failure::failed("the demo's directory could not be removed").caused_by(&error);
+            let left =
+                Failure::failed("the demo's directory could not be removed").caused_by(&error);
             return ended.and(Err(left));
         }
     }
@@ -55,10 +57,14 @@ async fn perform(world: &mut World, out: &mut Output) -> Outcome {
             report.claim(&checked)?;
             if !checked.ok {
                 let rest = acts::count() - report.checked();
-                return Err(Failure::new(Exit::CheckFailed, "claim-refuted", format!("claim `{}` does not hold", checked.claim))
-                    .because(checked.detail)
-                    .because(format!("{rest} further claims were not checked"))
-                    .next("run it again with --keep and read the nodes' logs"));
+                return Err(Failure::new(
+                    Exit::CheckFailed,
+                    "claim-refuted",
+                    format!("claim `{}` does not hold", checked.claim),
+                )
+                .because(checked.detail)
+                .because(format!("{rest} further claims were not checked"))
+                .next("run it again with --keep and read the nodes' logs"));
             }
         }
     }

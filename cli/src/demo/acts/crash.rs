@@ -23,9 +23,14 @@ pub(super) fn killed(world: &mut World) -> Checking<'_> {
         let mut process = world.cluster.nodes[VICTIM].take_process()?;
         {
             let world = &*world;
-            let writers = join_all((0..WRITERS).map(|writer| write_until_it_fails(world, writer, &acknowledged, &failed)));
+            let writers = join_all(
+                (0..WRITERS)
+                    .map(|writer| write_until_it_fails(world, writer, &acknowledged, &failed)),
+            );
             let killer = async {
-                while acknowledged_so_far(&acknowledged) < ACKNOWLEDGED_MIN && !failed.load(Ordering::Relaxed) {
+                while acknowledged_so_far(&acknowledged) < ACKNOWLEDGED_MIN
+                    && !failed.load(Ordering::Relaxed)
+                {
                     tokio::time::sleep(std::time::Duration::from_millis(1)).await;
                 }
                 process.kill().await
@@ -36,9 +41,13 @@ pub(super) fn killed(world: &mut World) -> Checking<'_> {
         world.acknowledged = acknowledged.into_inner().unwrap_or_default();
         let (count, name) = (world.acknowledged.len(), world.node(VICTIM).name);
         if count < ACKNOWLEDGED_MIN {
-            return Err(Refuted::because(format!("{name} refused a write after {count} acknowledged ones, before it was killed")));
+            return Err(Refuted::because(format!(
+                "{name} refused a write after {count} acknowledged ones, before it was killed"
+            )));
         }
-        Ok(format!("{name} had acknowledged {count} writes; {WRITERS} more were under way"))
+        Ok(format!(
+            "{name} had acknowledged {count} writes; {WRITERS} more were under way"
+        ))
     })
 }
 
@@ -51,7 +60,11 @@ async fn write_until_it_fails(
 ) {
     for number in 0.. {
         let name = format!("crash/{writer}/{number:05}");
-        if world.put(VICTIM, &name, &json!({ "number": number })).await.is_err() {
+        if world
+            .put(VICTIM, &name, &json!({ "number": number }))
+            .await
+            .is_err()
+        {
             failed.store(true, Ordering::Relaxed);
             return;
         }
@@ -62,7 +75,9 @@ async fn write_until_it_fails(
 }
 
 fn acknowledged_so_far(acknowledged: &Mutex<BTreeMap<String, u64>>) -> usize {
-    acknowledged.lock().map_or(0, |acknowledged| acknowledged.len())
+    acknowledged
+        .lock()
+        .map_or(0, |acknowledged| acknowledged.len())
 }
 
 pub(super) fn restarted(world: &mut World) -> Checking<'_> {
@@ -73,7 +88,9 @@ pub(super) fn restarted(world: &mut World) -> Checking<'_> {
         node.ready().await?;
         let (name, same) = (node.name, node.key == key);
         if !same {
-            return Err(Refuted::because(format!("{name} came back with another identity")));
+            return Err(Refuted::because(format!(
+                "{name} came back with another identity"
+            )));
         }
         super::heal::lift_blocks(world).await?;
         Ok(format!("{name} {key:.8}"))
@@ -92,10 +109,14 @@ pub(super) fn nothing_lost(world: &mut World) -> Checking<'_> {
         }
         let count = world.acknowledged.len();
         match missing.first() {
-            Some(first) => {
-                Err(Refuted::because(format!("{} of {count} acknowledged writes are missing; first: {first}", missing.len())))
-            }
-            None => Ok(format!("{count} acknowledged writes, read one by one at {}; 0 missing", world.node(VICTIM).name)),
+            Some(first) => Err(Refuted::because(format!(
+                "{} of {count} acknowledged writes are missing; first: {first}",
+                missing.len()
+            ))),
+            None => Ok(format!(
+                "{count} acknowledged writes, read one by one at {}; 0 missing",
+                world.node(VICTIM).name
+            )),
         }
     })
 }
@@ -108,8 +129,15 @@ pub(super) fn all_equal(world: &mut World) -> Checking<'_> {
         }
         let held = world.equal_heads(&all, 1).await?;
         let names = world.heads(0).await?;
-        if let Some(missing) = world.acknowledged.keys().find(|name| !names.contains_key(*name)) {
-            return Err(Refuted::because(format!("{missing} never reached {}", world.node(0).name)));
+        if let Some(missing) = world
+            .acknowledged
+            .keys()
+            .find(|name| !names.contains_key(*name))
+        {
+            return Err(Refuted::because(format!(
+                "{missing} never reached {}",
+                world.node(0).name
+            )));
         }
         Ok(format!("{held} documents on {}", world.names(&all)))
     })
