@@ -42,6 +42,7 @@ pub(crate) struct Cli {
 
 /// The flags every command knows.
 #[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Options of every command")]
 pub(crate) struct Global {
     /// The node to talk to: `unix:PATH` or `http://HOST:PORT`. Without it: the API socket in the data
     /// directory, then in /run/starling, then in /var/lib/starling.
@@ -139,6 +140,10 @@ fn with_twin(arg: Arg, prefix: &str) -> Arg {
         return arg;
     };
     let variable = format!("{prefix}{}", upper(flag));
+    // An empty variable says nothing, as in the node's configuration.
+    if std::env::var_os(&variable).is_some_and(|value| value.is_empty()) {
+        return arg;
+    }
     let switch = matches!(arg.get_action(), ArgAction::SetTrue);
     let list = matches!(arg.get_action(), ArgAction::Append);
     let arg = arg.env(variable).hide_env_values(true);

@@ -1,0 +1,9 @@
+//! The command line against the built program: without a node, and against real nodes.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod crash;
+mod documents;
+mod refusals;
+mod usage;
