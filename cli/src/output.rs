@@ -13,6 +13,9 @@ use serde::Serialize;
 
 use crate::escape;
 
+/// How much of a key or hash a person is shown.
+const ID_DIGITS: usize = 12;
+
 /// The shape of what is printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 pub(crate) enum Format {
@@ -61,6 +64,13 @@ impl Output {
     /// True when a person looks.
     pub(crate) fn is_terminal(&self) -> bool {
         self.terminal
+    }
+
+    /// A key or hash as this reader wants it: its first digits on a terminal, which every command
+    /// accepts in its place as long as they are unique; whole in a pipe.
+    pub(crate) fn id(&self, id: &str) -> String {
+        let digits = if self.terminal { ID_DIGITS } else { id.len() };
+        id.chars().take(digits).collect()
     }
 
     /// One JSON value: pretty on a terminal, one line in a pipe.
@@ -129,7 +139,7 @@ impl Output {
         let mut table = Table::new();
         table
             .load_style(presets::NOTHING)
-            .set_content_arrangement(ContentArrangement::Dynamic);
+            .set_content_arrangement(ContentArrangement::Disabled);
         table.set_header(header.iter().map(|name| {
             let cell = Cell::new(name.to_uppercase());
             if self.colour {
@@ -196,8 +206,8 @@ pub(crate) fn progress(total: Option<u64>, label: &'static str) -> ProgressBar {
     };
     let bar = ProgressBar::with_draw_target(total, target);
     let template = match total {
-        Some(_) => "{msg} [{bar:30}] {human_pos}/{human_len} {per_sec} {eta}",
-        None => "{msg} {human_pos} {per_sec}",
+        Some(_) => "{msg} [{bar:30}] {human_pos}/{human_len} {eta}",
+        None => "{msg} {human_pos} {elapsed}",
     };
     if let Ok(style) = ProgressStyle::with_template(template) {
         bar.set_style(style);

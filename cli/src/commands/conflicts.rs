@@ -60,7 +60,10 @@ fn print(doc: &str, conflict: &Conflict, out: &mut Output) -> io::Result<()> {
     }
     for value in &conflict.values {
         let shown = if value.shown { "shown" } else { "hidden" };
-        let author = value.author_name.as_deref().unwrap_or(&value.author);
+        let author = value
+            .author_name
+            .clone()
+            .unwrap_or_else(|| out.id(&value.author));
         if out.is_terminal() {
             out.line(&format!(
                 "{doc} {}  {shown}  {}  by {author}",
@@ -72,7 +75,7 @@ fn print(doc: &str, conflict: &Conflict, out: &mut Output) -> io::Result<()> {
                 &conflict.pointer,
                 shown,
                 &value.value.to_string(),
-                author,
+                &author,
             ]
             .map(str::to_owned);
             out.rows(&[], [cells.to_vec()])?;

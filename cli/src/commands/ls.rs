@@ -81,8 +81,11 @@ impl Printer {
                     out.raw(if self.seen == 1 { "{\"items\":[" } else { "," })?;
                     out.raw(&serde_json::to_string(&item)?)?;
                 }
-                (_, _, true) if out.is_terminal() => self.rows.push(long_row(item)),
-                (_, _, true) => out.rows(&[], [long_row(item)])?,
+                (_, _, true) if out.is_terminal() => self.rows.push(long_row(item, out)),
+                (_, _, true) => {
+                    let row = long_row(item, out);
+                    out.rows(&[], [row])?;
+                }
                 _ => out.line(&item.name)?,
             }
         }
@@ -107,14 +110,19 @@ impl Printer {
     }
 }
 
-fn long_row(item: DocumentItem) -> Vec<String> {
+fn long_row(item: DocumentItem, out: &Output) -> Vec<String> {
     let state = if item.deleted { "deleted" } else { "present" };
     vec![
         item.name,
         state.to_owned(),
         item.changes.to_string(),
         item.modified.unwrap_or_default(),
-        item.author.unwrap_or_default(),
-        item.heads.to_string(),
+        out.id(&item.author.unwrap_or_default()),
+        item.heads
+            .hashes()
+            .iter()
+            .map(|head| out.id(head))
+            .collect::<Vec<_>>()
+            .join(","),
     ]
 }

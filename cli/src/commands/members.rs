@@ -32,12 +32,13 @@ pub(crate) async fn run(global: &Global, _args: MembersArgs, out: &mut Output) -
             "version",
             "key",
         ];
-        out.rows(&header, list.items.iter().map(row))?;
+        let rows: Vec<_> = list.items.iter().map(|member| row(member, out)).collect();
+        out.rows(&header, rows)?;
     }
     Ok(Exit::Done)
 }
 
-fn row(member: &Member) -> Vec<String> {
+fn row(member: &Member, out: &Output) -> Vec<String> {
     let role = match &member.prefix {
         Some(prefix) => format!("{} of {prefix}", member.role),
         None => member.role.to_string(),
@@ -63,6 +64,6 @@ fn row(member: &Member) -> Vec<String> {
             .map(|ms| format!("{} ago", age(ms)))
             .unwrap_or_default(),
         member.version.clone().unwrap_or_default(),
-        member.key.clone(),
+        out.id(&member.key),
     ]
 }

@@ -49,7 +49,10 @@ pub(crate) async fn run(global: &Global, args: SpaceArgs, out: &mut Output) -> O
             } else {
                 out.rows(
                     &["name", "id", "role", "documents", "members"],
-                    list.items.iter().map(row),
+                    list.items
+                        .iter()
+                        .map(|space| row(space, out))
+                        .collect::<Vec<_>>(),
                 )?;
             }
         }
@@ -96,13 +99,13 @@ fn print_one(space: &Space, out: &mut Output) -> io::Result<()> {
     ])
 }
 
-fn row(space: &Space) -> Vec<String> {
+fn row(space: &Space, out: &Output) -> Vec<String> {
     let role = space
         .role
         .map_or_else(|| state(space).to_owned(), |role| role.to_string());
     vec![
         space.name.clone(),
-        space.id.clone(),
+        out.id(&space.id),
         role,
         space.documents.to_string(),
         space.members.to_string(),

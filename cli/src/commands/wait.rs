@@ -53,7 +53,7 @@ pub(crate) async fn run(global: &Global, args: WaitArgs, out: &mut Output) -> Ou
         return Ok(Exit::Done);
     }
     out.flush()?;
-    Err(Failure::new(Exit::Unconfirmed, "unconfirmed", format!("{} nodes hold it, asked for {}", waited.holders.len(), args.nodes))
+    Err(Failure::new(Exit::Unconfirmed, "unconfirmed", format!("too few nodes hold it: {}, asked for {}", waited.holders.len(), args.nodes))
         .because(format!("not heard from in time: {}", names(&waited.missing)))
         .next("it is durable on this node and spreads when the others can be reached; see `starling members`"))
 }
@@ -67,11 +67,16 @@ fn print(waited: &Waited, out: &mut Output) -> io::Result<()> {
         ("missing", &waited.missing),
         ("not waited for", &waited.not_waited_for),
     ];
-    let rows = groups.into_iter().flat_map(|(state, holders)| {
-        holders
-            .iter()
-            .map(move |holder| vec![state.to_owned(), holder.name.clone(), holder.key.clone()])
-    });
+    let mut rows = Vec::new();
+    for (state, holders) in groups {
+        for holder in holders {
+            rows.push(vec![
+                state.to_owned(),
+                holder.name.clone(),
+                out.id(&holder.key),
+            ]);
+        }
+    }
     out.rows(&["state", "name", "key"], rows)
 }
 

@@ -1,10 +1,12 @@
 //! Bad input at a real node: each has its exit code and stable code, changes nothing and stops nothing.
 
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use crate::support::{Node, run, starling, until, wait_for};
+use crate::support::{Node, run, until, wait_for};
 
 /// Runs a command that must be refused, and gives its stable code.
 #[track_caller]
@@ -219,7 +221,7 @@ fn a_signal_stops_the_node_cleanly_and_the_socket_is_gone() {
         let mut node = Node::start(directory.path(), &[]);
         let id = node.process().id().to_string();
         assert!(
-            std::process::Command::new("kill")
+            Command::new("kill")
                 .args([signal, &id])
                 .status()
                 .expect("kill runs")
@@ -236,27 +238,24 @@ fn a_command_that_is_interrupted_ends_with_130() {
     let directory = tempfile::tempdir().expect("a directory");
     let node = Node::start(directory.path(), &[]);
     node.run(&["space", "create", "s"]).expect(0);
-    let mut watch = starling(["watch"]);
-    let mut watch = watch
-        .arg("--data-dir")
-        .arg(directory.path())
+    let mut watch = node
+        .command(&["watch"])
+        .stdout(Stdio::piped())
         .spawn()
         .expect("the program was built");
+    let stdout = watch.stdout.take().expect("piped");
+    let seen = std::thread::spawn(move || BufReader::new(stdout).lines().next().is_some());
+    // Its handler stands before it asks the node for anything, so an event shows that it stands.
+    let mut number = 0;
+    until("the watch shows an event", Duration::from_secs(30), || {
+        number += 1;
+        node.run(&["put", "a", &format!("{{\"n\":{number}}}")])
+            .expect(0);
+        seen.is_finished()
+    });
     let id = watch.id().to_string();
-    let status = loop {
-        // Before its handler stands the signal ends it without a code, so it is sent when the node
-        // counts the watcher, or again.
-        std::thread::sleep(Duration::from_millis(500));
-        assert!(
-            std::process::Command::new("kill")
-                .args(["-INT", &id])
-                .status()
-                .expect("kill runs")
-                .success()
-        );
-        if let Some(status) = wait_for(&mut watch, Duration::from_secs(5)) {
-            break status;
-        }
-    };
+    let sent = Command::new("kill").args(["-INT", &id]).status();
+    assert!(sent.expect("kill runs").success());
+    let status = wait_for(&mut watch, Duration::from_secs(5)).expect("it ends at once");
     assert_eq!(status.code(), Some(130));
 }
