@@ -15,20 +15,14 @@ impl Clock {
     /// A clock that starts now.
     #[must_use]
     pub fn start() -> Self {
-        Self {
-            started: Instant::now(),
-            started_wall: wall_time(),
-        }
+        Self { started: Instant::now(), started_wall: wall_time() }
     }
 
     /// Both clocks at this moment.
     #[must_use]
     pub fn now(&self) -> Now {
         let micros = u64::try_from(self.uptime().as_micros()).unwrap_or(u64::MAX);
-        Now {
-            monotonic: Moment(micros),
-            wall: wall_time(),
-        }
+        Now { monotonic: Moment(micros), wall: wall_time() }
     }
 
     /// Time since the start, which no change of the wall clock moves.
@@ -76,9 +70,6 @@ mod tests {
         let left = clock.until(deadline);
         assert!(left <= Duration::from_secs(60) && left > Duration::ZERO);
         assert_eq!(clock.until(Moment(0)), Duration::ZERO);
-        assert!(
-            clock.now().wall >= WallTime(1_700_000_000_000),
-            "the wall clock counts from 1970"
-        );
+        assert!(clock.now().wall >= WallTime(1_700_000_000_000), "the wall clock counts from 1970");
     }
 }

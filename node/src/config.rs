@@ -62,10 +62,7 @@ impl FromStr for Profile {
             "lan" => Ok(Self::Lan),
             "wan" => Ok(Self::Wan),
             "local" => Ok(Self::Local),
-            other => Err(UnknownWord {
-                found: other.to_owned(),
-                known: "lan, wan, local",
-            }),
+            other => Err(UnknownWord { found: other.to_owned(), known: "lan, wan, local" }),
         }
     }
 }
@@ -88,10 +85,7 @@ impl FromStr for LogFormat {
         match text {
             "text" => Ok(Self::Text),
             "json" => Ok(Self::Json),
-            other => Err(UnknownWord {
-                found: other.to_owned(),
-                known: "text, json",
-            }),
+            other => Err(UnknownWord { found: other.to_owned(), known: "text, json" }),
         }
     }
 }
@@ -123,10 +117,7 @@ impl NodeName {
 
     /// The host's name; `starling` where that cannot be used.
     fn of_host() -> Self {
-        let host = rustix::system::uname()
-            .nodename()
-            .to_string_lossy()
-            .into_owned();
+        let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
         Self::try_from(host).unwrap_or_else(|_| Self("starling".to_owned()))
     }
 }
@@ -186,31 +177,18 @@ impl ConfigOverrides {
     ///
     /// # Errors
     /// [`ConfigError::Variable`] for a variable whose value cannot be used.
-    pub fn from_environment(
-        environment: impl Fn(&str) -> Option<OsString>,
-    ) -> Result<Self, ConfigError> {
-        let path = |name: &str| {
-            environment(name)
-                .filter(|value| !value.is_empty())
-                .map(PathBuf::from)
-        };
+    pub fn from_environment(environment: impl Fn(&str) -> Option<OsString>) -> Result<Self, ConfigError> {
+        let path = |name: &str| environment(name).filter(|value| !value.is_empty()).map(PathBuf::from);
         let text = |name: &'static str| -> Result<Option<String>, ConfigError> {
             let Some(value) = environment(name).filter(|value| !value.is_empty()) else {
                 return Ok(None);
             };
-            let text = value
-                .into_string()
-                .map_err(|_| ConfigError::variable(name, "it is not UTF-8"))?;
+            let text = value.into_string().map_err(|_| ConfigError::variable(name, "it is not UTF-8"))?;
             Ok(Some(text))
         };
         let list = |name| -> Result<Vec<String>, ConfigError> {
             let text = text(name)?.unwrap_or_default();
-            Ok(text
-                .split(',')
-                .map(str::trim)
-                .filter(|part| !part.is_empty())
-                .map(str::to_owned)
-                .collect())
+            Ok(text.split(',').map(str::trim).filter(|part| !part.is_empty()).map(str::to_owned).collect())
         };
         Ok(Self {
             config: path("STARLING_CONFIG"),
@@ -235,11 +213,7 @@ where
     T: FromStr,
     T::Err: std::fmt::Display,
 {
-    text.map(|text| {
-        text.parse()
-            .map_err(|error| ConfigError::variable(name, error))
-    })
-    .transpose()
+    text.map(|text| text.parse().map_err(|error| ConfigError::variable(name, error))).transpose()
 }
 
 /// Everything a node is told before it starts.
@@ -291,36 +265,18 @@ impl Config {
             }
             None => {
                 let data_dir = overrides.data_dir.clone().or_else(default_dir);
-                (
-                    data_dir
-                        .as_deref()
-                        .map(file_in)
-                        .transpose()?
-                        .unwrap_or_default(),
-                    data_dir,
-                )
+                (data_dir.as_deref().map(file_in).transpose()?.unwrap_or_default(), data_dir)
             }
         };
-        Self::combine(
-            overrides,
-            file,
-            data_dir.ok_or(ConfigError::NoDataDirectory)?,
-        )
+        Self::combine(overrides, file, data_dir.ok_or(ConfigError::NoDataDirectory)?)
     }
 
-    fn combine(
-        flags: ConfigOverrides,
-        file: ConfigFile,
-        data_dir: PathBuf,
-    ) -> Result<Self, ConfigError> {
+    fn combine(flags: ConfigOverrides, file: ConfigFile, data_dir: PathBuf) -> Result<Self, ConfigError> {
         let list = |flags: Vec<String>, file: Option<Vec<String>>| {
             if flags.is_empty() { file } else { Some(flags) }
         };
         let listen = list(flags.listen, file.listen);
-        let socket = flags
-            .api_socket
-            .or(file.api_socket)
-            .unwrap_or_else(|| data_dir.join(SOCKET_FILE));
+        let socket = flags.api_socket.or(file.api_socket).unwrap_or_else(|| data_dir.join(SOCKET_FILE));
         Ok(Self {
             name: flags.name.or(file.name).unwrap_or_else(NodeName::of_host),
             listen: listen.unwrap_or_else(|| LISTEN_DEFAULT.map(str::to_owned).to_vec()),
@@ -331,10 +287,7 @@ impl Config {
             api_socket_group: flags.api_socket_group.or(file.api_socket_group),
             mdns: flags.mdns.or(file.mdns).unwrap_or(true),
             profile: flags.profile.or(file.profile).unwrap_or_default(),
-            log_level: flags
-                .log_level
-                .or(file.log_level)
-                .unwrap_or_else(|| LOG_LEVEL_DEFAULT.to_owned()),
+            log_level: flags.log_level.or(file.log_level).unwrap_or_else(|| LOG_LEVEL_DEFAULT.to_owned()),
             log_format: flags.log_format.or(file.log_format).unwrap_or_default(),
             data_dir,
         })
@@ -357,21 +310,14 @@ fn file_in(data_dir: &Path) -> Result<ConfigFile, ConfigError> {
 fn short_enough(socket: PathBuf) -> Result<PathBuf, ConfigError> {
     let bytes = socket.as_os_str().len();
     if bytes > SOCKET_PATH_BYTES_MAX {
-        Err(ConfigError::SocketPathTooLong {
-            path: socket,
-            bytes,
-        })
+        Err(ConfigError::SocketPathTooLong { path: socket, bytes })
     } else {
         Ok(socket)
     }
 }
 
 fn current_user() -> User {
-    if rustix::process::geteuid().is_root() {
-        User::Root
-    } else {
-        User::Ordinary
-    }
+    if rustix::process::geteuid().is_root() { User::Root } else { User::Ordinary }
 }
 
 #[cfg(test)]

@@ -11,13 +11,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use ed25519_dalek::{
-    SigningKey,
-    pkcs8::{
-        DecodePrivateKey as _, EncodePrivateKey as _, KeypairBytes, spki::der::pem::LineEnding,
-    },
-};
-use starling_crdt::id::AuthorKey;
+use starling_crdt::identity::Identity;
 use zeroize::Zeroizing;
 
 /// Name of the identity's file in a data directory.
@@ -72,126 +66,88 @@ pub enum IdentityError {
     NoRandomness(#[source] io::Error),
 }
 
-/// The node's secret key.
-pub struct Identity(SigningKey);
-
-impl Identity {
-    /// The identity of that data directory; nothing where none was made yet.
-    ///
-    /// # Errors
-    /// See [`IdentityError`].
-    pub fn load(data_dir: &Path) -> Result<Option<Self>, IdentityError> {
-        let path = data_dir.join(IDENTITY_FILE);
-        let file = match File::open(&path) {
-            Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(failed("open", &path)(error)),
-        };
-        let mode = file.metadata().map_err(failed("examine", &path))?.mode() & 0o7777;
-        if mode & OTHERS_MODE != 0 {
-            return Err(IdentityError::OpenToOthers { path, mode });
-        }
-        let mut text = Zeroizing::new(String::new());
-        match file.take(FILE_BYTES_MAX).read_to_string(&mut text) {
-            Ok(_) => {}
-            Err(error) if error.kind() == io::ErrorKind::InvalidData => {
-                return Err(IdentityError::Damaged {
-                    path,
-                    what: "it is not text".to_owned(),
-                });
-            }
-            Err(error) => return Err(failed("read", &path)(error)),
-        }
-        match SigningKey::from_pkcs8_pem(&text) {
-            Ok(key) => Ok(Some(Self(key))),
-            Err(error) => Err(IdentityError::Damaged {
-                path,
-                what: error.to_string(),
-            }),
-        }
+/// The identity of that data directory; nothing where none was made yet.
+///
+/// # Errors
+/// See [`IdentityError`].
+pub fn load(data_dir: &Path) -> Result<Option<Identity>, IdentityError> {
+    let path = data_dir.join(IDENTITY_FILE);
+    let file = match File::open(&path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(failed("open", &path)(error)),
+    };
+    let mode = file.metadata().map_err(failed("examine", &path))?.mode() & 0o7777;
+    if mode & OTHERS_MODE != 0 {
+        return Err(IdentityError::OpenToOthers { path, mode });
     }
-
-    /// The identity of that data directory; both are made where they do not exist.
-    ///
-    /// # Errors
-    /// See [`IdentityError`].
-    pub fn load_or_make(data_dir: &Path) -> Result<Self, IdentityError> {
-        if let Some(identity) = Self::load(data_dir)? {
-            return Ok(identity);
+    let mut text = Zeroizing::new(String::new());
+    match file.take(FILE_BYTES_MAX).read_to_string(&mut text) {
+        Ok(_) => {}
+        Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+            return Err(IdentityError::Damaged { path, what: "it is not text".to_owned() });
         }
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(data_dir)
-            .map_err(failed("make the data directory", data_dir))?;
-        let identity = Self::generate()?;
-        if identity.write(data_dir)? == Outcome::Written {
-            return Ok(identity);
-        }
-        // Another process made one meanwhile, and that one counts.
-        Self::load(data_dir)?.ok_or_else(|| {
-            failed("open", &data_dir.join(IDENTITY_FILE))(io::ErrorKind::NotFound.into())
-        })
+        Err(error) => return Err(failed("read", &path)(error)),
     }
-
-    /// The public key.
-    #[must_use]
-    pub fn key(&self) -> AuthorKey {
-        AuthorKey(self.0.verifying_key().to_bytes())
-    }
-
-    /// The key to sign with.
-    #[must_use]
-    pub const fn signing_key(&self) -> &SigningKey {
-        &self.0
-    }
-
-    fn generate() -> Result<Self, IdentityError> {
-        let mut seed = Zeroizing::new([0; 32]);
-        getrandom::fill(seed.as_mut())
-            .map_err(|error| IdentityError::NoRandomness(io::Error::other(error)))?;
-        Ok(Self(SigningKey::from_bytes(&seed)))
-    }
-
-    fn write(&self, data_dir: &Path) -> Result<Outcome, IdentityError> {
-        let path = data_dir.join(IDENTITY_FILE);
-        let unfinished = data_dir.join(UNFINISHED_FILE);
-        // Without the public half, which openssl does not read; it follows from the secret one.
-        let bytes = KeypairBytes {
-            secret_key: self.0.to_bytes(),
-            public_key: None,
-        };
-        let text = bytes
-            .to_pkcs8_pem(LineEnding::LF)
-            .map_err(|error| failed("encode", &path)(io::Error::other(error)))?;
-        // What an interrupted start left behind was never used by anybody.
-        match fs::remove_file(&unfinished) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                return Err(failed("remove", &unfinished)(error));
-            }
-            _ => {}
-        }
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(&unfinished)
-            .map_err(failed("make", &unfinished))?;
-        file.write_all(text.as_bytes())
-            .map_err(failed("write", &unfinished))?;
-        file.sync_all().map_err(failed("sync", &unfinished))?;
-        let outcome = publish(&unfinished, &path)?;
-        File::open(data_dir)
-            .and_then(|directory| directory.sync_all())
-            .map_err(failed("sync", data_dir))?;
-        Ok(outcome)
+    match Identity::from_pem(&text) {
+        Ok(identity) => Ok(Some(identity)),
+        Err(error) => Err(IdentityError::Damaged { path, what: error.to_string() }),
     }
 }
 
-impl std::fmt::Debug for Identity {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Identity({})", self.key())
+/// The identity of that data directory; both are made where they do not exist.
+///
+/// # Errors
+/// See [`IdentityError`].
+pub fn load_or_make(data_dir: &Path) -> Result<Identity, IdentityError> {
+    if let Some(identity) = load(data_dir)? {
+        return Ok(identity);
     }
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(data_dir)
+        .map_err(failed("make the data directory", data_dir))?;
+    let identity = generate()?;
+    if write(&identity, data_dir)? == Outcome::Written {
+        return Ok(identity);
+    }
+    // Another process made one meanwhile, and that one counts.
+    load(data_dir)?
+        .ok_or_else(|| failed("open", &data_dir.join(IDENTITY_FILE))(io::ErrorKind::NotFound.into()))
+}
+
+/// A new identity, from the operating system's randomness; written nowhere.
+///
+/// # Errors
+/// [`IdentityError::NoRandomness`].
+pub fn generate() -> Result<Identity, IdentityError> {
+    let mut seed = Zeroizing::new([0; 32]);
+    getrandom::fill(seed.as_mut()).map_err(|error| IdentityError::NoRandomness(io::Error::other(error)))?;
+    Ok(Identity::from_seed(&seed))
+}
+
+fn write(identity: &Identity, data_dir: &Path) -> Result<Outcome, IdentityError> {
+    let path = data_dir.join(IDENTITY_FILE);
+    let unfinished = data_dir.join(UNFINISHED_FILE);
+    // What an interrupted start left behind was never used by anybody.
+    match fs::remove_file(&unfinished) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            return Err(failed("remove", &unfinished)(error));
+        }
+        _ => {}
+    }
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&unfinished)
+        .map_err(failed("make", &unfinished))?;
+    file.write_all(identity.to_pem().as_bytes()).map_err(failed("write", &unfinished))?;
+    file.sync_all().map_err(failed("sync", &unfinished))?;
+    let outcome = publish(&unfinished, &path)?;
+    File::open(data_dir).and_then(|directory| directory.sync_all()).map_err(failed("sync", data_dir))?;
+    Ok(outcome)
 }
 
 /// Whether the key just made is the one that counts.
@@ -217,15 +173,8 @@ fn publish(unfinished: &Path, path: &Path) -> Result<Outcome, IdentityError> {
     Ok(outcome)
 }
 
-fn failed<'a>(
-    action: &'static str,
-    path: &'a Path,
-) -> impl FnOnce(io::Error) -> IdentityError + 'a {
-    move |source| IdentityError::Io {
-        action,
-        path: path.to_owned(),
-        source,
-    }
+fn failed<'a>(action: &'static str, path: &'a Path) -> impl FnOnce(io::Error) -> IdentityError + 'a {
+    move |source| IdentityError::Io { action, path: path.to_owned(), source }
 }
 
 #[cfg(test)]
@@ -237,14 +186,14 @@ mod tests {
     fn make() -> (tempfile::TempDir, PathBuf, Identity) {
         let directory = tempfile::tempdir().expect("a directory");
         let data_dir = directory.path().join("deep/inside");
-        let identity = Identity::load_or_make(&data_dir).expect("an identity");
+        let identity = load_or_make(&data_dir).expect("an identity");
         (directory, data_dir, identity)
     }
 
     #[test]
     fn the_first_start_makes_a_key_that_later_starts_find() {
         let (_directory, data_dir, identity) = make();
-        let again = Identity::load_or_make(&data_dir).expect("an identity");
+        let again = load_or_make(&data_dir).expect("an identity");
         assert_eq!(again.key(), identity.key());
         let names: Vec<_> = fs::read_dir(&data_dir)
             .expect("a listing")
@@ -252,10 +201,7 @@ mod tests {
             .collect();
         assert_eq!(names, [IDENTITY_FILE]);
         let mode = |path: &Path| fs::metadata(path).expect("metadata").mode() & 0o777;
-        assert_eq!(
-            (mode(&data_dir.join(IDENTITY_FILE)), mode(&data_dir)),
-            (0o600, 0o700)
-        );
+        assert_eq!((mode(&data_dir.join(IDENTITY_FILE)), mode(&data_dir)), (0o600, 0o700));
     }
 
     #[test]
@@ -264,7 +210,7 @@ mod tests {
         let (_b, _, second) = make();
         assert_ne!(first.key(), second.key());
         let empty = tempfile::tempdir().expect("a directory");
-        assert!(Identity::load(empty.path()).expect("readable").is_none());
+        assert!(load(empty.path()).expect("readable").is_none());
     }
 
     #[test]
@@ -273,19 +219,12 @@ mod tests {
         let path = data_dir.join(IDENTITY_FILE);
         for mode in [0o640, 0o604, 0o660] {
             fs::set_permissions(&path, fs::Permissions::from_mode(mode)).expect("a mode");
-            let error = Identity::load_or_make(&data_dir).expect_err("open to others");
-            assert!(
-                matches!(error, IdentityError::OpenToOthers { mode: found, .. } if found == mode)
-            );
-            assert!(
-                error
-                    .to_string()
-                    .contains(&format!("chmod 600 {}", path.display())),
-                "{error}"
-            );
+            let error = load_or_make(&data_dir).expect_err("open to others");
+            assert!(matches!(error, IdentityError::OpenToOthers { mode: found, .. } if found == mode));
+            assert!(error.to_string().contains(&format!("chmod 600 {}", path.display())), "{error}");
         }
         fs::set_permissions(&path, fs::Permissions::from_mode(0o400)).expect("a mode");
-        Identity::load(&data_dir).expect("readable by its owner alone");
+        load(&data_dir).expect("readable by its owner alone");
     }
 
     #[test]
@@ -294,15 +233,9 @@ mod tests {
         let path = data_dir.join(IDENTITY_FILE);
         let good = fs::read(&path).expect("a file");
         let cut = good[..good.len() / 2].to_vec();
-        for bytes in [
-            Vec::new(),
-            b"garbage".to_vec(),
-            vec![0xff; 64],
-            vec![b'x'; 100_000],
-            cut,
-        ] {
+        for bytes in [Vec::new(), b"garbage".to_vec(), vec![0xff; 64], vec![b'x'; 100_000], cut] {
             fs::write(&path, &bytes).expect("a file");
-            let error = Identity::load_or_make(&data_dir).expect_err("damaged");
+            let error = load_or_make(&data_dir).expect_err("damaged");
             assert!(matches!(error, IdentityError::Damaged { .. }), "{error}");
             assert_eq!(fs::read(&path).expect("a file"), bytes);
         }
@@ -312,20 +245,15 @@ mod tests {
     fn an_interrupted_first_start_does_not_stop_the_second() {
         let directory = tempfile::tempdir().expect("a directory");
         fs::write(directory.path().join(UNFINISHED_FILE), "half a k").expect("a file");
-        Identity::load_or_make(directory.path()).expect("an identity");
+        load_or_make(directory.path()).expect("an identity");
         assert!(!directory.path().join(UNFINISHED_FILE).exists());
     }
 
     #[test]
     fn the_key_another_process_made_first_counts() {
         let (_directory, data_dir, first) = make();
-        let second = Identity::generate().expect("a key");
-        assert!(second.write(&data_dir).expect("no failure") == Outcome::AnotherWasThere);
-        assert_eq!(
-            Identity::load_or_make(&data_dir)
-                .expect("an identity")
-                .key(),
-            first.key()
-        );
+        let second = generate().expect("a key");
+        assert!(write(&second, &data_dir).expect("no failure") == Outcome::AnotherWasThere);
+        assert_eq!(load_or_make(&data_dir).expect("an identity").key(), first.key());
     }
 }

@@ -2,7 +2,9 @@
 
 pub mod clock;
 pub mod config;
+pub mod http;
 pub mod identity;
 pub mod metrics;
+pub mod network;
 pub mod shutdown;
 pub mod telemetry;

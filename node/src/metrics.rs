@@ -12,8 +12,9 @@ use prometheus_client::{
         gauge::Gauge,
         histogram::{Histogram, exponential_buckets},
     },
-    registry::Registry,
 };
+
+pub use prometheus_client::registry::Registry;
 
 /// Media type of what [`Metrics::render`] writes.
 pub const METRICS_MEDIA_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -97,7 +98,13 @@ impl Metrics {
     /// All figures at zero.
     #[must_use]
     pub fn new() -> Self {
-        let mut registry = Registry::with_prefix("starling");
+        Self::with_registry(Registry::default())
+    }
+
+    /// All figures at zero, beside those that are in the registry already, such as the network's.
+    #[must_use]
+    pub fn with_registry(mut all: Registry) -> Self {
+        let registry = all.sub_registry_with_prefix("starling");
         macro_rules! registered {
             ($name:literal, $help:literal, $metric:expr) => {{
                 let metric = $metric;
@@ -106,62 +113,27 @@ impl Metrics {
             }};
         }
         let steps = registered!("steps", "Steps of the replica", Counter::default());
-        let step_seconds = registered!(
-            "step_seconds",
-            "Time of one step with its commit",
-            durations()
-        );
+        let step_seconds = registered!("step_seconds", "Time of one step with its commit", durations());
         let inputs = registered!("inputs", "Inputs handled, by kind", Family::default());
-        let commits = registered!(
-            "commits",
-            "Durable commits of the store",
-            Counter::default()
-        );
-        let commit_seconds =
-            registered!("commit_seconds", "Time of one durable commit", durations());
+        let commits = registered!("commits", "Durable commits of the store", Counter::default());
+        let commit_seconds = registered!("commit_seconds", "Time of one durable commit", durations());
         let writes = registered!("writes", "Local writes acknowledged", Counter::default());
-        let deltas_admitted = registered!(
-            "deltas_admitted",
-            "Deltas of others taken into history",
-            Counter::default()
-        );
-        let deltas_refused = registered!(
-            "deltas_refused",
-            "Deltas of others refused, by reason",
-            Family::default()
-        );
-        let offences = registered!(
-            "offences",
-            "What peers did wrong, by kind",
-            Family::default()
-        );
-        let exchange_bytes = registered!(
-            "exchange_bytes",
-            "Bytes of repair exchanges",
-            Family::default()
-        );
+        let deltas_admitted =
+            registered!("deltas_admitted", "Deltas of others taken into history", Counter::default());
+        let deltas_refused =
+            registered!("deltas_refused", "Deltas of others refused, by reason", Family::default());
+        let offences = registered!("offences", "What peers did wrong, by kind", Family::default());
+        let exchange_bytes = registered!("exchange_bytes", "Bytes of repair exchanges", Family::default());
         let gossip_messages = registered!("gossip_messages", "Gossip messages", Family::default());
-        let peers_connected =
-            registered!("peers_connected", "Peers connected now", Gauge::default());
-        let documents = registered!(
-            "documents",
-            "Documents that exist, in all spaces",
-            Gauge::default()
-        );
+        let peers_connected = registered!("peers_connected", "Peers connected now", Gauge::default());
+        let documents = registered!("documents", "Documents that exist, in all spaces", Gauge::default());
         let changes = registered!("changes", "Changes held, in all spaces", Gauge::default());
         let watchers = registered!("watchers", "Watches open now", Gauge::default());
-        let inbox_depth = registered!(
-            "inbox_depth",
-            "Inputs waiting for the replica",
-            Gauge::default()
-        );
-        let http_requests = registered!(
-            "http_requests",
-            "Requests answered, by route and status",
-            Family::default()
-        );
+        let inbox_depth = registered!("inbox_depth", "Inputs waiting for the replica", Gauge::default());
+        let http_requests =
+            registered!("http_requests", "Requests answered, by route and status", Family::default());
         Self {
-            registry: Arc::new(registry),
+            registry: Arc::new(all),
             steps,
             step_seconds,
             inputs,
@@ -221,9 +193,7 @@ impl Metrics {
 
     /// Bytes of a repair exchange passed.
     pub fn exchange_bytes(&self, way: Traffic, bytes: u64) {
-        self.exchange_bytes
-            .get_or_create(&way.label())
-            .inc_by(bytes);
+        self.exchange_bytes.get_or_create(&way.label()).inc_by(bytes);
     }
 
     /// A gossip message passed.
@@ -256,9 +226,7 @@ impl Metrics {
 
     /// A request was answered. The route is the router's pattern, never the path asked for.
     pub fn http_request(&self, route: &'static str, status: u16) {
-        self.http_requests
-            .get_or_create(&Served { route, status })
-            .inc();
+        self.http_requests.get_or_create(&Served { route, status }).inc();
     }
 
     /// Every figure, as OpenMetrics text.
@@ -326,10 +294,7 @@ mod tests {
             "starling_inbox_depth 6",
             "starling_http_requests_total{route=\"/v1/status\",status=\"200\"} 1",
         ] {
-            assert!(
-                text.lines().any(|found| found == line),
-                "{line} is missing in\n{text}"
-            );
+            assert!(text.lines().any(|found| found == line), "{line} is missing in\n{text}");
         }
         assert!(text.ends_with("# EOF\n"));
         drop(open);

@@ -41,9 +41,7 @@ impl LogLevel {
     /// # Errors
     /// See [`TelemetryError`].
     pub fn set(&self, filter: &str) -> Result<(), TelemetryError> {
-        self.0
-            .reload(parse(filter)?)
-            .map_err(|_| TelemetryError::Gone)
+        self.0.reload(parse(filter)?).map_err(|_| TelemetryError::Gone)
     }
 
     /// The filter in force, as text.
@@ -59,14 +57,10 @@ impl LogLevel {
 /// See [`TelemetryError`].
 pub fn install(filter: &str, format: LogFormat) -> Result<LogLevel, TelemetryError> {
     let (filter, handle) = reload::Layer::new(parse(filter)?);
-    let colour = io::stderr().is_terminal()
-        && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    let colour =
+        io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     let lines = lines(format, colour, io::stderr);
-    Registry::default()
-        .with(filter)
-        .with(lines)
-        .try_init()
-        .map_err(|_| TelemetryError::AlreadyInstalled)?;
+    Registry::default().with(filter).with(lines).try_init().map_err(|_| TelemetryError::AlreadyInstalled)?;
     Ok(LogLevel(handle))
 }
 
@@ -77,19 +71,13 @@ where
 {
     match format {
         LogFormat::Text => fmt::layer().with_ansi(colour).with_writer(writer).boxed(),
-        LogFormat::Json => fmt::layer()
-            .json()
-            .flatten_event(true)
-            .with_writer(writer)
-            .boxed(),
+        LogFormat::Json => fmt::layer().json().flatten_event(true).with_writer(writer).boxed(),
     }
 }
 
 fn parse(filter: &str) -> Result<EnvFilter, TelemetryError> {
-    EnvFilter::try_new(filter).map_err(|source| TelemetryError::BadFilter {
-        filter: filter.to_owned(),
-        source,
-    })
+    EnvFilter::try_new(filter)
+        .map_err(|source| TelemetryError::BadFilter { filter: filter.to_owned(), source })
 }
 
 #[cfg(test)]
@@ -106,10 +94,7 @@ mod tests {
 
     impl Write for Lines {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0
-                .lock()
-                .expect("no writer panics")
-                .extend_from_slice(bytes);
+            self.0.lock().expect("no writer panics").extend_from_slice(bytes);
             Ok(bytes.len())
         }
 
@@ -131,15 +116,10 @@ mod tests {
         let (filter, handle) = reload::Layer::new(parse("warn").expect("a filter"));
         let level = LogLevel(handle);
         let subscriber =
-            Registry::default()
-                .with(filter)
-                .with(lines(LogFormat::Json, false, move || writer.clone()));
+            Registry::default().with(filter).with(lines(LogFormat::Json, false, move || writer.clone()));
         tracing::subscriber::with_default(subscriber, || {
             tracing::info!("first");
-            assert!(matches!(
-                level.set("no such=filter=at all"),
-                Err(TelemetryError::BadFilter { .. })
-            ));
+            assert!(matches!(level.set("no such=filter=at all"), Err(TelemetryError::BadFilter { .. })));
             assert_eq!(level.current(), "warn");
             tracing::info!("second");
             level.set("info").expect("a filter");
@@ -158,13 +138,9 @@ mod tests {
     fn a_line_for_people_has_no_colour_where_none_is_wanted() {
         let written = Lines::default();
         let writer = written.clone();
-        let subscriber =
-            Registry::default().with(lines(LogFormat::Text, false, move || writer.clone()));
+        let subscriber = Registry::default().with(lines(LogFormat::Text, false, move || writer.clone()));
         tracing::subscriber::with_default(subscriber, || tracing::warn!("plain"));
         let text = written.text();
-        assert!(
-            text.contains("WARN") && text.contains("plain") && !text.contains('\u{1b}'),
-            "{text:?}"
-        );
+        assert!(text.contains("WARN") && text.contains("plain") && !text.contains('\u{1b}'), "{text:?}");
     }
 }

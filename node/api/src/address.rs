@@ -25,20 +25,12 @@ pub enum User {
 
 /// The data directory of a user who named none: `/var/lib/starling` for root, else
 /// `$XDG_DATA_HOME/starling`, else `$HOME/.local/share/starling`. None where neither variable is set.
-pub fn default_data_dir(
-    user: User,
-    environment: impl Fn(&str) -> Option<OsString>,
-) -> Option<PathBuf> {
+pub fn default_data_dir(user: User, environment: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
     if user == User::Root {
         return Some(PathBuf::from(SYSTEM_DATA_DIR));
     }
-    let absolute = |name: &str| {
-        environment(name)
-            .map(PathBuf::from)
-            .filter(|path| path.is_absolute())
-    };
-    let base = absolute("XDG_DATA_HOME")
-        .or_else(|| absolute("HOME").map(|home| home.join(".local/share")));
+    let absolute = |name: &str| environment(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let base = absolute("XDG_DATA_HOME").or_else(|| absolute("HOME").map(|home| home.join(".local/share")));
     base.map(|base| base.join("starling"))
 }
 
@@ -109,17 +101,13 @@ impl std::str::FromStr for NodeAddress {
         if authority.contains(['/', '?', '#', '@']) {
             return Err(AddressError::HasPath(text.to_owned()));
         }
-        let (host, port) = authority
-            .rsplit_once(':')
-            .ok_or_else(|| AddressError::NoPort(text.to_owned()))?;
+        let (host, port) = authority.rsplit_once(':').ok_or_else(|| AddressError::NoPort(text.to_owned()))?;
         let port = port
             .parse()
             .ok()
             .filter(|port| *port != 0)
             .ok_or_else(|| AddressError::NoPort(text.to_owned()))?;
-        let bare = host
-            .strip_prefix('[')
-            .and_then(|host| host.strip_suffix(']'));
+        let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
         let host = match bare {
             Some(host) => host,
             None if host.contains(':') => return Err(AddressError::NoPort(text.to_owned())),
@@ -128,10 +116,7 @@ impl std::str::FromStr for NodeAddress {
         if host.is_empty() {
             return Err(AddressError::NoHost(text.to_owned()));
         }
-        Ok(Self::Http {
-            host: host.to_owned(),
-            port,
-        })
+        Ok(Self::Http { host: host.to_owned(), port })
     }
 }
 
@@ -167,77 +152,36 @@ mod tests {
     #[test]
     fn the_data_directory_follows_the_user_and_the_environment() {
         let with = |set: &'static [(&str, &str)]| {
-            move |name: &str| {
-                set.iter()
-                    .find(|(key, _)| *key == name)
-                    .map(|(_, value)| OsString::from(value))
-            }
+            move |name: &str| set.iter().find(|(key, _)| *key == name).map(|(_, value)| OsString::from(value))
         };
         let both = &[("XDG_DATA_HOME", "/d"), ("HOME", "/h")];
-        assert_eq!(
-            default_data_dir(User::Root, with(both)),
-            Some("/var/lib/starling".into())
-        );
-        assert_eq!(
-            default_data_dir(User::Ordinary, with(both)),
-            Some("/d/starling".into())
-        );
+        assert_eq!(default_data_dir(User::Root, with(both)), Some("/var/lib/starling".into()));
+        assert_eq!(default_data_dir(User::Ordinary, with(both)), Some("/d/starling".into()));
         let relative = &[("XDG_DATA_HOME", "d"), ("HOME", "/h")];
-        assert_eq!(
-            default_data_dir(User::Ordinary, with(relative)),
-            Some("/h/.local/share/starling".into())
-        );
+        assert_eq!(default_data_dir(User::Ordinary, with(relative)), Some("/h/.local/share/starling".into()));
         assert_eq!(default_data_dir(User::Ordinary, with(&[])), None);
     }
 
     #[test]
     fn the_own_socket_is_tried_first_and_none_twice() {
-        let text = |addresses: Vec<NodeAddress>| {
-            addresses
-                .iter()
-                .map(ToString::to_string)
-                .collect::<Vec<_>>()
-        };
-        let system = [
-            "unix:/run/starling/api.sock",
-            "unix:/var/lib/starling/api.sock",
-        ];
+        let text =
+            |addresses: Vec<NodeAddress>| addresses.iter().map(ToString::to_string).collect::<Vec<_>>();
+        let system = ["unix:/run/starling/api.sock", "unix:/var/lib/starling/api.sock"];
         assert_eq!(text(default_addresses(None)), system);
-        assert_eq!(
-            text(default_addresses(Some(Path::new(SYSTEM_DATA_DIR)))),
-            [system[1], system[0]]
-        );
-        assert_eq!(
-            text(default_addresses(Some(Path::new("/d"))))[0],
-            "unix:/d/api.sock"
-        );
+        assert_eq!(text(default_addresses(Some(Path::new(SYSTEM_DATA_DIR)))), [system[1], system[0]]);
+        assert_eq!(text(default_addresses(Some(Path::new("/d"))))[0], "unix:/d/api.sock");
     }
 
     #[test]
     fn what_is_no_address_says_why() {
         let cases = [
-            (
-                "https://x:1",
-                AddressError::UnknownScheme("https://x:1".into()),
-            ),
+            ("https://x:1", AddressError::UnknownScheme("https://x:1".into())),
             ("unix:", AddressError::NoPath),
-            (
-                "http://localhost",
-                AddressError::NoPort("http://localhost".into()),
-            ),
-            (
-                "http://localhost:0",
-                AddressError::NoPort("http://localhost:0".into()),
-            ),
-            (
-                "http://::1:80",
-                AddressError::NoPort("http://::1:80".into()),
-            ),
+            ("http://localhost", AddressError::NoPort("http://localhost".into())),
+            ("http://localhost:0", AddressError::NoPort("http://localhost:0".into())),
+            ("http://::1:80", AddressError::NoPort("http://::1:80".into())),
             ("http://:80", AddressError::NoHost("http://:80".into())),
-            (
-                "http://a:80/v1",
-                AddressError::HasPath("http://a:80/v1".into()),
-            ),
+            ("http://a:80/v1", AddressError::HasPath("http://a:80/v1".into())),
         ];
         for (text, expected) in cases {
             assert_eq!(text.parse::<NodeAddress>(), Err(expected), "{text}");

@@ -85,10 +85,7 @@ impl Client {
     /// A client of the node at that address.
     #[must_use]
     pub const fn new(address: NodeAddress) -> Self {
-        Self {
-            connections: Connections::new(address),
-            request_time_max: REQUEST_TIME_MAX,
-        }
+        Self { connections: Connections::new(address), request_time_max: REQUEST_TIME_MAX }
     }
 
     /// The same client with another limit on how long a request may take.
@@ -172,14 +169,7 @@ impl Client {
     /// # Errors
     /// See [`ClientError`].
     pub async fn create_space(&self, name: &str) -> Result<Space, ClientError> {
-        self.send_json(
-            Method::POST,
-            route::SPACES,
-            &CreateSpace {
-                name: name.to_owned(),
-            },
-        )
-        .await
+        self.send_json(Method::POST, route::SPACES, &CreateSpace { name: name.to_owned() }).await
     }
 
     /// Makes a ticket others can join a space with.
@@ -187,8 +177,7 @@ impl Client {
     /// # Errors
     /// See [`ClientError`].
     pub async fn invite(&self, space: &str, invite: &CreateInvite) -> Result<Invite, ClientError> {
-        self.send_json(Method::POST, &route::invites(space), invite)
-            .await
+        self.send_json(Method::POST, &route::invites(space), invite).await
     }
 
     /// Joins the space of a ticket.
@@ -196,25 +185,14 @@ impl Client {
     /// # Errors
     /// See [`ClientError`].
     pub async fn join(&self, ticket: &str) -> Result<Joined, ClientError> {
-        self.send_json(
-            Method::POST,
-            route::JOIN,
-            &Join {
-                ticket: ticket.to_owned(),
-            },
-        )
-        .await
+        self.send_json(Method::POST, route::JOIN, &Join { ticket: ticket.to_owned() }).await
     }
 
     /// One page of a space's documents.
     ///
     /// # Errors
     /// See [`ClientError`].
-    pub async fn documents(
-        &self,
-        space: &str,
-        query: &ListQuery,
-    ) -> Result<DocumentList, ClientError> {
+    pub async fn documents(&self, space: &str, query: &ListQuery) -> Result<DocumentList, ClientError> {
         let limit = query.limit.map(|limit| limit.to_string());
         let path = route::with_query(
             &route::documents(space),
@@ -235,9 +213,7 @@ impl Client {
     pub async fn document(&self, space: &str, name: &str) -> Result<Document, ClientError> {
         match self.read(space, name, &ReadOptions::default()).await? {
             Read::Found(document) => Ok(document),
-            Read::NotModified => {
-                Err(self.not_understood(304, "no value although none was held".to_owned()))
-            }
+            Read::NotModified => Err(self.not_understood(304, "no value although none was held".to_owned())),
         }
     }
 
@@ -245,25 +221,15 @@ impl Client {
     ///
     /// # Errors
     /// See [`ClientError`].
-    pub async fn read(
-        &self,
-        space: &str,
-        name: &str,
-        options: &ReadOptions,
-    ) -> Result<Read, ClientError> {
+    pub async fn read(&self, space: &str, name: &str, options: &ReadOptions) -> Result<Read, ClientError> {
         let at = options.at.as_ref().map(ToString::to_string);
         let path = route::with_query(
             &route::document(space, name),
-            &[
-                ("at", at.as_deref()),
-                ("pointer", options.pointer.as_deref()),
-            ],
+            &[("at", at.as_deref()), ("pointer", options.pointer.as_deref())],
         );
         let mut request = self.request(Method::GET, &path)?;
         if let Some(etag) = &options.unless_etag {
-            request
-                .headers_mut()
-                .insert(header::IF_NONE_MATCH, header_value(etag)?);
+            request.headers_mut().insert(header::IF_NONE_MATCH, header_value(etag)?);
         }
         let (status, headers, body) = self.exchange(request).await?;
         if status == StatusCode::NOT_MODIFIED.as_u16() {
@@ -291,12 +257,8 @@ impl Client {
         json: impl Into<Bytes>,
         options: &WriteOptions,
     ) -> Result<Written, ClientError> {
-        let request = self.write_request(
-            Method::PUT,
-            &route::document(space, name),
-            Some(json.into()),
-            options,
-        )?;
+        let request =
+            self.write_request(Method::PUT, &route::document(space, name), Some(json.into()), options)?;
         self.answer(request).await
     }
 
@@ -310,8 +272,7 @@ impl Client {
         name: &str,
         options: &WriteOptions,
     ) -> Result<Written, ClientError> {
-        let request =
-            self.write_request(Method::DELETE, &route::document(space, name), None, options)?;
+        let request = self.write_request(Method::DELETE, &route::document(space, name), None, options)?;
         self.answer(request).await
     }
 
@@ -327,12 +288,8 @@ impl Client {
         options: &WriteOptions,
     ) -> Result<Written, ClientError> {
         let body = to_json(operation)?;
-        let request = self.write_request(
-            Method::POST,
-            &route::operations(space, name),
-            Some(body),
-            options,
-        )?;
+        let request =
+            self.write_request(Method::POST, &route::operations(space, name), Some(body), options)?;
         self.answer(request).await
     }
 
@@ -359,9 +316,7 @@ impl Client {
     pub async fn wait(&self, space: &str, wait: &Wait) -> Result<Waited, ClientError> {
         let limit = Duration::from_millis(wait.timeout_ms).saturating_add(WAIT_TIME_EXTRA);
         let request = self.json_request(Method::POST, &route::wait(space), wait)?;
-        let (status, _, body) = self
-            .exchange_within(limit.max(self.request_time_max), request)
-            .await?;
+        let (status, _, body) = self.exchange_within(limit.max(self.request_time_max), request).await?;
         self.parse(status, &body)
     }
 
@@ -378,14 +333,7 @@ impl Client {
     /// # Errors
     /// See [`ClientError`].
     pub async fn add_peer(&self, address: &str) -> Result<PeerAdded, ClientError> {
-        self.send_json(
-            Method::POST,
-            route::PEERS,
-            &AddPeer {
-                address: address.to_owned(),
-            },
-        )
-        .await
+        self.send_json(Method::POST, route::PEERS, &AddPeer { address: address.to_owned() }).await
     }
 
     /// Cuts a peer off, for a time or until it is unblocked.
@@ -421,19 +369,14 @@ impl Client {
     pub async fn batch(&self, space: &str) -> Result<(BatchLines, BatchResults), ClientError> {
         let (sender, receiver) = mpsc::channel(batch::LINES_WAITING_MAX);
         let mut request = self.request(Method::POST, &route::batch(space))?;
-        request.headers_mut().insert(
-            header::CONTENT_TYPE,
-            header::HeaderValue::from_static(NDJSON_MEDIA_TYPE),
-        );
+        request
+            .headers_mut()
+            .insert(header::CONTENT_TYPE, header::HeaderValue::from_static(NDJSON_MEDIA_TYPE));
         *request.body_mut() = RequestBody::Lines(receiver);
         let (response, connection) = self.accepted(request).await?;
         let address = self.address().clone();
-        let results = BatchResults {
-            address,
-            body: response.into_body(),
-            read: Vec::new(),
-            _connection: connection,
-        };
+        let results =
+            BatchResults { address, body: response.into_body(), read: Vec::new(), _connection: connection };
         Ok((BatchLines { sender }, results))
     }
 

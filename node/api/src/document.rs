@@ -218,12 +218,7 @@ impl From<BatchResult> for BatchResultWire {
             Ok(heads) => (Some(heads), None),
             Err(problem) => (None, Some(problem)),
         };
-        Self {
-            doc: result.doc,
-            ok,
-            heads,
-            error,
-        }
+        Self { doc: result.doc, ok, heads, error }
     }
 }
 
@@ -236,18 +231,16 @@ impl TryFrom<BatchResultWire> for BatchResult {
             (false, None, Some(problem)) => Err(problem),
             _ => return Err("a batch result is either ok with heads or an error"),
         };
-        Ok(Self {
-            doc: wire.doc,
-            outcome,
-        })
+        Ok(Self { doc: wire.doc, outcome })
     }
 }
 
 /// One of several values that were written at one place without knowledge of each other.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ConflictValue {
-    /// The value.
-    pub value: Value,
+    /// The value; absent where it is the deletion of the document.
+    #[serde(skip_serializing_if = "Option::is_none", default, deserialize_with = "present")]
+    pub value: Option<Value>,
     /// The actor that wrote it, hex.
     pub actor: String,
     /// Key of the author, hex.
@@ -313,10 +306,11 @@ pub struct WatchEvent {
     pub ops: Option<Vec<Value>>,
 }
 
-#[expect(
-    clippy::trivially_copy_pass_by_ref,
-    reason = "serde passes fields by reference"
-)]
+/// A member that is there, `null` among its values.
+fn present<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
+    Value::deserialize(deserializer).map(Some)
+}
+
 const fn is_false(value: &bool) -> bool {
     !*value
 }

@@ -67,16 +67,8 @@ impl std::str::FromStr for Heads {
     type Err = HeadsError;
 
     fn from_str(text: &str) -> Result<Self, HeadsError> {
-        let parts = text
-            .split(',')
-            .map(str::trim)
-            .filter(|part| !part.is_empty());
-        Self::try_from(
-            parts
-                .take(HEADS_MAX + 1)
-                .map(str::to_owned)
-                .collect::<Vec<_>>(),
-        )
+        let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
+        Self::try_from(parts.take(HEADS_MAX + 1).map(str::to_owned).collect::<Vec<_>>())
     }
 }
 
@@ -112,14 +104,8 @@ mod tests {
 
     #[test]
     fn text_that_is_no_hash_is_named_in_the_error() {
-        assert_eq!(
-            "zz".parse::<Heads>(),
-            Err(HeadsError::NotAHash("zz".into()))
-        );
+        assert_eq!("zz".parse::<Heads>(), Err(HeadsError::NotAHash("zz".into())));
         let many = vec!["0".repeat(64); HEADS_MAX + 1];
-        assert_eq!(
-            Heads::try_from(many),
-            Err(HeadsError::TooMany(HEADS_MAX + 1))
-        );
+        assert_eq!(Heads::try_from(many), Err(HeadsError::TooMany(HEADS_MAX + 1)));
     }
 }

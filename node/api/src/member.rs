@@ -58,6 +58,12 @@ pub struct Member {
     pub prefix: Option<String>,
     /// How it stands.
     pub state: MemberState,
+    /// Why it stands so, as a stable word.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub reason: Option<String>,
+    /// Whether a connection with its node is open.
+    #[serde(skip_serializing_if = "is_false", default)]
+    pub connected: bool,
     /// Milliseconds since it stands so.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub since_ms: Option<u64>,
@@ -84,6 +90,10 @@ pub struct Member {
     pub position: Option<Position>,
 }
 
+const fn is_false(value: &bool) -> bool {
+    !*value
+}
+
 /// Answer of `GET /v1/spaces/{space}/members`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MemberList {
@@ -96,7 +106,7 @@ pub struct MemberList {
 pub enum Nodes {
     /// Every member that is neither away nor left at that moment.
     All,
-    /// At least so many, this node among them.
+    /// At least so many others than this node.
     AtLeast(u32),
 }
 
@@ -136,10 +146,7 @@ impl std::str::FromStr for Nodes {
     fn from_str(text: &str) -> Result<Self, NodesError> {
         match text {
             "all" => Ok(Self::All),
-            count => count
-                .parse()
-                .map(Self::AtLeast)
-                .map_err(|_| NodesError(text.to_owned())),
+            count => count.parse().map(Self::AtLeast).map_err(|_| NodesError(text.to_owned())),
         }
     }
 }
@@ -178,7 +185,7 @@ pub struct Holder {
 /// Answer of `POST /v1/spaces/{space}/wait`; status 200 when satisfied, 202 when not.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Waited {
-    /// Who holds it, this node among them.
+    /// Who holds it, besides this node.
     pub holders: Vec<Holder>,
     /// Who was waited for and did not say so in time.
     pub missing: Vec<Holder>,

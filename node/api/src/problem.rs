@@ -91,6 +91,10 @@ codes! {
     BadAddress = "bad-address", 400, Usage, "not an address";
     /// The key of an earlier write was sent again with another request.
     RequestIdReused = "request-id-reused", 400, Usage, "request id belongs to another request";
+    /// The document has used up its operation counters: it can be read, never written again.
+    DocumentExhausted = "document-exhausted", 400, Usage, "document is exhausted";
+    /// The charter already holds what was asked for, or forbids it for ever.
+    WithoutEffect = "without-effect", 400, Usage, "would have no effect";
     /// The charter gives this key no such right.
     NotAllowed = "not-allowed", 403, NotAllowed, "not allowed";
     /// A web page of another origin asked.
@@ -123,8 +127,6 @@ codes! {
     BodyTooLarge = "body-too-large", 413, Usage, "body too large";
     /// The write would be one change above the protocol's limit.
     ChangeTooLarge = "change-too-large", 413, Usage, "change too large";
-    /// The body's media type is not one this route reads.
-    UnsupportedMediaType = "unsupported-media-type", 415, Usage, "media type not supported";
     /// The node is busy; the answer carries Retry-After.
     Busy = "busy", 503, TryLater, "busy";
     /// As many watchers as the node serves are connected.
@@ -135,6 +137,8 @@ codes! {
     NotReady = "not-ready", 503, TryLater, "node is not ready";
     /// No member of the space could be reached to witness the join.
     JoinUnreachable = "join-unreachable", 503, TryLater, "no member could be reached";
+    /// A bound on what this node keeps is reached.
+    LimitReached = "limit-reached", 507, TryLater, "a limit of this node is reached";
     /// The disk is full or an author's budget is used up; reads go on.
     StorageFull = "storage-full", 507, TryLater, "storage is full";
     /// The store failed; the write is not durable.
@@ -243,12 +247,7 @@ mod tests {
         assert_eq!(names.len(), Code::ALL.len());
         for code in Code::ALL {
             assert_eq!(Code::of_name(code.name()), *code);
-            assert!(
-                code.name()
-                    .bytes()
-                    .all(|b| b.is_ascii_lowercase() || b == b'-'),
-                "{code}"
-            );
+            assert!(code.name().bytes().all(|b| b.is_ascii_lowercase() || b == b'-'), "{code}");
         }
     }
 
@@ -263,7 +262,6 @@ mod tests {
             (410, ExitCode::NotFound),
             (412, ExitCode::Precondition),
             (413, ExitCode::Usage),
-            (415, ExitCode::Usage),
             (500, ExitCode::Failed),
             (503, ExitCode::TryLater),
             (507, ExitCode::TryLater),
@@ -271,20 +269,15 @@ mod tests {
         for code in Code::ALL {
             let row = table.iter().find(|(status, _)| *status == code.status());
             assert_eq!(row.map(|(_, exit)| *exit), Some(code.exit_code()), "{code}");
-            assert_eq!(
-                ExitCode::of_status(code.status()),
-                code.exit_code(),
-                "{code}"
-            );
+            assert_eq!(ExitCode::of_status(code.status()), code.exit_code(), "{code}");
         }
     }
 
     #[test]
     fn a_code_of_a_newer_node_is_judged_by_its_status() {
-        let problem: Problem = serde_json::from_str(
-            r#"{"title":"t","status":412,"detail":"d","code":"made-next-year"}"#,
-        )
-        .expect("a problem");
+        let problem: Problem =
+            serde_json::from_str(r#"{"title":"t","status":412,"detail":"d","code":"made-next-year"}"#)
+                .expect("a problem");
         assert_eq!(problem.code, Code::Unrecognised);
         assert_eq!(problem.exit_code(), ExitCode::Precondition);
     }
@@ -298,13 +291,8 @@ mod tests {
             serde_json::json!({"title": "no such space", "status": 404,
                 "detail": "no space matches \"x\"", "code": "unknown-space"})
         );
-        let hinted = problem
-            .with_hint("run `starling space list`")
-            .with_candidates(vec!["a".into()]);
+        let hinted = problem.with_hint("run `starling space list`").with_candidates(vec!["a".into()]);
         let json = serde_json::to_string(&hinted).expect("json");
-        assert_eq!(
-            serde_json::from_str::<Problem>(&json).expect("round trip"),
-            hinted
-        );
+        assert_eq!(serde_json::from_str::<Problem>(&json).expect("round trip"), hinted);
     }
 }

@@ -44,8 +44,8 @@ pub const METRICS: &str = "/metrics";
 
 /// Every pattern, for checks that compare router, client and prose.
 pub const ALL: &[&str] = &[
-    STATUS, SPACES, SPACE, DOCUMENTS, DOCUMENT, OPERATIONS, CONFLICTS, BATCH, WATCH, MEMBERS,
-    INVITES, WAIT, JOIN, PEERS, PEER_BLOCK, HEALTH, READY, METRICS,
+    STATUS, SPACES, SPACE, DOCUMENTS, DOCUMENT, OPERATIONS, CONFLICTS, BATCH, WATCH, MEMBERS, INVITES, WAIT,
+    JOIN, PEERS, PEER_BLOCK, HEALTH, READY, METRICS,
 ];
 
 /// Path of one space, by name, id or id prefix.
@@ -132,10 +132,7 @@ pub fn with_query(path: &str, members: &[(&str, Option<&str>)]) -> String {
 }
 
 fn encode_name(name: &str) -> String {
-    name.split('/')
-        .map(encode_segment)
-        .collect::<Vec<_>>()
-        .join("/")
+    name.split('/').map(encode_segment).collect::<Vec<_>>().join("/")
 }
 
 fn encode_segment(segment: &str) -> String {
@@ -161,10 +158,7 @@ mod tests {
 
     #[test]
     fn a_document_name_keeps_its_slashes_and_encodes_the_rest() {
-        assert_eq!(
-            document("shop", "config/web prod?#%"),
-            "/v1/spaces/shop/docs/config/web%20prod%3F%23%25"
-        );
+        assert_eq!(document("shop", "config/web prod?#%"), "/v1/spaces/shop/docs/config/web%20prod%3F%23%25");
         assert_eq!(operations("a/b", "ü"), "/v1/spaces/a%2Fb/ops/%C3%BC");
     }
 
@@ -193,10 +187,7 @@ mod tests {
             (PEER_BLOCK, peer_block("p")),
         ];
         for (pattern, path) in filled {
-            let expected = pattern
-                .replace("{space}", "s")
-                .replace("{*name}", "n")
-                .replace("{id}", "p");
+            let expected = pattern.replace("{space}", "s").replace("{*name}", "n").replace("{id}", "p");
             assert_eq!(path, expected);
         }
     }

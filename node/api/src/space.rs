@@ -74,6 +74,12 @@ pub struct Space {
     pub changes: u64,
     /// Members the charter admits.
     pub members: u64,
+    /// Of everything held, hex: equal on nodes that hold the same changes.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub fingerprint: Option<String>,
+    /// Why nobody witnessed the join yet, in the words of the member that refused last.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub join_refused: Option<String>,
     /// When the genesis was made, RFC 3339, by the founder's clock.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub created: Option<String>,

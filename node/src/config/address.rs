@@ -40,10 +40,9 @@ impl FromStr for HttpAddress {
     fn from_str(text: &str) -> Result<Self, HttpAddressError> {
         let wrong = || HttpAddressError::NotAnAddress(text.to_owned());
         let address = match text.strip_prefix("localhost:") {
-            Some(port) => SocketAddr::new(
-                IpAddr::V4(Ipv4Addr::LOCALHOST),
-                port.parse().map_err(|_| wrong())?,
-            ),
+            Some(port) => {
+                SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port.parse().map_err(|_| wrong())?)
+            }
             None => text.parse().map_err(|_| wrong())?,
         };
         if address.ip().is_loopback() {

@@ -63,9 +63,6 @@ pub enum ConfigError {
 
 impl ConfigError {
     pub(super) fn variable(name: &'static str, message: impl std::fmt::Display) -> Self {
-        Self::Variable {
-            name,
-            message: message.to_string(),
-        }
+        Self::Variable { name, message: message.to_string() }
     }
 }

@@ -7,10 +7,7 @@ fn nothing_set(_: &str) -> Option<OsString> {
 }
 
 fn in_directory(directory: &Path) -> ConfigOverrides {
-    ConfigOverrides {
-        data_dir: Some(directory.to_owned()),
-        ..ConfigOverrides::default()
-    }
+    ConfigOverrides { data_dir: Some(directory.to_owned()), ..ConfigOverrides::default() }
 }
 
 fn with_file(text: &str) -> (tempfile::TempDir, Result<Config, ConfigError>) {
@@ -23,21 +20,12 @@ fn with_file(text: &str) -> (tempfile::TempDir, Result<Config, ConfigError>) {
 #[test]
 fn a_node_told_nothing_has_the_documented_defaults() {
     let directory = tempfile::tempdir().expect("a directory");
-    let config =
-        Config::load(in_directory(directory.path()), nothing_set).expect("a configuration");
+    let config = Config::load(in_directory(directory.path()), nothing_set).expect("a configuration");
     assert_eq!(config.listen, LISTEN_DEFAULT);
     assert_eq!(config.api_socket, directory.path().join("api.sock"));
-    assert_eq!(
-        (config.http, config.mdns, config.profile),
-        (None, true, Profile::Lan)
-    );
-    assert_eq!(
-        (config.log_level.as_str(), config.log_format),
-        ("info", LogFormat::Text)
-    );
-    assert!(
-        config.advertise.is_empty() && config.join.is_empty() && config.api_socket_group.is_none()
-    );
+    assert_eq!((config.http, config.mdns, config.profile), (None, true, Profile::Lan));
+    assert_eq!((config.log_level.as_str(), config.log_format), ("info", LogFormat::Text));
+    assert!(config.advertise.is_empty() && config.join.is_empty() && config.api_socket_group.is_none());
     assert!(!config.name.as_str().is_empty());
 }
 
@@ -59,14 +47,8 @@ fn a_file_may_say_everything_and_flags_win_over_it() {
     let (directory, config) = with_file(text);
     let config = config.expect("a configuration");
     assert_eq!(config.name.as_str(), "from-file");
-    assert_eq!(
-        config.http.map(|http| http.socket_addr().port()),
-        Some(4711)
-    );
-    assert_eq!(
-        (config.mdns, config.profile, config.log_format),
-        (false, Profile::Wan, LogFormat::Json)
-    );
+    assert_eq!(config.http.map(|http| http.socket_addr().port()), Some(4711));
+    assert_eq!((config.mdns, config.profile, config.log_format), (false, Profile::Wan, LogFormat::Json));
     assert_eq!(config.api_socket_group.as_deref(), Some("staff"));
 
     let flags = ConfigOverrides {
@@ -98,10 +80,7 @@ fn what_is_wrong_in_a_file_is_named_with_file_and_line() {
         let (directory, config) = with_file(text);
         let error = config.expect_err(text).to_string();
         let place = format!("{}:{line}: ", directory.path().join(CONFIG_FILE).display());
-        assert!(
-            error.starts_with(&place) && error.contains(message),
-            "{text:?}: {error}"
-        );
+        assert!(error.starts_with(&place) && error.contains(message), "{text:?}: {error}");
     }
 }
 
@@ -109,28 +88,14 @@ fn what_is_wrong_in_a_file_is_named_with_file_and_line() {
 fn a_file_that_was_asked_for_must_exist_and_may_name_the_data_directory() {
     let directory = tempfile::tempdir().expect("a directory");
     let path = directory.path().join("mine.toml");
-    let asked = ConfigOverrides {
-        config: Some(path.clone()),
-        ..ConfigOverrides::default()
-    };
+    let asked = ConfigOverrides { config: Some(path.clone()), ..ConfigOverrides::default() };
     let missing = Config::load(asked.clone(), nothing_set);
-    assert!(
-        matches!(missing, Err(ConfigError::Unreadable { .. })),
-        "{missing:?}"
-    );
+    assert!(matches!(missing, Err(ConfigError::Unreadable { .. })), "{missing:?}");
 
     fs::write(&path, "data_dir = \"/d\"").expect("a file");
-    assert_eq!(
-        Config::load(asked, nothing_set)
-            .expect("a configuration")
-            .data_dir,
-        Path::new("/d")
-    );
+    assert_eq!(Config::load(asked, nothing_set).expect("a configuration").data_dir, Path::new("/d"));
     let (_directory, inside) = with_file("data_dir = \"/d\"");
-    assert!(
-        matches!(inside, Err(ConfigError::DataDirInside { .. })),
-        "{inside:?}"
-    );
+    assert!(matches!(inside, Err(ConfigError::DataDirInside { .. })), "{inside:?}");
 }
 
 #[test]
@@ -152,23 +117,13 @@ fn a_socket_path_the_kernel_would_cut_is_refused_and_one_that_fits_is_not() {
         ..ConfigOverrides::default()
     };
     assert!(Config::load(long(SOCKET_PATH_BYTES_MAX), nothing_set).is_ok());
-    let error = Config::load(long(SOCKET_PATH_BYTES_MAX + 1), nothing_set)
-        .expect_err("too long")
-        .to_string();
-    assert!(
-        error.contains("108 bytes") && error.contains("--api-socket"),
-        "{error}"
-    );
+    let error = Config::load(long(SOCKET_PATH_BYTES_MAX + 1), nothing_set).expect_err("too long").to_string();
+    assert!(error.contains("108 bytes") && error.contains("--api-socket"), "{error}");
 }
 
 #[test]
 fn the_api_on_tcp_is_loopback_or_refused_with_the_reason() {
-    for good in [
-        "127.0.0.1:4711",
-        "127.8.8.8:1",
-        "[::1]:4711",
-        "localhost:80",
-    ] {
+    for good in ["127.0.0.1:4711", "127.8.8.8:1", "[::1]:4711", "localhost:80"] {
         assert!(good.parse::<HttpAddress>().is_ok(), "{good}");
     }
     for bad in ["0.0.0.0:4711", "10.0.0.1:4711", "[::]:4711"] {
@@ -177,13 +132,7 @@ fn the_api_on_tcp_is_loopback_or_refused_with_the_reason() {
         assert!(error.to_string().contains("neither tokens nor TLS"));
     }
     for bad in ["", "4711", "localhost", "localhost:x", "example.org:80"] {
-        assert!(
-            matches!(
-                bad.parse::<HttpAddress>(),
-                Err(HttpAddressError::NotAnAddress(_))
-            ),
-            "{bad}"
-        );
+        assert!(matches!(bad.parse::<HttpAddress>(), Err(HttpAddressError::NotAnAddress(_))), "{bad}");
     }
 }
 
@@ -213,11 +162,6 @@ fn the_environment_says_the_same_as_flags() {
     };
     assert_eq!(overrides, expected);
     let wrong = |name: &str| (name == "STARLING_PROFILE").then(|| OsString::from("moon"));
-    let error = ConfigOverrides::from_environment(wrong)
-        .expect_err("no such profile")
-        .to_string();
-    assert_eq!(
-        error,
-        "STARLING_PROFILE cannot be used: \"moon\" is none of lan, wan, local"
-    );
+    let error = ConfigOverrides::from_environment(wrong).expect_err("no such profile").to_string();
+    assert_eq!(error, "STARLING_PROFILE cannot be used: \"moon\" is none of lan, wan, local");
 }

@@ -76,10 +76,7 @@ impl BatchResults {
                     }
                 }
                 Some(Err(source)) => {
-                    return Err(ClientError::Lost {
-                        address: self.address.clone(),
-                        source,
-                    });
+                    return Err(ClientError::Lost { address: self.address.clone(), source });
                 }
                 None if self.read.trim_ascii().is_empty() => return Ok(None),
                 None => {
@@ -96,10 +93,6 @@ impl BatchResults {
     }
 
     fn not_understood(&self, what: String) -> ClientError {
-        ClientError::NotUnderstood {
-            address: self.address.clone(),
-            status: 200,
-            what,
-        }
+        ClientError::NotUnderstood { address: self.address.clone(), status: 200, what }
     }
 }

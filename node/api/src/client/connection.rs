@@ -52,9 +52,9 @@ impl Body for RequestBody {
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
         match self.get_mut() {
             Self::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
-            Self::Lines(lines) => lines
-                .poll_recv(context)
-                .map(|line| line.map(|bytes| Ok(Frame::data(bytes)))),
+            Self::Lines(lines) => {
+                lines.poll_recv(context).map(|line| line.map(|bytes| Ok(Frame::data(bytes))))
+            }
         }
     }
 
@@ -64,9 +64,7 @@ impl Body for RequestBody {
 
     fn size_hint(&self) -> SizeHint {
         match self {
-            Self::Whole(bytes) => {
-                SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
-            }
+            Self::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
             Self::Lines(_) => SizeHint::default(),
         }
     }
@@ -80,10 +78,7 @@ pub(super) struct Connections {
 
 impl Connections {
     pub(super) const fn new(address: NodeAddress) -> Self {
-        Self {
-            address,
-            idle: Mutex::new(Vec::new()),
-        }
+        Self { address, idle: Mutex::new(Vec::new()) }
     }
 
     pub(super) const fn address(&self) -> &NodeAddress {
@@ -119,12 +114,7 @@ impl Connections {
         let opened = tokio::time::timeout(CONNECT_TIME_MAX, open(&self.address)).await;
         opened
             .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
-            .map_err(|error| {
-                ClientError::Unreachable(vec![Attempt {
-                    address: self.address.clone(),
-                    error,
-                }])
-            })
+            .map_err(|error| ClientError::Unreachable(vec![Attempt { address: self.address.clone(), error }]))
     }
 
     /// Keeps a connection whose answer was read to its end.
@@ -136,17 +126,11 @@ impl Connections {
     }
 
     pub(super) fn lost(&self, source: hyper::Error) -> ClientError {
-        ClientError::Lost {
-            address: self.address.clone(),
-            source,
-        }
+        ClientError::Lost { address: self.address.clone(), source }
     }
 
     fn take_idle(&self) -> Option<Connection> {
-        self.idle
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .pop()
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop()
     }
 }
 
@@ -165,9 +149,7 @@ async fn shake_hands<S>(stream: S) -> io::Result<Connection>
 where
     S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Send + Unpin + 'static,
 {
-    let (sender, connection) = http1::handshake(TokioIo::new(stream))
-        .await
-        .map_err(io::Error::other)?;
+    let (sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
     // The task ends with the connection, and that ends when its sender is dropped; what went wrong
     // is told to whoever waits for an answer.
     tokio::spawn(connection);

@@ -56,9 +56,7 @@ impl ClientError {
     #[must_use]
     pub fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Unreachable(_) | Self::Lost { .. } | Self::TimedOut { .. } => {
-                ExitCode::Unreachable
-            }
+            Self::Unreachable(_) | Self::Lost { .. } | Self::TimedOut { .. } => ExitCode::Unreachable,
             Self::Refused(problem) => problem.exit_code(),
             Self::NotUnderstood { .. } => ExitCode::Failed,
             Self::BadRequest(_) => ExitCode::Usage,
@@ -82,10 +80,8 @@ impl From<Problem> for ClientError {
 }
 
 fn said(attempts: &[Attempt]) -> String {
-    let each: Vec<_> = attempts
-        .iter()
-        .map(|attempt| format!("{} ({})", attempt.address, attempt.error))
-        .collect();
+    let each: Vec<_> =
+        attempts.iter().map(|attempt| format!("{} ({})", attempt.address, attempt.error)).collect();
     if each.is_empty() {
         "there was no address to try".to_owned()
     } else {

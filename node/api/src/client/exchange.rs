@@ -20,10 +20,7 @@ use crate::{NodeAddress, Problem, document::IDEMPOTENCY_HEADER, route};
 const ANSWER_BYTES_MAX: usize = 256 * 1024 * 1024;
 
 impl Client {
-    pub(super) async fn read_json<T: DeserializeOwned>(
-        &self,
-        path: &str,
-    ) -> Result<T, ClientError> {
+    pub(super) async fn read_json<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
         let request = self.request(Method::GET, path)?;
         self.answer(request).await
     }
@@ -46,11 +43,7 @@ impl Client {
         self.parse(status, &body)
     }
 
-    pub(super) fn request(
-        &self,
-        method: Method,
-        path: &str,
-    ) -> Result<Request<RequestBody>, ClientError> {
+    pub(super) fn request(&self, method: Method, path: &str) -> Result<Request<RequestBody>, ClientError> {
         let host = match self.address() {
             NodeAddress::Unix(_) => "localhost".to_owned(),
             NodeAddress::Http { host, port } if host.contains(':') => format!("[{host}]:{port}"),
@@ -84,10 +77,7 @@ impl Client {
     ) -> Result<Request<RequestBody>, ClientError> {
         let base = options.base.as_ref().map(ToString::to_string);
         let if_heads = options.if_heads.as_ref().map(ToString::to_string);
-        let path = route::with_query(
-            path,
-            &[("base", base.as_deref()), ("if_heads", if_heads.as_deref())],
-        );
+        let path = route::with_query(path, &[("base", base.as_deref()), ("if_heads", if_heads.as_deref())]);
         let mut request = self.request(method, &path)?;
         if let Some(body) = body {
             set_json(&mut request, body);
@@ -130,9 +120,7 @@ impl Client {
                 Err(self.refusal(status, &body))
             }
         };
-        tokio::time::timeout(limit, work)
-            .await
-            .unwrap_or_else(|_| Err(self.timed_out(limit)))
+        tokio::time::timeout(limit, work).await.unwrap_or_else(|_| Err(self.timed_out(limit)))
     }
 
     /// Opens a watch's stream.
@@ -143,10 +131,7 @@ impl Client {
     ) -> Result<(Response<Incoming>, Connection), ClientError> {
         let mut request = self.request(Method::GET, path)?;
         let headers = request.headers_mut();
-        headers.insert(
-            header::ACCEPT,
-            header::HeaderValue::from_static("text/event-stream"),
-        );
+        headers.insert(header::ACCEPT, header::HeaderValue::from_static("text/event-stream"));
         if let Some(id) = last_event {
             headers.insert("last-event-id", header_value(id)?);
         }
@@ -168,21 +153,16 @@ impl Client {
             Err(self.refusal(status.as_u16(), &body))
         };
         let limit = self.request_time_max;
-        tokio::time::timeout(limit, work)
-            .await
-            .unwrap_or_else(|_| Err(self.timed_out(limit)))
+        tokio::time::timeout(limit, work).await.unwrap_or_else(|_| Err(self.timed_out(limit)))
     }
 
     async fn collect(&self, status: u16, body: Incoming) -> Result<Bytes, ClientError> {
         match Limited::new(body, ANSWER_BYTES_MAX).collect().await {
             Ok(collected) => Ok(collected.to_bytes()),
-            Err(error) => {
-                match error.downcast::<hyper::Error>() {
-                    Ok(source) => Err(self.connections.lost(*source)),
-                    Err(_) => Err(self
-                        .not_understood(status, "a body longer than any answer may be".to_owned())),
-                }
-            }
+            Err(error) => match error.downcast::<hyper::Error>() {
+                Ok(source) => Err(self.connections.lost(*source)),
+                Err(_) => Err(self.not_understood(status, "a body longer than any answer may be".to_owned())),
+            },
         }
     }
 
@@ -193,36 +173,22 @@ impl Client {
         }
     }
 
-    pub(super) fn parse<T: DeserializeOwned>(
-        &self,
-        status: u16,
-        body: &[u8],
-    ) -> Result<T, ClientError> {
-        serde_json::from_slice(body).map_err(|error| {
-            self.not_understood(status, format!("a body that cannot be read: {error}"))
-        })
+    pub(super) fn parse<T: DeserializeOwned>(&self, status: u16, body: &[u8]) -> Result<T, ClientError> {
+        serde_json::from_slice(body)
+            .map_err(|error| self.not_understood(status, format!("a body that cannot be read: {error}")))
     }
 
     fn timed_out(&self, limit: Duration) -> ClientError {
-        ClientError::TimedOut {
-            address: self.address().clone(),
-            seconds: limit.as_secs(),
-        }
+        ClientError::TimedOut { address: self.address().clone(), seconds: limit.as_secs() }
     }
 
     pub(super) fn not_understood(&self, status: u16, what: String) -> ClientError {
-        ClientError::NotUnderstood {
-            address: self.address().clone(),
-            status,
-            what,
-        }
+        ClientError::NotUnderstood { address: self.address().clone(), status, what }
     }
 }
 
 pub(super) fn to_json(body: &impl Serialize) -> Result<Bytes, ClientError> {
-    serde_json::to_vec(body)
-        .map(Bytes::from)
-        .map_err(|error| ClientError::BadRequest(error.to_string()))
+    serde_json::to_vec(body).map(Bytes::from).map_err(|error| ClientError::BadRequest(error.to_string()))
 }
 
 fn set_json(request: &mut Request<RequestBody>, body: Bytes) {

@@ -51,13 +51,7 @@ impl<'client> Watch<'client> {
         space: &str,
         query: WatchQuery,
     ) -> Result<Self, ClientError> {
-        let mut watch = Self {
-            client,
-            space: space.to_owned(),
-            query,
-            position: None,
-            open: None,
-        };
+        let mut watch = Self { client, space: space.to_owned(), query, position: None, open: None };
         watch.open = Some(watch.connect().await?);
         Ok(watch)
     }
@@ -90,9 +84,7 @@ impl<'client> Watch<'client> {
             }
             match timeout(SILENCE_MAX, open.body.frame()).await {
                 Ok(Some(Ok(frame))) => {
-                    let taken = frame
-                        .data_ref()
-                        .map_or(Ok(()), |bytes| open.parser.push(bytes));
+                    let taken = frame.data_ref().map_or(Ok(()), |bytes| open.parser.push(bytes));
                     if let Err(what) = taken {
                         self.open = None;
                         return Err(self.not_understood(what));
@@ -120,25 +112,15 @@ impl<'client> Watch<'client> {
     async fn connect(&mut self) -> Result<Open, ClientError> {
         let path = route::with_query(
             &route::watch(&self.space),
-            &[
-                ("prefix", self.query.prefix.as_deref()),
-                ("since", self.query.since.as_deref()),
-            ],
+            &[("prefix", self.query.prefix.as_deref()), ("since", self.query.since.as_deref())],
         );
         let last = self.position.as_ref().map(|position| position.0.as_str());
         let (response, connection) = self.client.open_watch(&path, last).await?;
         if self.position.is_none() {
-            let began = response
-                .headers()
-                .get(POSITION_HEADER)
-                .and_then(|value| value.to_str().ok());
+            let began = response.headers().get(POSITION_HEADER).and_then(|value| value.to_str().ok());
             self.position = began.map(|text| Position(text.to_owned()));
         }
-        Ok(Open {
-            body: response.into_body(),
-            parser: EventParser::default(),
-            _connection: connection,
-        })
+        Ok(Open { body: response.into_body(), parser: EventParser::default(), _connection: connection })
     }
 
     fn not_understood(&self, what: &str) -> ClientError {
@@ -153,9 +135,7 @@ impl<'client> Watch<'client> {
 /// Whether waiting a little may mend it: the node restarts, or is busy.
 fn may_pass(error: &ClientError) -> bool {
     match error {
-        ClientError::Unreachable(_) | ClientError::Lost { .. } | ClientError::TimedOut { .. } => {
-            true
-        }
+        ClientError::Unreachable(_) | ClientError::Lost { .. } | ClientError::TimedOut { .. } => true,
         ClientError::Refused(problem) => problem.exit_code() == crate::ExitCode::TryLater,
         ClientError::NotUnderstood { .. } | ClientError::BadRequest(_) => false,
     }
@@ -247,18 +227,9 @@ mod tests {
         assert_eq!(
             whole,
             [
-                Event {
-                    id: Some("s-7".into()),
-                    data: "{\"a\":\n1}".into()
-                },
-                Event {
-                    id: None,
-                    data: "x".into()
-                },
-                Event {
-                    id: Some("s-8".into()),
-                    data: String::new()
-                },
+                Event { id: Some("s-7".into()), data: "{\"a\":\n1}".into() },
+                Event { id: None, data: "x".into() },
+                Event { id: Some("s-8".into()), data: String::new() },
             ]
         );
         for cut in 0..text.len() {

@@ -1,0 +1,134 @@
+//! Documents: automerge behind one module.
+//!
+//! Promises: this is the only place in the crate that makes automerge values, always with an actor
+//! that the caller names; a [`Document`] is a function of the set of changes given to it, whatever
+//! their order and batches; no change, however hostile, panics, overflows the stack or leaves a
+//! document half changed; an edit is one automerge change within every limit of the protocol, or
+//! no change at all.
+//!
+//! Leaves out: signatures, who may write, which changes are clean (`view`), and when a document is
+//! built or dropped. Isolated transactions are never used: they write as a foreign actor.
+//! `Automerge::new` and `fork` draw random actors; the former's is replaced before any use, the
+//! latter is not called.
+//!
+//! ```
+//! use starling_crdt::document::{Commit, Document, Edit, Json};
+//! use starling_crdt::id::Actor;
+//!
+//! let mut document = Document::new();
+//! let value = Json::parse(r#"{"flags": {"dark": true}, "visits": {"$counter": 3}}"#).unwrap();
+//! let commit = Commit { actor: Actor([7; 16]), time_seconds: 0, message: None };
+//! let edited = document.edit(commit, &Edit::Put { value: value.clone(), base: None }).unwrap();
+//! assert_eq!(edited.changes.len(), 1);
+//! assert_eq!(document.read(None, None).unwrap(), value);
+//! ```
+
+mod apply;
+mod bridge;
+mod canonical;
+mod conflicts;
+mod diff;
+mod edit;
+mod index;
+mod json;
+mod pointer;
+mod read;
+mod validate;
+mod write;
+
+use automerge::Automerge;
+
+use crate::id::ChangeHash;
+
+pub use apply::{Poison, PoisonReason};
+pub use canonical::{CanonicalError, canonical};
+pub use conflicts::{Conflict, ConflictValue};
+pub use edit::{Commit, Edit, EditError, Edited, LocalChange};
+pub use json::{Json, JsonError, JsonErrorKind};
+pub use pointer::{Pointer, PointerError};
+pub use read::ReadError;
+
+use index::Index;
+
+/// Message of a change that deletes its document.
+pub const DELETION_MESSAGE: &str = "delete";
+
+/// Whether a change with this message deletes its document. A document is deleted exactly when
+/// every head of its view is such a change.
+pub fn is_deletion(message: Option<&str>) -> bool {
+    message == Some(DELETION_MESSAGE)
+}
+
+/// One document, built from the changes of its view.
+#[derive(Debug, Clone)]
+pub struct Document {
+    automerge: Automerge,
+    /// What the validator knows of every change and operation in `automerge`.
+    index: Index,
+    /// Set when automerge panicked in the middle of a local edit: what it holds is unknown.
+    damaged: bool,
+}
+
+impl Document {
+    /// A document without changes.
+    pub fn new() -> Self {
+        Self {
+            automerge: bridge::empty(),
+            index: Index::new(),
+            damaged: false,
+        }
+    }
+
+    /// Hashes of the changes that no other change depends on, sorted. Empty for a document that
+    /// nobody has written yet.
+    pub fn heads(&self) -> Vec<ChangeHash> {
+        self.index.heads()
+    }
+
+    /// Whether the change is part of the document.
+    pub fn contains(&self, change: &ChangeHash) -> bool {
+        self.index.contains(change)
+    }
+
+    /// Number of changes.
+    pub fn changes(&self) -> usize {
+        self.index.changes()
+    }
+
+    /// Whether every head is a deletion: at the given heads, or now. A document without changes is
+    /// not deleted but absent.
+    pub fn is_deleted(&self, at: Option<&[ChangeHash]>) -> bool {
+        match at {
+            Some(heads) => self.index.all_deletions(heads),
+            None => self.index.all_deletions(&self.heads()),
+        }
+    }
+
+    /// Maps, lists and texts ever made in the document, its root included. The cost of applying a
+    /// batch of changes grows with this.
+    pub fn objects(&self) -> usize {
+        self.index.objects()
+    }
+
+    /// Estimated memory of the document, in bytes: for deciding which documents to keep built.
+    pub fn approximate_bytes(&self) -> usize {
+        self.index.approximate_bytes()
+    }
+
+    /// Whether automerge failed inside an edit, so that the document must be built anew from its
+    /// changes. Until then every read and edit is refused.
+    pub fn is_damaged(&self) -> bool {
+        self.damaged
+    }
+
+    /// The document as an automerge file, which any automerge program reads.
+    pub fn to_automerge_file(&self) -> Vec<u8> {
+        self.automerge.save()
+    }
+}
+
+impl Default for Document {
+    fn default() -> Self {
+        Self::new()
+    }
+}

@@ -1,0 +1,571 @@
+//! Local edits: each one automerge change, or none.
+
+use std::collections::BTreeSet;
+use std::num::NonZeroU64;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use automerge::transaction::{CommitOptions, Transactable};
+use automerge::{Change, ExpandedChange, ROOT, ReadDoc};
+
+use super::canonical::CanonicalError;
+use super::json::Json;
+use super::pointer::{Pointer, list_position};
+use super::read::{Node, ReadError};
+use super::write::{Slot, WriteError, Writer};
+use super::{DELETION_MESSAGE, Document, bridge, canonical, is_deletion, validate};
+use crate::chunk::ChunkError;
+use crate::id::{Actor, ChangeHash};
+use crate::limits::{
+    CHANGE_DEPENDENCIES_MAX, CHANGE_MESSAGE_BYTES_MAX, DOCUMENT_DEPTH_MAX, OP_COUNTER_MAX,
+};
+
+/// Most heads that one change merges: its actor's own last change may come on top.
+const MERGED_HEADS_MAX: usize = CHANGE_DEPENDENCIES_MAX - 1;
+
+/// Who writes, and what the change says of itself.
+#[derive(Debug, Clone, Copy)]
+pub struct Commit<'a> {
+    /// The actor of the writing incarnation.
+    pub actor: Actor,
+    /// Wall-clock time, in seconds since 1970.
+    pub time_seconds: i64,
+    /// A message, such as that of a re-issued change. Deletions have their own.
+    pub message: Option<&'a str>,
+}
+
+/// What to do with a document.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Edit {
+    /// Makes the document `value`, as far as `value` differs from what the client read: the
+    /// document at `base`, or the present one. What others changed meanwhile stays.
+    Put {
+        /// The whole document, an object.
+        value: Json,
+        /// Heads of the document the client read.
+        base: Option<Vec<ChangeHash>>,
+    },
+    /// Makes the value at `pointer` what is given. Its parent must exist; in a list the last step
+    /// is a position, or `-` to append.
+    Set {
+        /// Where.
+        pointer: Pointer,
+        /// The value there afterwards.
+        value: Json,
+    },
+    /// Adds to a counter, which is created when nothing is there.
+    Increment {
+        /// Where.
+        pointer: Pointer,
+        /// By how much; may be negative.
+        by: i64,
+    },
+    /// Deletes the document: removes every member of the root.
+    Remove,
+}
+
+/// A change made here, to be signed and stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LocalChange {
+    /// Its hash.
+    pub hash: ChangeHash,
+    /// The uncompressed change chunk.
+    pub bytes: Vec<u8>,
+}
+
+/// What an edit did.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Edited {
+    /// The changes made, in causal order: none when nothing changed, otherwise one, after any merge
+    /// changes that were needed because the document had too many heads.
+    pub changes: Vec<LocalChange>,
+    /// Whether an increment created its counter.
+    pub created: bool,
+}
+
+/// Why an edit was not made. The document is as it was, unless the variant says otherwise.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum EditError {
+    /// The root of a document is an object.
+    #[error("the root of a document is a plain object")]
+    RootNotObject,
+    /// What should hold the value does not exist.
+    #[error("nothing at {0}, so nothing can be put into it; create it first")]
+    MissingParent(Pointer),
+    /// What should hold the value is neither an object nor a list.
+    #[error("{0} is neither an object nor a list, so nothing can be put into it")]
+    NotAContainer(Pointer),
+    /// A list has no such position.
+    #[error("the list has no position {0}; use a smaller one, or `-` to append")]
+    NoPosition(Pointer),
+    /// The value to increment is no counter.
+    #[error("{0} is no counter; a counter is written {{\"$counter\": 0}}")]
+    NotACounter(Pointer),
+    /// A counter would leave the range of 64 bits.
+    #[error("the counter would leave the range of 64 bits")]
+    CounterOverflow,
+    /// The value nests too deep.
+    #[error("the document would nest deeper than {DOCUMENT_DEPTH_MAX} levels")]
+    TooDeep,
+    /// The change would exceed the limits of one change.
+    #[error("the edit is too large for one change; split it")]
+    TooLarge,
+    /// The message is too long.
+    #[error("a message of {0} bytes, where {CHANGE_MESSAGE_BYTES_MAX} are allowed")]
+    MessageTooLong(usize),
+    /// The message belongs to deletions.
+    #[error("the message {DELETION_MESSAGE:?} belongs to deletions")]
+    ReservedMessage,
+    /// The document has no such change.
+    #[error("the document has no change {0} to compare with; read it again")]
+    UnknownBase(ChangeHash),
+    /// The document has used up its operation counters.
+    #[error("the document has used up its operation counters; continue in a new one")]
+    Exhausted,
+    /// The document must be built anew from its changes.
+    #[error("the document must be built anew: an edit failed inside automerge")]
+    Damaged,
+    /// Automerge failed or produced what the validator refuses: a defect of this program. The
+    /// document may have to be built anew ([`Document::is_damaged`]).
+    #[error("automerge fails on the edit: a defect of this program")]
+    Crash,
+}
+
+impl From<WriteError> for EditError {
+    fn from(error: WriteError) -> Self {
+        match error {
+            WriteError::TooLarge => Self::TooLarge,
+            WriteError::CounterOverflow => Self::CounterOverflow,
+            WriteError::Automerge => Self::Crash,
+        }
+    }
+}
+
+impl From<ReadError> for EditError {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::UnknownHead(hash) => Self::UnknownBase(hash),
+            ReadError::Damaged => Self::Damaged,
+            ReadError::NotFound(_) | ReadError::Crash => Self::Crash,
+        }
+    }
+}
+
+impl From<automerge::AutomergeError> for EditError {
+    fn from(_: automerge::AutomergeError) -> Self {
+        Self::Crash
+    }
+}
+
+/// How a written transaction ends.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Finish {
+    Commit,
+    /// Only whether the edit changes anything was asked.
+    Rollback,
+}
+
+/// An edit that changes the document; without its change when it was only tried.
+struct Outcome {
+    change: Option<LocalChange>,
+    created: bool,
+}
+
+impl Document {
+    /// Makes one edit as `commit.actor`, whose own last change, if it has one here, must be part of
+    /// the document.
+    ///
+    /// # Errors
+    /// [`EditError`] when the edit cannot be made.
+    pub fn edit(&mut self, commit: Commit<'_>, edit: &Edit) -> Result<Edited, EditError> {
+        if self.damaged {
+            return Err(EditError::Damaged);
+        }
+        check(commit, edit)?;
+        let base = match edit {
+            Edit::Put {
+                base: Some(heads), ..
+            } => Some(self.known_heads(heads)?),
+            _ => None,
+        };
+        let base = base.as_deref();
+        let mut changes = Vec::new();
+        if self.index.heads_count() > MERGED_HEADS_MAX {
+            if self
+                .attempt(commit, edit, base, Finish::Rollback)?
+                .is_none()
+            {
+                return Ok(Edited::default());
+            }
+            changes = self.merge_heads(commit)?;
+        }
+        match self.attempt(commit, edit, base, Finish::Commit) {
+            Ok(None) => Ok(Edited {
+                changes,
+                created: false,
+            }),
+            Ok(Some(outcome)) => {
+                changes.extend(outcome.change);
+                Ok(Edited {
+                    changes,
+                    created: outcome.created,
+                })
+            }
+            Err(error) => {
+                self.take_back(&changes);
+                Err(error)
+            }
+        }
+    }
+
+    /// Writes the edit into a transaction and ends it as told. None when nothing changes.
+    fn attempt(
+        &mut self,
+        commit: Commit<'_>,
+        edit: &Edit,
+        base: Option<&[automerge::ChangeHash]>,
+        finish: Finish,
+    ) -> Result<Option<Outcome>, EditError> {
+        let exists = self.index.heads_count() > 0 && !self.is_deleted(None);
+        let counters_left = self.counters_left();
+        self.automerge.set_actor(bridge::actor_id(commit.actor));
+        let mut tx = self.automerge.transaction();
+        let mut writer = Writer {
+            tx: &mut tx,
+            index: &self.index,
+            base,
+            value_bytes: 0,
+        };
+        let Ok(written) = catch_unwind(AssertUnwindSafe(|| write(&mut writer, edit))) else {
+            // Dropping the transaction would roll it back, which may panic again and abort.
+            std::mem::forget(tx);
+            self.damaged = true;
+            return Err(EditError::Crash);
+        };
+        let ops = tx.pending_ops();
+        let created = match written {
+            Ok(created) if (ops as u64) < counters_left => created,
+            outcome => {
+                tx.rollback();
+                return Err(outcome.err().unwrap_or(EditError::Exhausted));
+            }
+        };
+        // A document comes into being, or is gone, even by an edit that changes no member.
+        let exists_after = !matches!(edit, Edit::Remove);
+        if ops == 0 && exists == exists_after {
+            tx.rollback();
+            return Ok(None);
+        }
+        if finish == Finish::Rollback {
+            tx.rollback();
+            return Ok(Some(Outcome {
+                change: None,
+                created,
+            }));
+        }
+        let options = options(commit, edit);
+        let hash = if ops > 0 {
+            catch_unwind(AssertUnwindSafe(|| tx.commit_with(options).0))
+                .ok()
+                .flatten()
+        } else {
+            tx.rollback();
+            catch_unwind(AssertUnwindSafe(|| self.automerge.empty_commit(options))).ok()
+        };
+        let Some(hash) = hash else {
+            self.damaged = true;
+            return Err(EditError::Crash);
+        };
+        let change = self.export(&hash)?;
+        Ok(Some(Outcome {
+            change: Some(change),
+            created,
+        }))
+    }
+
+    /// The bytes of a change just committed, entered into the index; or the change taken back,
+    /// since nothing leaves this node that others would refuse.
+    fn export(&mut self, hash: &automerge::ChangeHash) -> Result<LocalChange, EditError> {
+        let read = catch_unwind(AssertUnwindSafe(|| self.automerge.get_change_by_hash(hash)))
+            .ok()
+            .flatten();
+        let Some(change) = read else {
+            self.damaged = true;
+            return Err(EditError::Crash);
+        };
+        let local = LocalChange {
+            hash: bridge::hash(hash),
+            bytes: change.raw_bytes().to_vec(),
+        };
+        let verdict = match canonical(&local.bytes) {
+            Ok(_) => validate::admit(
+                &mut self.index,
+                local.hash,
+                &change.decode(),
+                local.bytes.len(),
+            )
+            .map_err(|_| EditError::Crash),
+            Err(CanonicalError::Chunk(error)) => Err(of_limit(error)),
+            Err(_) => Err(EditError::Crash),
+        };
+        match verdict {
+            Ok(()) => Ok(local),
+            Err(error) => {
+                self.take_back(&[local]);
+                Err(error)
+            }
+        }
+    }
+
+    /// Writes empty changes over subsets of the heads until one change can have all as dependencies.
+    fn merge_heads(&mut self, commit: Commit<'_>) -> Result<Vec<LocalChange>, EditError> {
+        let mut merges = Vec::new();
+        while self.index.heads_count() > MERGED_HEADS_MAX {
+            let tip = self.index.tip(commit.actor);
+            let mut dependencies: BTreeSet<ChangeHash> =
+                self.heads().into_iter().take(MERGED_HEADS_MAX).collect();
+            dependencies.extend(tip.map(|tip| tip.hash));
+            let start_op = 1 + dependencies
+                .iter()
+                .filter_map(|hash| self.index.max_op(hash))
+                .max()
+                .unwrap_or(0);
+            let expanded = ExpandedChange {
+                operations: Vec::new(),
+                actor_id: bridge::actor_id(commit.actor),
+                hash: None,
+                seq: tip.map_or(1, |tip| tip.seq + 1),
+                start_op: NonZeroU64::MIN.saturating_add(u64::from(start_op) - 1),
+                time: commit.time_seconds,
+                message: None,
+                deps: dependencies.iter().map(bridge::automerge_hash).collect(),
+                extra_bytes: Vec::new(),
+                author: None,
+            };
+            let change = Change::from(expanded);
+            let merge = LocalChange {
+                hash: bridge::hash(&change.hash()),
+                bytes: change.raw_bytes().to_vec(),
+            };
+            if !self.apply(&[&merge.bytes]).is_empty() {
+                self.take_back(&merges);
+                return Err(EditError::Crash);
+            }
+            merges.push(merge);
+        }
+        Ok(merges)
+    }
+
+    /// Operation counters left, the next change's first included.
+    fn counters_left(&self) -> u64 {
+        let used = self.index.heads_max_op();
+        OP_COUNTER_MAX.saturating_sub(u64::from(used) + 1)
+    }
+
+    /// Builds the document anew without its last changes. Only for the rare edit that turned out
+    /// too large after automerge had encoded it.
+    fn take_back(&mut self, changes: &[LocalChange]) {
+        if changes.is_empty() || self.damaged {
+            return;
+        }
+        let gone = |change: &Change| {
+            changes
+                .iter()
+                .any(|local| local.hash == bridge::hash(&change.hash()))
+        };
+        let rebuilt = catch_unwind(AssertUnwindSafe(|| {
+            let mut kept = self.automerge.get_changes(&[]);
+            kept.retain(|change| !gone(change));
+            let mut automerge = bridge::empty();
+            automerge.apply_changes(kept).ok()?;
+            Some(automerge)
+        }));
+        match rebuilt {
+            Ok(Some(automerge)) => {
+                self.automerge = automerge;
+                self.rebuild_index();
+            }
+            _ => self.damaged = true,
+        }
+    }
+}
+
+/// A limit that an edit can meet, or a defect.
+fn of_limit(error: ChunkError) -> EditError {
+    match error {
+        ChunkError::TooLong { .. }
+        | ChunkError::TooManyOps
+        | ChunkError::TooManyPredecessors
+        | ChunkError::TooManyActors { .. } => EditError::TooLarge,
+        ChunkError::OpCounter { .. } => EditError::Exhausted,
+        _ => EditError::Crash,
+    }
+}
+
+fn options(commit: Commit<'_>, edit: &Edit) -> CommitOptions {
+    let message = if matches!(edit, Edit::Remove) {
+        Some(DELETION_MESSAGE)
+    } else {
+        commit.message
+    };
+    CommitOptions {
+        message: message.map(str::to_owned),
+        time: Some(commit.time_seconds),
+    }
+}
+
+/// What can be refused without looking at the document.
+fn check(commit: Commit<'_>, edit: &Edit) -> Result<(), EditError> {
+    if let Some(message) = commit.message {
+        if message.len() > CHANGE_MESSAGE_BYTES_MAX {
+            return Err(EditError::MessageTooLong(message.len()));
+        }
+        if is_deletion(Some(message)) && !matches!(edit, Edit::Remove) {
+            return Err(EditError::ReservedMessage);
+        }
+    }
+    let (steps, value) = match edit {
+        Edit::Put { value, .. } => (0, value),
+        Edit::Set { pointer, value } => (pointer.steps().len(), value),
+        Edit::Increment { .. } | Edit::Remove => return Ok(()),
+    };
+    if steps == 0 && !matches!(value, Json::Map(_)) {
+        return Err(EditError::RootNotObject);
+    }
+    // The outermost container of the value lies `steps` deep.
+    if (steps + value.depth()).saturating_sub(1) > DOCUMENT_DEPTH_MAX {
+        return Err(EditError::TooDeep);
+    }
+    Ok(())
+}
+
+/// Writes the edit; whether an increment created its counter.
+fn write(writer: &mut Writer<'_, '_>, edit: &Edit) -> Result<bool, EditError> {
+    match edit {
+        Edit::Put {
+            value: Json::Map(members),
+            ..
+        } => {
+            writer.change_map(Some(&[ROOT]), &[ROOT], members)?;
+            Ok(false)
+        }
+        Edit::Put { .. } => Err(EditError::RootNotObject),
+        Edit::Set { pointer, value } => set(writer, pointer, value).map(|()| false),
+        Edit::Increment { pointer, by } => increment(writer, pointer, *by),
+        Edit::Remove => {
+            for key in writer.view().members(&[ROOT])?.into_keys() {
+                writer.remove_member(&[ROOT], &key)?;
+            }
+            Ok(false)
+        }
+    }
+}
+
+fn set(writer: &mut Writer<'_, '_>, pointer: &Pointer, value: &Json) -> Result<(), EditError> {
+    let Some((parent, step)) = pointer.split_last() else {
+        let Json::Map(members) = value else {
+            return Err(EditError::RootNotObject);
+        };
+        return Ok(writer.change_map(Some(&[ROOT]), &[ROOT], members)?);
+    };
+    match container(writer, &parent)? {
+        Node::Map(maps) => {
+            let mut now = writer.view().member(&maps, step)?;
+            if maps.len() > 1 {
+                if let Some(entry) = &now
+                    && writer.view().json(&entry.node)? == *value
+                {
+                    return Ok(());
+                }
+                writer.merge(&maps)?;
+                now = writer.view().member(&maps, step)?;
+            }
+            let slot = Slot::Member {
+                maps,
+                key: step.to_owned(),
+            };
+            Ok(writer.change(&slot, now.as_ref(), now.as_ref(), value)?)
+        }
+        Node::List(list) => match list_place(writer.view().length(&list), step) {
+            Some(Place::End(position)) => Ok(writer.insert(&list, position, value)?),
+            Some(Place::At(position)) => {
+                let now = writer.view().element(&list, position)?;
+                let slot = Slot::Element { list, position };
+                Ok(writer.change(&slot, now.as_ref(), now.as_ref(), value)?)
+            }
+            None => Err(EditError::NoPosition(pointer.clone())),
+        },
+        Node::Scalar(_) | Node::Text(_) => Err(EditError::NotAContainer(parent)),
+    }
+}
+
+fn increment(writer: &mut Writer<'_, '_>, pointer: &Pointer, by: i64) -> Result<bool, EditError> {
+    let Some((parent, step)) = pointer.split_last() else {
+        return Err(EditError::NotACounter(Pointer::root()));
+    };
+    let (slot, now) = match container(writer, &parent)? {
+        Node::Map(maps) => {
+            let now = writer.view().member(&maps, step)?;
+            (
+                Slot::Member {
+                    maps,
+                    key: step.to_owned(),
+                },
+                now,
+            )
+        }
+        Node::List(list) => match list_place(writer.view().length(&list), step) {
+            Some(Place::End(position)) => {
+                writer.insert(&list, position, &Json::Counter(by))?;
+                return Ok(true);
+            }
+            Some(Place::At(position)) => {
+                let now = writer.view().element(&list, position)?;
+                (Slot::Element { list, position }, now)
+            }
+            None => return Err(EditError::NoPosition(pointer.clone())),
+        },
+        Node::Scalar(_) | Node::Text(_) => return Err(EditError::NotAContainer(parent)),
+    };
+    match now.as_ref().map(|entry| &entry.node) {
+        Some(Node::Scalar(Json::Counter(_))) => {
+            writer.increment(&slot, now.as_ref(), by)?;
+            Ok(false)
+        }
+        Some(_) => Err(EditError::NotACounter(pointer.clone())),
+        None => {
+            if let Slot::Member { maps, .. } = &slot {
+                writer.merge(maps)?;
+            }
+            writer.replace(&slot, &Json::Counter(by))?;
+            Ok(true)
+        }
+    }
+}
+
+/// What holds the place an edit is about.
+fn container(writer: &Writer<'_, '_>, parent: &Pointer) -> Result<Node, EditError> {
+    let entry = writer.view().find(parent.steps())?;
+    entry
+        .map(|entry| entry.node)
+        .ok_or_else(|| EditError::MissingParent(parent.clone()))
+}
+
+/// Where a step leads in a list.
+enum Place {
+    /// To an element.
+    At(usize),
+    /// Behind the last one.
+    End(usize),
+}
+
+fn list_place(length: usize, step: &str) -> Option<Place> {
+    if step == "-" {
+        return Some(Place::End(length));
+    }
+    let position = list_position(step)?;
+    match position.cmp(&length) {
+        std::cmp::Ordering::Less => Some(Place::At(position)),
+        std::cmp::Ordering::Equal => Some(Place::End(length)),
+        std::cmp::Ordering::Greater => None,
+    }
+}

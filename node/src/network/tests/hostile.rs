@@ -1,0 +1,207 @@
+//! Peers that speak libp2p but not by the rules.
+
+use std::io;
+use std::time::Duration;
+
+use futures::prelude::*;
+use libp2p::request_response::{self, Codec, Message, ProtocolSupport};
+use libp2p::swarm::{NetworkBehaviour, SwarmEvent};
+use libp2p::{Multiaddr, StreamProtocol, Swarm, SwarmBuilder, identify, noise, tcp, yamux};
+use starling_crdt::id::AuthorKey;
+use starling_crdt::limits::EXCHANGE_FRAME_BYTES_MAX;
+
+use super::node::{Node, RUNTIME, TCP};
+use crate::network::exchange::EXCHANGE_PROTOCOL;
+use crate::network::{Command, Event, Offence, RequestFailure, peer};
+
+/// Sends whatever bytes it is given, and reads nothing.
+#[derive(Clone, Default)]
+struct RawCodec;
+
+impl Codec for RawCodec {
+    type Protocol = StreamProtocol;
+    type Request = Vec<u8>;
+    type Response = Vec<u8>;
+
+    async fn read_request<T>(&mut self, _: &StreamProtocol, _: &mut T) -> io::Result<Vec<u8>>
+    where
+        T: AsyncRead + Unpin + Send,
+    {
+        Ok(Vec::new())
+    }
+
+    async fn read_response<T>(&mut self, _: &StreamProtocol, io: &mut T) -> io::Result<Vec<u8>>
+    where
+        T: AsyncRead + Unpin + Send,
+    {
+        let mut bytes = Vec::new();
+        io.read_to_end(&mut bytes).await?;
+        Ok(bytes)
+    }
+
+    async fn write_request<T>(
+        &mut self,
+        _: &StreamProtocol,
+        io: &mut T,
+        bytes: Vec<u8>,
+    ) -> io::Result<()>
+    where
+        T: AsyncWrite + Unpin + Send,
+    {
+        io.write_all(&bytes).await
+    }
+
+    async fn write_response<T>(
+        &mut self,
+        _: &StreamProtocol,
+        io: &mut T,
+        bytes: Vec<u8>,
+    ) -> io::Result<()>
+    where
+        T: AsyncWrite + Unpin + Send,
+    {
+        io.write_all(&bytes).await
+    }
+}
+
+#[derive(NetworkBehaviour)]
+struct Raw {
+    exchange: request_response::Behaviour<RawCodec>,
+    identify: identify::Behaviour,
+}
+
+/// A peer that says it speaks `protocol`.
+fn raw(protocol: &'static str) -> Swarm<Raw> {
+    let _inside = RUNTIME.enter();
+    SwarmBuilder::with_new_identity()
+        .with_tokio()
+        .with_tcp(
+            tcp::Config::default(),
+            noise::Config::new,
+            yamux::Config::default,
+        )
+        .expect("noise takes the key")
+        .with_behaviour(|key| Raw {
+            exchange: request_response::Behaviour::new(
+                [(EXCHANGE_PROTOCOL, ProtocolSupport::Full)],
+                request_response::Config::default(),
+            ),
+            identify: identify::Behaviour::new(identify::Config::new(
+                protocol.to_owned(),
+                key.public(),
+            )),
+        })
+        .expect("the behaviour is fine")
+        .with_swarm_config(|config| config.with_idle_connection_timeout(Duration::from_secs(60)))
+        .build()
+}
+
+/// Dials `node`, lets the peer live on, and has it answer every request with `answer`.
+fn connect_raw(mut swarm: Swarm<Raw>, node: &mut Node, ask: Vec<u8>, answer: Vec<u8>) -> AuthorKey {
+    let key = peer::author_key(swarm.local_peer_id()).expect("ed25519");
+    let address: Multiaddr = node.address.parse().expect("a multiaddr");
+    let target = peer::peer_id(&node.key());
+    let _inside = RUNTIME.enter();
+    swarm.dial(address).expect("dials");
+    RUNTIME.spawn(async move {
+        loop {
+            match swarm.select_next_some().await {
+                SwarmEvent::ConnectionEstablished { .. } if !ask.is_empty() => {
+                    swarm
+                        .behaviour_mut()
+                        .exchange
+                        .send_request(&target, ask.clone());
+                }
+                SwarmEvent::Behaviour(RawEvent::Exchange(request_response::Event::Message {
+                    message: Message::Request { channel, .. },
+                    ..
+                })) => {
+                    let sent = swarm
+                        .behaviour_mut()
+                        .exchange
+                        .send_response(channel, answer.clone());
+                    assert!(sent.is_ok(), "the asker waits");
+                }
+                _ => {}
+            }
+        }
+    });
+    node.wait_up(key);
+    key
+}
+
+fn oversized() -> (usize, Vec<u8>) {
+    let bytes = EXCHANGE_FRAME_BYTES_MAX + 1;
+    (
+        bytes,
+        u32::try_from(bytes).expect("fits").to_be_bytes().to_vec(),
+    )
+}
+
+fn offence(node: &mut Node, by: AuthorKey) -> Offence {
+    node.wait("offence", |event| match event {
+        Event::Offence { peer, offence } if *peer == by => Some(offence.clone()),
+        _ => None,
+    })
+}
+
+#[test]
+fn an_oversized_request_is_reported_and_not_delivered() {
+    let mut node = Node::new(130, TCP);
+    let (bytes, frame) = oversized();
+    let key = connect_raw(raw("/starling/0"), &mut node, frame, Vec::new());
+    assert_eq!(offence(&mut node, key), Offence::OversizedFrame { bytes });
+    assert!(!node.has(|event| matches!(event, Event::Request { .. })));
+    assert_eq!(node.handle.counts().frames_oversized, 1);
+}
+
+#[test]
+fn an_oversized_answer_fails_the_request_and_is_reported() {
+    let mut node = Node::new(131, TCP);
+    let (bytes, frame) = oversized();
+    let key = connect_raw(raw("/starling/0"), &mut node, Vec::new(), frame);
+    node.send(Command::Request {
+        peer: key,
+        id: 5,
+        body: b"?".to_vec(),
+    });
+    let result = node.wait("response", |event| match event {
+        Event::Response { id: 5, result, .. } => Some(result.clone()),
+        _ => None,
+    });
+    assert_eq!(result, Err(RequestFailure::Oversized(bytes)));
+    assert_eq!(offence(&mut node, key), Offence::OversizedFrame { bytes });
+}
+
+#[test]
+fn a_truncated_answer_fails_the_request() {
+    let mut node = Node::new(132, TCP);
+    let key = connect_raw(
+        raw("/starling/0"),
+        &mut node,
+        Vec::new(),
+        vec![0, 0, 1, 0, 7],
+    );
+    node.send(Command::Request {
+        peer: key,
+        id: 5,
+        body: b"?".to_vec(),
+    });
+    let result = node.wait("response", |event| match event {
+        Event::Response { id: 5, result, .. } => Some(result.clone()),
+        _ => None,
+    });
+    assert_eq!(result, Err(RequestFailure::Declined));
+}
+
+#[test]
+fn what_speaks_another_protocol_is_disconnected() {
+    let mut node = Node::new(133, TCP);
+    let key = connect_raw(raw("/ipfs/0.1.0"), &mut node, Vec::new(), Vec::new());
+    let protocol = "/ipfs/0.1.0".to_owned();
+    assert_eq!(
+        offence(&mut node, key),
+        Offence::ForeignProtocol { protocol }
+    );
+    node.wait_down(key);
+}
