@@ -10,8 +10,7 @@ use std::time::Duration;
 
 use clap::builder::FalseyValueParser;
 use clap::{
-    Arg, ArgAction, Args, Command as ClapCommand, CommandFactory, FromArgMatches, Parser,
-    Subcommand,
+    Arg, ArgAction, Args, Command as ClapCommand, CommandFactory, FromArgMatches, Parser, Subcommand,
 };
 
 use starling_api::Heads;
@@ -22,12 +21,7 @@ use crate::output::Format;
 /// Starling: a leaderless, replicated document store. Every host runs the same node, reads and writes
 /// locally, and converges with every other host it can reach.
 #[derive(Debug, Parser)]
-#[command(
-    name = "starling",
-    version,
-    propagate_version = true,
-    max_term_width = 110
-)]
+#[command(name = "starling", version, propagate_version = true, max_term_width = 110)]
 #[command(
     after_help = "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not found, 4 not allowed, 5 precondition \
 failed, 6 not confirmed in time, 7 node unreachable, 8 a check failed, 9 try later, 130 interrupted.\n\
@@ -52,13 +46,7 @@ pub(crate) struct Global {
     #[arg(long, global = true, value_name = "SPACE")]
     pub(crate) space: Option<String>,
     /// `table` for people and pipes, `json` for programs.
-    #[arg(
-        long,
-        global = true,
-        value_enum,
-        default_value_t,
-        value_name = "FORMAT"
-    )]
+    #[arg(long, global = true, value_enum, default_value_t, value_name = "FORMAT")]
     pub(crate) output: Format,
     /// The node's directory: identity, store, API socket. Default: $XDG_DATA_HOME/starling, or
     /// /var/lib/starling for root. Given explicitly, only this directory's socket is tried, and
@@ -127,16 +115,11 @@ fn with_twins(command: ClapCommand, above: &str) -> ClapCommand {
         name => format!("{above}{}_", upper(name)),
     };
     let prefix = format!("STARLING_{path}");
-    command
-        .mut_args(|arg| with_twin(arg, &prefix))
-        .mut_subcommands(|sub| with_twins(sub, &path))
+    command.mut_args(|arg| with_twin(arg, &prefix)).mut_subcommands(|sub| with_twins(sub, &path))
 }
 
 fn with_twin(arg: Arg, prefix: &str) -> Arg {
-    let Some(flag) = arg
-        .get_long()
-        .filter(|flag| !matches!(*flag, "help" | "version"))
-    else {
+    let Some(flag) = arg.get_long().filter(|flag| !matches!(*flag, "help" | "version")) else {
         return arg;
     };
     let variable = format!("{prefix}{}", upper(flag));
@@ -149,11 +132,7 @@ fn with_twin(arg: Arg, prefix: &str) -> Arg {
     let arg = arg.env(variable).hide_env_values(true);
     let arg = if list { arg.value_delimiter(',') } else { arg };
     // `STARLING_NO_MDNS=1`, `=yes` and `=true` switch on; empty, `0`, `no`, `off` and `false` do not.
-    if switch {
-        arg.value_parser(FalseyValueParser::new())
-    } else {
-        arg
-    }
+    if switch { arg.value_parser(FalseyValueParser::new()) } else { arg }
 }
 
 fn upper(name: &str) -> String {
@@ -163,9 +142,8 @@ fn upper(name: &str) -> String {
 /// Parses `500ms`, `5s`, `10m`, `24h`, `7d`.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    let wrong = || {
-        format!("`{text}` is no duration: write a number and ms, s, m, h or d, such as 90s or 24h")
-    };
+    let wrong =
+        || format!("`{text}` is no duration: write a number and ms, s, m, h or d, such as 90s or 24h");
     let number: u64 = digits.parse().map_err(|_| wrong())?;
     let millis = match &text[digits.len()..] {
         "ms" => 1,
@@ -175,10 +153,7 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
         "d" => 86_400_000,
         _ => return Err(wrong()),
     };
-    number
-        .checked_mul(millis)
-        .map(Duration::from_millis)
-        .ok_or_else(wrong)
+    number.checked_mul(millis).map(Duration::from_millis).ok_or_else(wrong)
 }
 
 #[cfg(test)]
@@ -189,19 +164,11 @@ mod tests {
 
     fn flags_without_twin(command: &ClapCommand, path: &str, found: &mut Vec<String>) {
         for arg in command.get_arguments() {
-            let Some(flag) = arg
-                .get_long()
-                .filter(|flag| !matches!(*flag, "help" | "version"))
-            else {
+            let Some(flag) = arg.get_long().filter(|flag| !matches!(*flag, "help" | "version")) else {
                 continue;
             };
-            let twin = arg
-                .get_env()
-                .and_then(|name| name.to_str())
-                .unwrap_or_default();
-            if !twin.starts_with("STARLING_")
-                || !twin.ends_with(&flag.to_uppercase().replace('-', "_"))
-            {
+            let twin = arg.get_env().and_then(|name| name.to_str()).unwrap_or_default();
+            if !twin.starts_with("STARLING_") || !twin.ends_with(&flag.to_uppercase().replace('-', "_")) {
                 found.push(format!("{path} --{flag}"));
             }
         }
@@ -226,15 +193,7 @@ mod tests {
     fn durations_need_a_known_unit() {
         assert_eq!(duration("24h"), Ok(Duration::from_secs(86_400)));
         assert_eq!(duration("250ms"), Ok(Duration::from_millis(250)));
-        for wrong in [
-            "",
-            "5",
-            "h",
-            "5 s",
-            "-5s",
-            "99999999999999999999s",
-            "18446744073709551615d",
-        ] {
+        for wrong in ["", "5", "h", "5 s", "-5s", "99999999999999999999s", "18446744073709551615d"] {
             assert!(duration(wrong).is_err(), "{wrong}");
         }
     }

@@ -34,11 +34,7 @@ impl Session {
             })?,
             None => NodeAddress::Unix(find_socket(&candidates(global)?)?),
         };
-        Ok(Self {
-            client: Client::new(address.clone()),
-            address,
-            space: global.space.clone(),
-        })
+        Ok(Self { client: Client::new(address.clone()), address, space: global.space.clone() })
     }
 
     /// The space the command means: the one named, or the only one the node has.
@@ -49,24 +45,14 @@ impl Session {
         let mut spaces = self.client.spaces().await?.items;
         match spaces.len() {
             1 => Ok(spaces.remove(0).id),
-            0 => Err(Failure::new(
-                Exit::NotFound,
-                "unknown-space",
-                "this node takes part in no space",
-            )
-            .next("make one with `starling space create NAME`, or `starling join TICKET`")),
+            0 => Err(Failure::new(Exit::NotFound, "unknown-space", "this node takes part in no space")
+                .next("make one with `starling space create NAME`, or `starling join TICKET`")),
             _ => {
-                let names: Vec<_> = spaces
-                    .iter()
-                    .map(|space| format!("{} ({:.8})", space.name, space.id))
-                    .collect();
-                Err(Failure::new(
-                    Exit::Usage,
-                    "ambiguous-space",
-                    "this node takes part in several spaces",
-                )
-                .because(format!("candidates: {}", names.join(", ")))
-                .next("say which with --space NAME or STARLING_SPACE"))
+                let names: Vec<_> =
+                    spaces.iter().map(|space| format!("{} ({:.8})", space.name, space.id)).collect();
+                Err(Failure::new(Exit::Usage, "ambiguous-space", "this node takes part in several spaces")
+                    .because(format!("candidates: {}", names.join(", ")))
+                    .next("say which with --space NAME or STARLING_SPACE"))
             }
         }
     }
@@ -74,11 +60,7 @@ impl Session {
 
 /// The data directory: the one given, else the user's own.
 pub(crate) fn data_directory(global: &Global) -> Result<PathBuf, Failure> {
-    let user = if rustix::process::geteuid().is_root() {
-        User::Root
-    } else {
-        User::Ordinary
-    };
+    let user = if rustix::process::geteuid().is_root() { User::Root } else { User::Ordinary };
     let own = || default_data_dir(user, |name| std::env::var_os(name));
     global.data_dir.clone().or_else(own).ok_or_else(|| {
         Failure::usage("there is no data directory")
@@ -96,10 +78,7 @@ fn candidates(global: &Global) -> Result<Vec<PathBuf>, Failure> {
         NodeAddress::Unix(path) => Some(path),
         NodeAddress::Http { .. } => None,
     };
-    Ok(default_addresses(Some(&directory))
-        .into_iter()
-        .filter_map(path)
-        .collect())
+    Ok(default_addresses(Some(&directory)).into_iter().filter_map(path).collect())
 }
 
 /// The first socket somebody listens on.
@@ -111,8 +90,7 @@ fn find_socket(sockets: &[PathBuf]) -> Result<PathBuf, Failure> {
             Err(error) => failure = failure.because(refusal(socket, &error)),
         }
     }
-    Err(failure
-        .next("start a node with `starling up`, or say where it is with --node or --data-dir"))
+    Err(failure.next("start a node with `starling up`, or say where it is with --node or --data-dir"))
 }
 
 fn refusal(socket: &Path, error: &io::Error) -> String {
@@ -138,20 +116,12 @@ mod tests {
     use starling_api::ExitCode as Exit;
 
     fn global(data_dir: Option<&str>) -> Global {
-        Global {
-            node: None,
-            space: None,
-            output: Format::Table,
-            data_dir: data_dir.map(PathBuf::from),
-        }
+        Global { node: None, space: None, output: Format::Table, data_dir: data_dir.map(PathBuf::from) }
     }
 
     #[test]
     fn an_explicit_directory_is_the_only_place_tried() {
-        assert_eq!(
-            candidates(&global(Some("/x"))).unwrap(),
-            [PathBuf::from("/x/api.sock")]
-        );
+        assert_eq!(candidates(&global(Some("/x"))).unwrap(), [PathBuf::from("/x/api.sock")]);
     }
 
     #[test]
@@ -165,28 +135,16 @@ mod tests {
     #[test]
     fn a_dead_socket_is_passed_over_and_every_place_is_named() {
         let directory = tempfile::tempdir().unwrap();
-        let (absent, dead, alive) = (
-            directory.path().join("absent"),
-            directory.path().join("dead"),
-            directory.path().join("alive"),
-        );
+        let (absent, dead, alive) =
+            (directory.path().join("absent"), directory.path().join("dead"), directory.path().join("alive"));
         drop(UnixListener::bind(&dead).unwrap());
         let failure = find_socket(&[absent.clone(), dead.clone()]).unwrap_err();
         assert_eq!(failure.exit(), Exit::Unreachable);
         let mut text = Vec::new();
         failure.write(&mut text, Format::Table, false).unwrap();
         let text = String::from_utf8(text).unwrap();
-        assert!(
-            text.contains(&format!(
-                "unix:{}: there is no such socket",
-                absent.display()
-            )),
-            "{text}"
-        );
-        assert!(
-            text.contains(&format!("unix:{}: nobody listens", dead.display())),
-            "{text}"
-        );
+        assert!(text.contains(&format!("unix:{}: there is no such socket", absent.display())), "{text}");
+        assert!(text.contains(&format!("unix:{}: nobody listens", dead.display())), "{text}");
         let _listener = UnixListener::bind(&alive).unwrap();
         assert_eq!(find_socket(&[absent, dead, alive.clone()]).unwrap(), alive);
     }

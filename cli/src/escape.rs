@@ -26,10 +26,7 @@ pub(crate) fn lines(text: &str) -> Cow<'_, str> {
 
 /// JSON text stays JSON: such characters can only stand inside strings, where `\uXXXX` means the same.
 pub(crate) fn json(text: &str) -> Cow<'_, str> {
-    if !text
-        .chars()
-        .any(|c| steers_a_terminal(c) && !matches!(c, '\n' | '\t' | '\r'))
-    {
+    if !text.chars().any(|c| steers_a_terminal(c) && !matches!(c, '\n' | '\t' | '\r')) {
         return Cow::Borrowed(text);
     }
     let mut safe = String::with_capacity(text.len() + 16);

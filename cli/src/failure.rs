@@ -60,10 +60,7 @@ impl Failure {
 
     /// A failure that was reported already, line by line: only its code is left to give.
     pub(crate) fn reported(exit: Exit) -> Self {
-        Self {
-            quiet: true,
-            ..Self::new(exit, "reported", "")
-        }
+        Self { quiet: true, ..Self::new(exit, "reported", "") }
     }
 
     /// Adds one reason.
@@ -97,25 +94,15 @@ impl Failure {
     }
 
     /// Writes the report: three kinds of line for people, one object for programs.
-    pub(crate) fn write(
-        &self,
-        to: &mut impl Write,
-        format: Format,
-        colour: bool,
-    ) -> io::Result<()> {
+    pub(crate) fn write(&self, to: &mut impl Write, format: Format, colour: bool) -> io::Result<()> {
         if self.quiet {
             return Ok(());
         }
         if format == Format::Json {
-            let text =
-                serde_json::to_string(&serde_json::json!({ "error": self })).unwrap_or_default();
+            let text = serde_json::to_string(&serde_json::json!({ "error": self })).unwrap_or_default();
             return writeln!(to, "{text}");
         }
-        let (red, plain) = if colour {
-            ("\u{1b}[1;31m", "\u{1b}[0m")
-        } else {
-            ("", "")
-        };
+        let (red, plain) = if colour { ("\u{1b}[1;31m", "\u{1b}[0m") } else { ("", "") };
         writeln!(to, "{red}error:{plain} {}", escape::one_line(&self.what))?;
         for why in &self.why {
             writeln!(to, "  why: {}", escape::one_line(why))?;
@@ -145,25 +132,20 @@ impl From<ClientError> for Failure {
                 let start = Self::new(exit, "unreachable", "no node answers");
                 attempts
                     .iter()
-                    .fold(start, |failure, attempt| failure.because(format!("{}: {}", attempt.address, attempt.error)))
+                    .fold(start, |failure, attempt| {
+                        failure.because(format!("{}: {}", attempt.address, attempt.error))
+                    })
                     .next("start a node with `starling up`, or say where it is with --node or --data-dir")
             }
             ClientError::Lost { .. } | ClientError::TimedOut { .. } => {
                 Self::new(exit, "connection-lost", "the node stopped answering")
                     .caused_by(&error)
-                    .next(
-                        "look with `starling status`; a write with --request-id is safe to repeat",
-                    )
+                    .next("look with `starling status`; a write with --request-id is safe to repeat")
             }
-            ClientError::NotUnderstood { .. } => Self::new(
-                exit,
-                "not-understood",
-                "what answers is no node of this version",
-            )
-            .caused_by(&error),
-            ClientError::BadRequest(_) => {
-                Self::usage("the request cannot be sent").caused_by(&error)
+            ClientError::NotUnderstood { .. } => {
+                Self::new(exit, "not-understood", "what answers is no node of this version").caused_by(&error)
             }
+            ClientError::BadRequest(_) => Self::usage("the request cannot be sent").caused_by(&error),
         }
     }
 }
@@ -171,8 +153,7 @@ impl From<ClientError> for Failure {
 impl From<Problem> for Failure {
     fn from(problem: Problem) -> Self {
         let exit = problem.exit_code();
-        let mut failure =
-            Self::new(exit, problem.code.name(), problem.title).because(problem.detail);
+        let mut failure = Self::new(exit, problem.code.name(), problem.title).because(problem.detail);
         if !problem.candidates.is_empty() {
             failure = failure.because(format!("candidates: {}", problem.candidates.join(", ")));
         }

@@ -24,8 +24,7 @@ fn main() -> ExitCode {
         Err(error) => {
             // Help and version are no failures; a closed pipe while printing them is none either.
             let _ = error.print();
-            return u8::try_from(error.exit_code())
-                .map_or_else(|_| Exit::Usage.into(), ExitCode::from);
+            return u8::try_from(error.exit_code()).map_or_else(|_| Exit::Usage.into(), ExitCode::from);
         }
     };
     let format = cli.global.output;

@@ -48,12 +48,7 @@ impl Output {
     /// The process's standard output in this format.
     pub(crate) fn new(format: Format) -> Self {
         let terminal = io::stdout().is_terminal();
-        Self {
-            format,
-            terminal,
-            colour: terminal && !colour_refused(),
-            out: BufWriter::new(io::stdout()),
-        }
+        Self { format, terminal, colour: terminal && !colour_refused(), out: BufWriter::new(io::stdout()) }
     }
 
     /// True when JSON was asked for.
@@ -75,11 +70,8 @@ impl Output {
 
     /// One JSON value: pretty on a terminal, one line in a pipe.
     pub(crate) fn json(&mut self, value: &impl Serialize) -> io::Result<()> {
-        let text = if self.terminal {
-            serde_json::to_string_pretty(value)
-        } else {
-            serde_json::to_string(value)
-        }?;
+        let text =
+            if self.terminal { serde_json::to_string_pretty(value) } else { serde_json::to_string(value) }?;
         self.json_text(&text)
     }
 
@@ -101,11 +93,7 @@ impl Output {
 
     /// A part of JSON that is put together piece by piece, so that it need not be held whole.
     pub(crate) fn raw(&mut self, json: &str) -> io::Result<()> {
-        let json = if self.terminal {
-            escape::json(json)
-        } else {
-            json.into()
-        };
+        let json = if self.terminal { escape::json(json) } else { json.into() };
         write!(self.out, "{json}")
     }
 
@@ -137,16 +125,10 @@ impl Output {
             return Ok(());
         }
         let mut table = Table::new();
-        table
-            .load_style(presets::NOTHING)
-            .set_content_arrangement(ContentArrangement::Disabled);
+        table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
         table.set_header(header.iter().map(|name| {
             let cell = Cell::new(name.to_uppercase());
-            if self.colour {
-                cell.add_attribute(Attribute::Bold)
-            } else {
-                cell
-            }
+            if self.colour { cell.add_attribute(Attribute::Bold) } else { cell }
         }));
         for row in rows {
             table.add_row(row.iter().map(|cell| escape::one_line(cell).into_owned()));
@@ -162,10 +144,7 @@ impl Output {
         &mut self,
         fields: impl IntoIterator<Item = (&'a str, Option<String>)>,
     ) -> io::Result<()> {
-        let fields: Vec<_> = fields
-            .into_iter()
-            .filter_map(|(name, value)| Some((name, value?)))
-            .collect();
+        let fields: Vec<_> = fields.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
         let width = fields.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
         for (name, value) in fields {
             let value = escape::one_line(&value);

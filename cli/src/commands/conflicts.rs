@@ -54,30 +54,16 @@ pub(crate) async fn run(global: &Global, args: ConflictsArgs, out: &mut Output) 
 /// One record a conflict in JSON; one line a value otherwise, the shown one first.
 fn print(doc: &str, conflict: &Conflict, out: &mut Output) -> io::Result<()> {
     if out.is_json() {
-        return out.json_line(
-            &json!({ "doc": doc, "pointer": conflict.pointer, "values": conflict.values }),
-        );
+        return out.json_line(&json!({ "doc": doc, "pointer": conflict.pointer, "values": conflict.values }));
     }
     for value in &conflict.values {
         let shown = if value.shown { "shown" } else { "hidden" };
-        let author = value
-            .author_name
-            .clone()
-            .unwrap_or_else(|| out.id(&value.author));
+        let author = value.author_name.clone().unwrap_or_else(|| out.id(&value.author));
+        let written = value.value.as_ref().map_or_else(|| "(deleted)".to_owned(), ToString::to_string);
         if out.is_terminal() {
-            out.line(&format!(
-                "{doc} {}  {shown}  {}  by {author}",
-                conflict.pointer, value.value
-            ))?;
+            out.line(&format!("{doc} {}  {shown}  {written}  by {author}", conflict.pointer))?;
         } else {
-            let cells = [
-                doc,
-                &conflict.pointer,
-                shown,
-                &value.value.to_string(),
-                &author,
-            ]
-            .map(str::to_owned);
+            let cells = [doc, &conflict.pointer, shown, &written, &author].map(str::to_owned);
             out.rows(&[], [cells.to_vec()])?;
         }
     }

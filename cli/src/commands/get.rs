@@ -36,11 +36,7 @@ pub(crate) struct GetArgs {
 pub(crate) async fn run(global: &Global, args: GetArgs, out: &mut Output) -> Outcome {
     let session = Session::open(global)?;
     let space = session.space().await?;
-    let options = ReadOptions {
-        at: args.at.clone(),
-        pointer: args.pointer.clone(),
-        unless_etag: None,
-    };
+    let options = ReadOptions { at: args.at.clone(), pointer: args.pointer.clone(), unless_etag: None };
     match session.client.read(&space, &args.doc, &options).await? {
         Read::Found(document) => print(&args, &document, out)?,
         Read::NotModified => return Err(Failure::failed("the node answered without the document")),
@@ -50,11 +46,7 @@ pub(crate) async fn run(global: &Global, args: GetArgs, out: &mut Output) -> Out
 
 pub(crate) fn print(args: &GetArgs, document: &Document, out: &mut Output) -> io::Result<()> {
     if args.heads {
-        return if out.is_json() {
-            out.json(&document.heads)
-        } else {
-            out.line(&document.heads.to_string())
-        };
+        return if out.is_json() { out.json(&document.heads) } else { out.line(&document.heads.to_string()) };
     }
     match &document.value {
         Value::String(text) if args.raw => out.text(text),

@@ -39,12 +39,7 @@ pub(crate) struct ImportArgs {
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<PathBuf>,
     /// What every name starts with, such as `config/`.
-    #[arg(
-        long,
-        value_name = "PREFIX",
-        default_value = "",
-        hide_default_value = true
-    )]
+    #[arg(long, value_name = "PREFIX", default_value = "", hide_default_value = true)]
     prefix: String,
     /// One document per record (an NDJSON line, an item of a JSON list, a YAML document), named by this
     /// member of it, or by the value at this JSON pointer.
@@ -62,19 +57,14 @@ pub(crate) async fn run(global: &Global, args: ImportArgs, out: &mut Output) -> 
     let started = Instant::now();
     let (sources, passed_over) = sources(&args.paths);
     if passed_over > 0 {
-        note(&format!(
-            "passed over {passed_over} files that are no JSON, NDJSON, YAML or TOML"
-        ));
+        note(&format!("passed over {passed_over} files that are no JSON, NDJSON, YAML or TOML"));
     }
     let naming = match args.key_field {
         Some(field) => Naming::KeyField(field),
         None if args.split => Naming::Split,
         None => Naming::PerFile,
     };
-    let reader = Reader {
-        naming,
-        prefix: args.prefix,
-    };
+    let reader = Reader { naming, prefix: args.prefix };
     let records = sources.into_iter().flat_map(|source| match source {
         Ok(source) => reader.read(&source),
         Err(fault) => Box::new(std::iter::once(Err(fault))),
@@ -87,13 +77,9 @@ pub(crate) async fn run(global: &Global, args: ImportArgs, out: &mut Output) -> 
     } else {
         let session = Session::open(global)?;
         let space = session.space().await?;
-        Sender {
-            session: &session,
-            space: &space,
-            bar: progress(None, "imported"),
-        }
-        .send(records, &mut tally, out)
-        .await?;
+        Sender { session: &session, space: &space, bar: progress(None, "imported") }
+            .send(records, &mut tally, out)
+            .await?;
     }
     tally.end(args.dry_run, started.elapsed(), out)
 }
@@ -122,8 +108,7 @@ impl Sender<'_> {
                 Err(fault) => tally.fault(&fault, out)?,
             }
             if batch.len() >= BATCH_RECORDS_MAX || bytes >= BATCH_BYTES_MAX {
-                self.send_batch(std::mem::take(&mut batch), tally, out)
-                    .await?;
+                self.send_batch(std::mem::take(&mut batch), tally, out).await?;
                 bytes = 0;
             }
         }
@@ -149,10 +134,7 @@ impl Sender<'_> {
                 base: None,
             });
             let mut results = Vec::with_capacity(batch.len());
-            self.session
-                .client
-                .batch_all(self.space, lines, |result| results.push(result))
-                .await?;
+            self.session.client.batch_all(self.space, lines, |result| results.push(result)).await?;
             if results.len() != batch.len() {
                 return Err(Failure::failed(format!(
                     "the node answered {} of {} records",
@@ -164,9 +146,7 @@ impl Sender<'_> {
             let mut again = Vec::new();
             for (record, result) in batch.into_iter().zip(results) {
                 match &result.outcome {
-                    Err(problem)
-                        if problem.exit_code() == Exit::TryLater && tries < BUSY_TRIES_MAX =>
-                    {
+                    Err(problem) if problem.exit_code() == Exit::TryLater && tries < BUSY_TRIES_MAX => {
                         again.push(record);
                     }
                     _ => {
@@ -211,9 +191,7 @@ impl Tally {
     fn fault(&mut self, fault: &Fault, out: &mut Output) -> io::Result<()> {
         self.refuse(Exit::Usage, &fault.to_string());
         if out.is_json() {
-            out.json_line(
-                &json!({ "ok": false, "from": fault.origin.to_string(), "why": fault.why }),
-            )?;
+            out.json_line(&json!({ "ok": false, "from": fault.origin.to_string(), "why": fault.why }))?;
         }
         Ok(())
     }
@@ -224,16 +202,11 @@ impl Tally {
             Ok(heads) => {
                 self.written += 1;
                 if out.is_json() {
-                    out.json_line(
-                        &json!({ "ok": true, "doc": record.name, "from": from, "heads": heads }),
-                    )?;
+                    out.json_line(&json!({ "ok": true, "doc": record.name, "from": from, "heads": heads }))?;
                 }
             }
             Err(problem) => {
-                self.refuse(
-                    problem.exit_code(),
-                    &format!("{from}: {}: {}", record.name, said(problem)),
-                );
+                self.refuse(problem.exit_code(), &format!("{from}: {}: {}", record.name, said(problem)));
                 if out.is_json() {
                     out.json_line(
                         &json!({ "ok": false, "doc": record.name, "from": from, "error": problem }),
@@ -258,10 +231,7 @@ impl Tally {
     fn end(self, dry_run: bool, took: Duration, out: &mut Output) -> Outcome {
         if !dry_run && !out.is_json() {
             let (written, seconds) = (self.written, took.as_secs_f64());
-            out.line(&format!(
-                "{written} documents imported in {seconds:.1} s, {} refused",
-                self.refused
-            ))?;
+            out.line(&format!("{written} documents imported in {seconds:.1} s, {} refused", self.refused))?;
         }
         match self.exit {
             None => Ok(Exit::Done),

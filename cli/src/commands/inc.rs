@@ -30,20 +30,11 @@ pub(crate) struct IncArgs {
 pub(crate) async fn run(global: &Global, args: IncArgs, out: &mut Output) -> Outcome {
     let session = Session::open(global)?;
     let space = session.space().await?;
-    let operation = Operation::Increment {
-        pointer: args.pointer.clone(),
-        by: args.by,
-    };
-    let written = session
-        .client
-        .operate(&space, &args.doc, &operation, &args.write.into())
-        .await?;
+    let operation = Operation::Increment { pointer: args.pointer.clone(), by: args.by };
+    let written = session.client.operate(&space, &args.doc, &operation, &args.write.into()).await?;
     write::print(out, &args.doc, &written)?;
     if written.created {
-        note(&format!(
-            "created the counter {} in {}",
-            args.pointer, args.doc
-        ));
+        note(&format!("created the counter {} in {}", args.pointer, args.doc));
     }
     Ok(Exit::Done)
 }

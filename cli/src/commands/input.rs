@@ -23,9 +23,8 @@ pub(crate) fn argument(argument: Option<&str>) -> Result<String, Failure> {
         }
         Some(argument) => match argument.strip_prefix('@') {
             Some(path) => {
-                let file = File::open(path).map_err(|error| {
-                    Failure::usage(format!("cannot read {path}")).caused_by(&error)
-                })?;
+                let file = File::open(path)
+                    .map_err(|error| Failure::usage(format!("cannot read {path}")).caused_by(&error))?;
                 text(file, path, BODY_BYTES_MAX)
             }
             None => Ok(argument.to_owned()),
@@ -41,9 +40,7 @@ pub(crate) fn text(source: impl Read, name: &str, most: u64) -> Result<String, F
         .read_to_end(&mut bytes)
         .map_err(|error| Failure::usage(format!("cannot read {name}")).caused_by(&error))?;
     if bytes.len() as u64 > most {
-        return Err(Failure::usage(format!(
-            "{name} is longer than {most} bytes"
-        )));
+        return Err(Failure::usage(format!("{name} is longer than {most} bytes")));
     }
     String::from_utf8(bytes)
         .map_err(|error| Failure::usage(format!("{name} is no UTF-8 text")).caused_by(&error))
@@ -59,14 +56,8 @@ mod tests {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), "{}").unwrap();
         assert_eq!(argument(Some("{\"a\":1}")).unwrap(), "{\"a\":1}");
-        assert_eq!(
-            argument(Some(&format!("@{}", file.path().display()))).unwrap(),
-            "{}"
-        );
-        assert_eq!(
-            argument(Some("@/nonexistent/x")).unwrap_err().exit(),
-            Exit::Usage
-        );
+        assert_eq!(argument(Some(&format!("@{}", file.path().display()))).unwrap(), "{}");
+        assert_eq!(argument(Some("@/nonexistent/x")).unwrap_err().exit(), Exit::Usage);
     }
 
     #[test]

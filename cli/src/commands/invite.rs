@@ -45,8 +45,7 @@ pub(crate) async fn run(global: &Global, args: InviteArgs, out: &mut Output) -> 
     let expires_in_s = match args.expires {
         Some(time) if time.as_secs() == 0 => {
             return Err(
-                Failure::usage("a ticket cannot expire in less than a second")
-                    .next("write --expires 24h"),
+                Failure::usage("a ticket cannot expire in less than a second").next("write --expires 24h")
             );
         }
         time => time.map(|time| time.as_secs()),
@@ -68,9 +67,7 @@ pub(crate) async fn run(global: &Global, args: InviteArgs, out: &mut Output) -> 
         out.json(&invite)?;
     } else {
         out.line(&invite.ticket)?;
-        hint(
-            "on the other host: `starling up --join TICKET`, or `starling join TICKET` where a node runs",
-        );
+        hint("on the other host: `starling up --join TICKET`, or `starling join TICKET` where a node runs");
     }
     Ok(Exit::Done)
 }

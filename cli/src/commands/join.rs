@@ -40,9 +40,9 @@ pub(crate) async fn run(global: &Global, args: JoinArgs, out: &mut Output) -> Ou
     out.line(&joined.space)?;
     match joined.state {
         JoinState::Joined => hint("joined; its documents arrive now: `starling ls`"),
-        JoinState::Joining => hint(
-            "no member has witnessed the join yet; the node keeps trying: `starling space list`",
-        ),
+        JoinState::Joining => {
+            hint("no member has witnessed the join yet; the node keeps trying: `starling space list`")
+        }
     }
     Ok(Exit::Done)
 }

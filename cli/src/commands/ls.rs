@@ -34,13 +34,7 @@ pub(crate) struct LsArgs {
 pub(crate) async fn run(global: &Global, args: LsArgs, out: &mut Output) -> Outcome {
     let session = Session::open(global)?;
     let space = session.space().await?;
-    let mut pages = Pages::new(
-        &session.client,
-        &space,
-        args.prefix.as_deref(),
-        args.deleted,
-        args.limit,
-    );
+    let mut pages = Pages::new(&session.client, &space, args.prefix.as_deref(), args.deleted, args.limit);
     let mut printer = Printer::new(&args);
     while let Some(items) = pages.next().await? {
         printer.page(items, out)?;
@@ -59,20 +53,11 @@ pub(crate) struct Printer {
 
 impl Printer {
     pub(crate) fn new(args: &LsArgs) -> Self {
-        Self {
-            long: args.long,
-            count: args.count,
-            seen: 0,
-            rows: Vec::new(),
-        }
+        Self { long: args.long, count: args.count, seen: 0, rows: Vec::new() }
     }
 
     /// One page. A table on a terminal is held until the end, because its columns need every row.
-    pub(crate) fn page(
-        &mut self,
-        items: Vec<DocumentItem>,
-        out: &mut Output,
-    ) -> std::io::Result<()> {
+    pub(crate) fn page(&mut self, items: Vec<DocumentItem>, out: &mut Output) -> std::io::Result<()> {
         for item in items {
             self.seen += 1;
             match (self.count, out.is_json(), self.long) {
@@ -96,16 +81,9 @@ impl Printer {
         match (self.count, out.is_json()) {
             (true, true) => out.json(&json!({ "count": self.seen })),
             (true, false) => out.line(&self.seen.to_string()),
-            (_, true) => out.raw(if self.seen == 0 {
-                "{\"items\":[]}\n"
-            } else {
-                "]}\n"
-            }),
+            (_, true) => out.raw(if self.seen == 0 { "{\"items\":[]}\n" } else { "]}\n" }),
             _ if self.rows.is_empty() => Ok(()),
-            _ => out.rows(
-                &["name", "state", "changes", "modified", "author", "heads"],
-                self.rows,
-            ),
+            _ => out.rows(&["name", "state", "changes", "modified", "author", "heads"], self.rows),
         }
     }
 }
@@ -118,11 +96,6 @@ fn long_row(item: DocumentItem, out: &Output) -> Vec<String> {
         item.changes.to_string(),
         item.modified.unwrap_or_default(),
         out.id(&item.author.unwrap_or_default()),
-        item.heads
-            .hashes()
-            .iter()
-            .map(|head| out.id(head))
-            .collect::<Vec<_>>()
-            .join(","),
+        item.heads.hashes().iter().map(|head| out.id(head)).collect::<Vec<_>>().join(","),
     ]
 }

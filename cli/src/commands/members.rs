@@ -21,17 +21,7 @@ pub(crate) async fn run(global: &Global, _args: MembersArgs, out: &mut Output) -
     if out.is_json() {
         out.json(&list)?;
     } else {
-        let header = [
-            "name",
-            "role",
-            "state",
-            "in sync",
-            "documents",
-            "changes",
-            "heard",
-            "version",
-            "key",
-        ];
+        let header = ["name", "role", "state", "in sync", "documents", "changes", "heard", "version", "key"];
         let rows: Vec<_> = list.items.iter().map(|member| row(member, out)).collect();
         out.rows(&header, rows)?;
     }
@@ -43,26 +33,19 @@ fn row(member: &Member, out: &Output) -> Vec<String> {
         Some(prefix) => format!("{} of {prefix}", member.role),
         None => member.role.to_string(),
     };
-    let in_sync = member
-        .in_sync
-        .map_or("", |in_sync| if in_sync { "yes" } else { "no" });
+    let in_sync = member.in_sync.map_or("", |in_sync| if in_sync { "yes" } else { "no" });
+    let state = match &member.reason {
+        Some(reason) => format!("{} ({reason})", member.state),
+        None => member.state.to_string(),
+    };
     vec![
         member.name.clone(),
         role,
-        member.state.to_string(),
+        state,
         in_sync.to_owned(),
-        member
-            .documents
-            .map(|count| count.to_string())
-            .unwrap_or_default(),
-        member
-            .changes
-            .map(|count| count.to_string())
-            .unwrap_or_default(),
-        member
-            .age_ms
-            .map(|ms| format!("{} ago", age(ms)))
-            .unwrap_or_default(),
+        member.documents.map(|count| count.to_string()).unwrap_or_default(),
+        member.changes.map(|count| count.to_string()).unwrap_or_default(),
+        member.age_ms.map(|ms| format!("{} ago", age(ms))).unwrap_or_default(),
         member.version.clone().unwrap_or_default(),
         out.id(&member.key),
     ]

@@ -1,5 +1,6 @@
 //! One module per command, and the dispatch to them.
 
+mod announce;
 pub(crate) mod completions;
 pub(crate) mod conflicts;
 pub(crate) mod demo;

@@ -28,19 +28,8 @@ impl<'a> Pages<'a> {
         deleted: bool,
         limit: Option<u64>,
     ) -> Self {
-        let query = ListQuery {
-            prefix: prefix.map(str::to_owned),
-            after: None,
-            limit: None,
-            deleted,
-        };
-        Self {
-            client,
-            space,
-            query,
-            left: limit,
-            ended: limit == Some(0),
-        }
+        let query = ListQuery { prefix: prefix.map(str::to_owned), after: None, limit: None, deleted };
+        Self { client, space, query, left: limit, ended: limit == Some(0) }
     }
 
     /// The next page; nothing after the last.
@@ -48,9 +37,8 @@ impl<'a> Pages<'a> {
         if self.ended {
             return Ok(None);
         }
-        let wanted = self.left.map_or(PAGE_ITEMS, |left| {
-            u32::try_from(left).unwrap_or(PAGE_ITEMS).min(PAGE_ITEMS)
-        });
+        let wanted =
+            self.left.map_or(PAGE_ITEMS, |left| u32::try_from(left).unwrap_or(PAGE_ITEMS).min(PAGE_ITEMS));
         self.query.limit = Some(wanted);
         let mut page = self.client.documents(self.space, &self.query).await?;
         page.items.truncate(wanted as usize);

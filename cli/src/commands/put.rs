@@ -33,14 +33,8 @@ pub(crate) async fn run(global: &Global, args: PutArgs, out: &mut Output) -> Out
     let json = input::argument(args.json.as_deref())?;
     let session = Session::open(global)?;
     let space = session.space().await?;
-    let options = WriteOptions {
-        base: args.base,
-        ..args.write.into()
-    };
-    let written = session
-        .client
-        .put(&space, &args.doc, json, &options)
-        .await?;
+    let options = WriteOptions { base: args.base, ..args.write.into() };
+    let written = session.client.put(&space, &args.doc, json, &options).await?;
     write::print(out, &args.doc, &written)?;
     Ok(Exit::Done)
 }

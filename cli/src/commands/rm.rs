@@ -54,13 +54,7 @@ pub(crate) async fn run(global: &Global, args: RmArgs, out: &mut Output) -> Outc
     }
 }
 
-async fn remove_one(
-    session: &Session,
-    space: &str,
-    doc: &str,
-    args: &RmArgs,
-    out: &mut Output,
-) -> Outcome {
+async fn remove_one(session: &Session, space: &str, doc: &str, args: &RmArgs, out: &mut Output) -> Outcome {
     let absent = |code: Option<Code>| args.if_exists && code == Some(Code::UnknownDocument);
     if args.dry_run {
         return match session.client.document(space, doc).await {
@@ -102,28 +96,18 @@ async fn remove_below(
     // Deleting changes what is listed, but a page continues after a name, so nothing is skipped.
     while let Some(items) = pages.next().await? {
         if args.dry_run {
-            items
-                .iter()
-                .try_for_each(|item| print_name(&item.name, out))?;
+            items.iter().try_for_each(|item| print_name(&item.name, out))?;
             continue;
         }
-        let lines = items
-            .into_iter()
-            .map(|item| BatchLine::Delete { doc: item.name });
+        let lines = items.into_iter().map(|item| BatchLine::Delete { doc: item.name });
         let mut results = Vec::new();
-        session
-            .client
-            .batch_all(space, lines, |result| results.push(result))
-            .await?;
+        session.client.batch_all(space, lines, |result| results.push(result)).await?;
         for result in results {
             bar.inc(1);
             match &result.outcome {
                 Ok(_) => print_name(result.doc.as_deref().unwrap_or_default(), out)?,
                 Err(problem) => {
-                    note(&format!(
-                        "{}: {problem}",
-                        result.doc.as_deref().unwrap_or("?")
-                    ));
+                    note(&format!("{}: {problem}", result.doc.as_deref().unwrap_or("?")));
                     first_refusal.get_or_insert(problem.exit_code());
                 }
             }
@@ -131,21 +115,13 @@ async fn remove_below(
     }
     bar.finish_and_clear();
     match first_refusal {
-        Some(exit) => Err(Failure::new(
-            exit,
-            "partly-refused",
-            "some documents were not deleted",
-        )),
+        Some(exit) => Err(Failure::new(exit, "partly-refused", "some documents were not deleted")),
         None => Ok(Exit::Done),
     }
 }
 
 fn print_name(doc: &str, out: &mut Output) -> std::io::Result<()> {
-    if out.is_json() {
-        out.json_line(&json!({ "doc": doc }))
-    } else {
-        out.line(doc)
-    }
+    if out.is_json() { out.json_line(&json!({ "doc": doc })) } else { out.line(doc) }
 }
 
 async fn count_below(session: &Session, space: &str, prefix: &str) -> Result<u64, Failure> {
@@ -158,25 +134,16 @@ async fn count_below(session: &Session, space: &str, prefix: &str) -> Result<u64
 }
 
 fn confirm(prefix: &str, count: u64) -> Result<(), Failure> {
-    let refused = |what: &str| {
-        Err(Failure::usage(what).next("repeat with --yes, or look first with --dry-run"))
-    };
+    let refused =
+        |what: &str| Err(Failure::usage(what).next("repeat with --yes, or look first with --dry-run"));
     let stdin = std::io::stdin();
     if !stdin.is_terminal() {
         return refused("deleting below a prefix needs --yes where nobody can be asked");
     }
     let mut err = std::io::stderr();
-    write!(
-        err,
-        "delete {count} documents below {}? [y/N] ",
-        crate::escape::one_line(prefix)
-    )?;
+    write!(err, "delete {count} documents below {}? [y/N] ", crate::escape::one_line(prefix))?;
     err.flush()?;
     let mut answer = String::new();
     stdin.lock().read_line(&mut answer)?;
-    if matches!(answer.trim(), "y" | "Y" | "yes") {
-        Ok(())
-    } else {
-        refused("nothing was deleted")
-    }
+    if matches!(answer.trim(), "y" | "Y" | "yes") { Ok(()) } else { refused("nothing was deleted") }
 }

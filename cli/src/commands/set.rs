@@ -34,14 +34,8 @@ pub(crate) async fn run(global: &Global, args: SetArgs, out: &mut Output) -> Out
     })?;
     let session = Session::open(global)?;
     let space = session.space().await?;
-    let operation = Operation::Set {
-        pointer: args.pointer,
-        value,
-    };
-    let written = session
-        .client
-        .operate(&space, &args.doc, &operation, &args.write.into())
-        .await?;
+    let operation = Operation::Set { pointer: args.pointer, value };
+    let written = session.client.operate(&space, &args.doc, &operation, &args.write.into()).await?;
     write::print(out, &args.doc, &written)?;
     Ok(Exit::Done)
 }

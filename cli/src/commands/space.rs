@@ -49,10 +49,7 @@ pub(crate) async fn run(global: &Global, args: SpaceArgs, out: &mut Output) -> O
             } else {
                 out.rows(
                     &["name", "id", "role", "documents", "members"],
-                    list.items
-                        .iter()
-                        .map(|space| row(space, out))
-                        .collect::<Vec<_>>(),
+                    list.items.iter().map(|space| row(space, out)).collect::<Vec<_>>(),
                 )?;
             }
         }
@@ -95,21 +92,14 @@ fn print_one(space: &Space, out: &mut Output) -> io::Result<()> {
         ("changes", Some(space.changes.to_string())),
         ("members", Some(space.members.to_string())),
         ("founders", Some(space.founders.join(" "))),
+        ("fingerprint", space.fingerprint.clone()),
         ("created", space.created.clone()),
     ])
 }
 
 fn row(space: &Space, out: &Output) -> Vec<String> {
-    let role = space
-        .role
-        .map_or_else(|| state(space).to_owned(), |role| role.to_string());
-    vec![
-        space.name.clone(),
-        out.id(&space.id),
-        role,
-        space.documents.to_string(),
-        space.members.to_string(),
-    ]
+    let role = space.role.map_or_else(|| state(space).to_owned(), |role| role.to_string());
+    vec![space.name.clone(), out.id(&space.id), role, space.documents.to_string(), space.members.to_string()]
 }
 
 fn state(space: &Space) -> &'static str {

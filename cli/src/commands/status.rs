@@ -36,17 +36,8 @@ pub(crate) fn print(status: &Status, out: &mut Output) -> io::Result<()> {
         ("listening", some(status.listen.join(" "))),
         ("advertised", some(status.advertise.join(" "))),
         ("peers", Some(status.peers.to_string())),
-        (
-            "store",
-            Some(format!(
-                "{} bytes at {}",
-                status.store.bytes, status.store.position
-            )),
-        ),
-        (
-            "started",
-            Some(format!("{} ({uptime:?} ago)", status.started)),
-        ),
+        ("store", Some(format!("{} bytes at {}", status.store.bytes, status.store.position))),
+        ("started", Some(format!("{} ({uptime:?} ago)", status.started))),
     ])?;
     for space in &status.spaces {
         let role = space.role.map_or("joining", |role| role.name());
@@ -59,14 +50,9 @@ pub(crate) fn print(status: &Status, out: &mut Output) -> io::Result<()> {
         )])?;
     }
     for warning in &status.warnings {
-        let command = warning
-            .command
-            .as_ref()
-            .map_or_else(String::new, |command| format!(" (see: {command})"));
-        out.fields([(
-            "warning",
-            Some(format!("{}: {}{command}", warning.code, warning.message)),
-        )])?;
+        let command =
+            warning.command.as_ref().map_or_else(String::new, |command| format!(" (see: {command})"));
+        out.fields([("warning", Some(format!("{}: {}{command}", warning.code, warning.message)))])?;
     }
     Ok(())
 }

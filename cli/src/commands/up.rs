@@ -76,11 +76,7 @@ impl UpArgs {
             http: self.http,
             api_socket: self.api_socket.clone(),
             api_socket_group: self.api_socket_group.clone(),
-            mdns: if self.no_mdns {
-                Some(false)
-            } else {
-                environment.mdns
-            },
+            mdns: if self.no_mdns { Some(false) } else { environment.mdns },
             profile: self.profile,
             log_level: self.log_level.clone(),
             log_format: self.log_format,
@@ -90,8 +86,8 @@ impl UpArgs {
 
 pub(crate) fn run(global: &Global, args: UpArgs, out: &mut Output) -> Outcome {
     let overrides = args.overrides(global).map_err(|error| bad_config(&error))?;
-    let config = Config::load(overrides, |name| std::env::var_os(name))
-        .map_err(|error| bad_config(&error))?;
+    let config =
+        Config::load(overrides, |name| std::env::var_os(name)).map_err(|error| bad_config(&error))?;
     let _ = (config, out, args.exit_with_parent);
     Err(Failure::failed("no node yet"))
 }

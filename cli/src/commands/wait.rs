@@ -38,11 +38,7 @@ pub(crate) async fn run(global: &Global, args: WaitArgs, out: &mut Output) -> Ou
     let waited = loop {
         let left = deadline.saturating_duration_since(Instant::now());
         let timeout_ms = u64::try_from(left.min(REQUEST_TIME_MAX).as_millis()).unwrap_or(u64::MAX);
-        let wait = Wait {
-            doc: args.doc.clone(),
-            nodes: args.nodes,
-            timeout_ms,
-        };
+        let wait = Wait { doc: args.doc.clone(), nodes: args.nodes, timeout_ms };
         let waited = session.client.wait(&space, &wait).await?;
         if waited.satisfied || Instant::now() >= deadline {
             break waited;
@@ -53,9 +49,13 @@ pub(crate) async fn run(global: &Global, args: WaitArgs, out: &mut Output) -> Ou
         return Ok(Exit::Done);
     }
     out.flush()?;
-    Err(Failure::new(Exit::Unconfirmed, "unconfirmed", format!("too few nodes hold it: {}, asked for {}", waited.holders.len(), args.nodes))
-        .because(format!("not heard from in time: {}", names(&waited.missing)))
-        .next("it is durable on this node and spreads when the others can be reached; see `starling members`"))
+    Err(Failure::new(
+        Exit::Unconfirmed,
+        "unconfirmed",
+        format!("too few nodes hold it: {}, asked for {}", waited.holders.len(), args.nodes),
+    )
+    .because(format!("not heard from in time: {}", names(&waited.missing)))
+    .next("it is durable on this node and spreads when the others can be reached; see `starling members`"))
 }
 
 fn print(waited: &Waited, out: &mut Output) -> io::Result<()> {
@@ -70,11 +70,7 @@ fn print(waited: &Waited, out: &mut Output) -> io::Result<()> {
     let mut rows = Vec::new();
     for (state, holders) in groups {
         for holder in holders {
-            rows.push(vec![
-                state.to_owned(),
-                holder.name.clone(),
-                out.id(&holder.key),
-            ]);
+            rows.push(vec![state.to_owned(), holder.name.clone(), out.id(&holder.key)]);
         }
     }
     out.rows(&["state", "name", "key"], rows)
@@ -84,9 +80,5 @@ fn names(holders: &[Holder]) -> String {
     if holders.is_empty() {
         return "nobody".to_owned();
     }
-    holders
-        .iter()
-        .map(|holder| holder.name.as_str())
-        .collect::<Vec<_>>()
-        .join(", ")
+    holders.iter().map(|holder| holder.name.as_str()).collect::<Vec<_>>().join(", ")
 }

@@ -32,10 +32,7 @@ pub(crate) struct WatchArgs {
 pub(crate) async fn run(global: &Global, args: WatchArgs, out: &mut Output) -> Outcome {
     let session = Session::open(global)?;
     let space = session.space().await?;
-    let query = WatchQuery {
-        prefix: args.prefix,
-        since: args.since,
-    };
+    let query = WatchQuery { prefix: args.prefix, since: args.since };
     let mut watch = session.client.watch(&space, query).await?;
     let mut away = false;
     loop {
@@ -48,12 +45,8 @@ pub(crate) async fn run(global: &Global, args: WatchArgs, out: &mut Output) -> O
                 out.flush()?;
             }
             Err(error) if comes_back(&error) => {
-                let after = watch
-                    .position()
-                    .map_or_else(|| "now".to_owned(), ToString::to_string);
-                note(&format!(
-                    "watch: {error}; trying again, to go on after {after}"
-                ));
+                let after = watch.position().map_or_else(|| "now".to_owned(), ToString::to_string);
+                note(&format!("watch: {error}; trying again, to go on after {after}"));
                 away = true;
                 tokio::time::sleep(RETRY_PAUSE).await;
             }
@@ -65,9 +58,7 @@ pub(crate) async fn run(global: &Global, args: WatchArgs, out: &mut Output) -> O
 /// A node that restarts or is busy comes back; one that refuses does not change its mind.
 fn comes_back(error: &ClientError) -> bool {
     match error {
-        ClientError::Unreachable(_) | ClientError::Lost { .. } | ClientError::TimedOut { .. } => {
-            true
-        }
+        ClientError::Unreachable(_) | ClientError::Lost { .. } | ClientError::TimedOut { .. } => true,
         ClientError::Refused(problem) => problem.exit_code() == Exit::TryLater,
         ClientError::NotUnderstood { .. } | ClientError::BadRequest(_) => false,
     }
@@ -80,18 +71,7 @@ fn print(event: &WatchEvent, out: &mut Output) -> io::Result<()> {
     let what = if event.deleted { "deleted" } else { "changed" };
     let author = event.author.as_deref().unwrap_or("-");
     if out.is_terminal() {
-        return out.line(&format!(
-            "{}  {what}  {}  by {author:.8}",
-            event.position, event.name
-        ));
+        return out.line(&format!("{}  {what}  {}  by {author:.8}", event.position, event.name));
     }
-    out.rows(
-        &[],
-        [vec![
-            event.position.to_string(),
-            what.to_owned(),
-            event.name.clone(),
-            author.to_owned(),
-        ]],
-    )
+    out.rows(&[], [vec![event.position.to_string(), what.to_owned(), event.name.clone(), author.to_owned()]])
 }

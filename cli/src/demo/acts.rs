@@ -23,18 +23,8 @@ pub(super) const ALL: &[Act] = &[
         title: "Five nodes, one space",
         sentence: "Five processes with an identity each start on this machine; one makes a space, four join it by ticket, and no server is involved.",
         claims: &[
-            claim(
-                "nodes-start",
-                "five nodes run and answer",
-                20,
-                gather::nodes_start,
-            ),
-            claim(
-                "space-created",
-                "the first node makes a space",
-                5,
-                gather::space_created,
-            ),
+            claim("nodes-start", "five nodes run and answer", 20, gather::nodes_start),
+            claim("space-created", "the first node makes a space", 5, gather::space_created),
             claim(
                 "four-joined",
                 "four nodes join by one ticket, and all five list five members",
@@ -78,12 +68,7 @@ pub(super) const ALL: &[Act] = &[
         title: "Both sides work on",
         sentence: "Every node reads and writes locally, so neither side has to wait for the other, and each sees only its own work.",
         claims: &[
-            claim(
-                "written-on-both-sides",
-                "both sides write to the same three documents",
-                5,
-                sides::written,
-            ),
+            claim("written-on-both-sides", "both sides write to the same three documents", 5, sides::written),
             claim(
                 "served",
                 "each side serves at least 200 reads and 200 writes, none of which fails",
@@ -107,12 +92,7 @@ pub(super) const ALL: &[Act] = &[
     Act {
         title: "A node is killed in the middle of writes",
         sentence: "SIGKILL gives a process no chance to tidy up; what it acknowledged must be on its disk already.",
-        claims: &[claim(
-            "killed",
-            "a node dies while eight writers write to it",
-            15,
-            crash::killed,
-        )],
+        claims: &[claim("killed", "a node dies while eight writers write to it", 15, crash::killed)],
     },
     Act {
         title: "The network heals",
@@ -130,12 +110,7 @@ pub(super) const ALL: &[Act] = &[
                 5,
                 heal::conflict_shown,
             ),
-            claim(
-                "counter-summed",
-                "the counter holds what both sides added",
-                5,
-                heal::counter_summed,
-            ),
+            claim("counter-summed", "the counter holds what both sides added", 5, heal::counter_summed),
             claim(
                 "members-merged",
                 "the document that both sides edited in different places holds both edits",
@@ -148,12 +123,7 @@ pub(super) const ALL: &[Act] = &[
         title: "The killed node comes back",
         sentence: "It starts on the same directory; every write it ever acknowledged must be there, and it catches up with the rest.",
         claims: &[
-            claim(
-                "restarted",
-                "the killed node runs again on its own directory",
-                15,
-                crash::restarted,
-            ),
+            claim("restarted", "the killed node runs again on its own directory", 15, crash::restarted),
             claim(
                 "nothing-lost",
                 "the killed node itself holds every write it had acknowledged",
@@ -181,12 +151,7 @@ const fn claim(
     within_s: u64,
     check: for<'a> fn(&'a mut super::world::World) -> super::claim::Checking<'a>,
 ) -> Claim {
-    Claim {
-        name,
-        says,
-        within: Duration::from_secs(within_s),
-        check,
-    }
+    Claim { name, says, within: Duration::from_secs(within_s), check }
 }
 
 #[cfg(test)]
@@ -197,11 +162,7 @@ mod tests {
 
     #[test]
     fn claims_have_names_of_their_own_and_sentences() {
-        let names: BTreeSet<_> = ALL
-            .iter()
-            .flat_map(|act| act.claims)
-            .map(|claim| claim.name)
-            .collect();
+        let names: BTreeSet<_> = ALL.iter().flat_map(|act| act.claims).map(|claim| claim.name).collect();
         assert_eq!(names.len(), count());
         for act in ALL {
             assert!(

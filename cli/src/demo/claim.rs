@@ -70,22 +70,10 @@ impl Claim {
             Ok(Err(Refuted(why))) => (false, why),
             Err(_) => {
                 let seconds = self.within.as_secs();
-                (
-                    false,
-                    format!(
-                        "passed its deadline of {seconds} s; last seen: {}",
-                        world.observed()
-                    ),
-                )
+                (false, format!("passed its deadline of {seconds} s; last seen: {}", world.observed()))
             }
         };
-        Checked {
-            claim: self.name,
-            ok,
-            took_ms,
-            detail,
-            says: self.says,
-        }
+        Checked { claim: self.name, ok, took_ms, detail, says: self.says }
     }
 }
 
@@ -127,12 +115,7 @@ mod tests {
     }
 
     fn claim(within: Duration, check: for<'a> fn(&'a mut World) -> super::Checking<'a>) -> Claim {
-        Claim {
-            name: "n",
-            says: "s",
-            within,
-            check,
-        }
+        Claim { name: "n", says: "s", within, check }
     }
 
     #[tokio::test]
@@ -155,13 +138,10 @@ mod tests {
     #[tokio::test]
     async fn refuted_and_shown_claims_say_so() {
         let second = Duration::from_secs(1);
-        let refuted = claim(second, |_| Box::pin(async { Err(Refuted::because("no")) }))
-            .check(&mut world())
-            .await;
+        let refuted =
+            claim(second, |_| Box::pin(async { Err(Refuted::because("no")) })).check(&mut world()).await;
         assert!(!refuted.ok && refuted.detail == "no");
-        let shown = claim(second, |_| Box::pin(async { Ok("yes".to_owned()) }))
-            .check(&mut world())
-            .await;
+        let shown = claim(second, |_| Box::pin(async { Ok("yes".to_owned()) })).check(&mut world()).await;
         let json = serde_json::to_value(&shown).unwrap();
         assert_eq!(json["claim"], "n");
         assert_eq!(json["ok"], true);

@@ -52,13 +52,8 @@ pub(super) struct DemoNode {
 impl Cluster {
     /// Directories for five nodes, none of which runs yet.
     pub(super) fn new() -> io::Result<Self> {
-        let root = tempfile::Builder::new()
-            .prefix("starling-demo-")
-            .tempdir()?;
-        let nodes = NAMES
-            .iter()
-            .map(|name| DemoNode::new(root.path(), name))
-            .collect();
+        let root = tempfile::Builder::new().prefix("starling-demo-").tempdir()?;
+        let nodes = NAMES.iter().map(|name| DemoNode::new(root.path(), name)).collect();
         Ok(Self { root, nodes })
     }
 
@@ -90,22 +85,13 @@ impl DemoNode {
     fn new(root: &Path, name: &'static str) -> Self {
         let directory = root.join(name);
         let client = Client::new(NodeAddress::Unix(directory.join(SOCKET_FILE)));
-        Self {
-            name,
-            client,
-            key: String::new(),
-            directory,
-            process: None,
-        }
+        Self { name, client, key: String::new(), directory, process: None }
     }
 
     /// Starts the process. It is not ready yet.
     pub(super) fn start(&mut self) -> io::Result<()> {
         fs::create_dir_all(&self.directory)?;
-        let log = File::options()
-            .create(true)
-            .append(true)
-            .open(self.log_path())?;
+        let log = File::options().create(true).append(true).open(self.log_path())?;
         let mut command = Command::new(std::env::current_exe()?);
         command
             .arg("up")
@@ -145,11 +131,7 @@ impl DemoNode {
                 .ok_or_else(|| Refuted::because(format!("{} does not run", self.name)))?;
             if let Some(status) = process.try_wait()? {
                 let end = log_end(&self.log_path()).unwrap_or_default();
-                return Err(Refuted::because(format!(
-                    "{} ended with {status}: {}",
-                    self.name,
-                    end.trim()
-                )));
+                return Err(Refuted::because(format!("{} ended with {status}: {}", self.name, end.trim())));
             }
             if self.client.ready().await.is_ok() {
                 self.key = self.client.status().await?.key;
@@ -161,9 +143,7 @@ impl DemoNode {
 
     /// Gives the process away, for the one who kills it: from now on the node counts as not running.
     pub(super) fn take_process(&mut self) -> Result<Child, Refuted> {
-        self.process
-            .take()
-            .ok_or_else(|| Refuted::because(format!("{} does not run", self.name)))
+        self.process.take().ok_or_else(|| Refuted::because(format!("{} does not run", self.name)))
     }
 
     /// True while the process was started and not killed.
@@ -181,15 +161,8 @@ impl DemoNode {
         let Some(mut process) = self.process.take() else {
             return;
         };
-        if tokio::time::timeout(STOP_TIME_MAX, process.wait())
-            .await
-            .is_err()
-        {
-            note(&format!(
-                "{} did not stop within {} s and was killed",
-                self.name,
-                STOP_TIME_MAX.as_secs()
-            ));
+        if tokio::time::timeout(STOP_TIME_MAX, process.wait()).await.is_err() {
+            note(&format!("{} did not stop within {} s and was killed", self.name, STOP_TIME_MAX.as_secs()));
             // A process that is gone already needs no killing.
             let _ = process.kill().await;
         }

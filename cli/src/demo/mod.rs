@@ -30,18 +30,14 @@ pub(crate) async fn play(keep: bool, out: &mut Output) -> Outcome {
         _ = terminated.recv() => Ok(Exit::Interrupted),
     };
     out.flush()?;
-    if ended
-        .as_ref()
-        .is_err_and(|failure| failure.exit() == Exit::CheckFailed)
-    {
+    if ended.as_ref().is_err_and(|failure| failure.exit() == Exit::CheckFailed) {
         world.cluster.show_log_ends();
     }
     match world.cluster.end(keep).await {
         Ok(Some(directory)) => note(&format!("kept: {}", directory.display())),
         Ok(None) => {}
         Err(error) => {
-            let left =
-                Failure::failed("the demo's directory could not be removed").caused_by(&error);
+            let left = Failure::failed("the demo's directory could not be removed").caused_by(&error);
             return ended.and(Err(left));
         }
     }

@@ -18,12 +18,7 @@ pub(super) struct Report<'a> {
 impl<'a> Report<'a> {
     /// An empty report.
     pub(super) fn new(out: &'a mut Output) -> Self {
-        Self {
-            out,
-            started: Instant::now(),
-            acts: 0,
-            checked: 0,
-        }
+        Self { out, started: Instant::now(), acts: 0, checked: 0 }
     }
 
     /// How many claims were checked so far.
@@ -53,8 +48,7 @@ impl<'a> Report<'a> {
         }
         let mark = if checked.ok { "ok  " } else { "FAIL" };
         let seconds = f64::from(u32::try_from(checked.took_ms).unwrap_or(u32::MAX)) / 1000.0;
-        self.out
-            .line(&format!("   {mark} {} ({seconds:.2} s)", checked.says))?;
+        self.out.line(&format!("   {mark} {} ({seconds:.2} s)", checked.says))?;
         for line in checked.detail.lines() {
             self.out.line(&format!("        {line}"))?;
         }
@@ -68,9 +62,6 @@ impl<'a> Report<'a> {
         }
         let seconds = self.started.elapsed().as_secs_f64();
         self.out.line("")?;
-        self.out.line(&format!(
-            "All {} claims held, in {seconds:.1} s.",
-            acts::count()
-        ))
+        self.out.line(&format!("All {} claims held, in {seconds:.1} s.", acts::count()))
     }
 }

@@ -25,16 +25,8 @@ pub(super) struct Side {
 }
 
 /// The two sides.
-pub(super) const SIDES: [Side; 2] = [
-    Side {
-        name: "left",
-        nodes: &[0, 1, 2],
-    },
-    Side {
-        name: "right",
-        nodes: &[3, 4],
-    },
-];
+pub(super) const SIDES: [Side; 2] =
+    [Side { name: "left", nodes: &[0, 1, 2] }, Side { name: "right", nodes: &[3, 4] }];
 
 /// The node that is killed.
 pub(super) const VICTIM: usize = 4;
@@ -53,12 +45,7 @@ pub(super) struct World {
 impl World {
     /// The beginning.
     pub(super) fn new(cluster: Cluster) -> Self {
-        Self {
-            cluster,
-            space: String::new(),
-            acknowledged: BTreeMap::new(),
-            observed: String::new(),
-        }
+        Self { cluster, space: String::new(), acknowledged: BTreeMap::new(), observed: String::new() }
     }
 
     /// Remembers what was seen last, for a claim that passes its deadline.
@@ -78,18 +65,12 @@ impl World {
 
     /// The names of some nodes.
     pub(super) fn names(&self, indices: &[usize]) -> String {
-        indices
-            .iter()
-            .map(|index| self.node(*index).name)
-            .collect::<Vec<_>>()
-            .join(", ")
+        indices.iter().map(|index| self.node(*index).name).collect::<Vec<_>>().join(", ")
     }
 
     /// The indices of the nodes that run.
     pub(super) fn running(&self) -> Vec<usize> {
-        (0..self.cluster.nodes.len())
-            .filter(|index| self.node(*index).runs())
-            .collect()
+        (0..self.cluster.nodes.len()).filter(|index| self.node(*index).runs()).collect()
     }
 
     /// What a node calls itself, by its key.
@@ -109,11 +90,7 @@ impl World {
     }
 
     /// Waits until these nodes list the same documents with the same heads, and says how many.
-    pub(super) async fn equal_heads(
-        &mut self,
-        indices: &[usize],
-        at_least: usize,
-    ) -> Result<usize, Refuted> {
+    pub(super) async fn equal_heads(&mut self, indices: &[usize], at_least: usize) -> Result<usize, Refuted> {
         loop {
             let mut all = Vec::new();
             for index in indices {
@@ -122,8 +99,7 @@ impl World {
             if all.windows(2).all(|pair| pair[0] == pair[1]) && all[0].len() >= at_least {
                 return Ok(all[0].len());
             }
-            let seen =
-                describe_difference(&all, indices.iter().map(|index| self.node(*index).name));
+            let seen = describe_difference(&all, indices.iter().map(|index| self.node(*index).name));
             self.observe(seen);
             self.pause().await;
         }
@@ -131,26 +107,13 @@ impl World {
 
     /// The value of a document on one node.
     pub(super) async fn value(&self, index: usize, name: &str) -> Result<Value, ClientError> {
-        Ok(self
-            .node(index)
-            .client
-            .document(&self.space, name)
-            .await?
-            .value)
+        Ok(self.node(index).client.document(&self.space, name).await?.value)
     }
 
     /// Writes a whole document on one node.
-    pub(super) async fn put(
-        &self,
-        index: usize,
-        name: &str,
-        value: &Value,
-    ) -> Result<(), ClientError> {
+    pub(super) async fn put(&self, index: usize, name: &str, value: &Value) -> Result<(), ClientError> {
         let client = &self.node(index).client;
-        client
-            .put(&self.space, name, value.to_string(), &Default::default())
-            .await
-            .map(drop)
+        client.put(&self.space, name, value.to_string(), &Default::default()).await.map(drop)
     }
 
     /// Does one operation on one node.
@@ -161,10 +124,7 @@ impl World {
         operation: Operation,
     ) -> Result<(), ClientError> {
         let client = &self.node(index).client;
-        client
-            .operate(&self.space, name, &operation, &Default::default())
-            .await
-            .map(drop)
+        client.operate(&self.space, name, &operation, &Default::default()).await.map(drop)
     }
 
     /// Waits until a document has the same expected value on all these nodes.
@@ -179,10 +139,7 @@ impl World {
             for index in indices {
                 values.push(self.value(*index, name).await?);
             }
-            if values
-                .iter()
-                .all(|value| *value == values[0] && expected(value))
-            {
+            if values.iter().all(|value| *value == values[0] && expected(value)) {
                 return Ok(values.swap_remove(0));
             }
             let seen: Vec<_> = indices
@@ -201,17 +158,11 @@ impl World {
     }
 }
 
-fn describe_difference<'a>(
-    all: &[BTreeMap<String, Heads>],
-    names: impl Iterator<Item = &'a str>,
-) -> String {
+fn describe_difference<'a>(all: &[BTreeMap<String, Heads>], names: impl Iterator<Item = &'a str>) -> String {
     let mut seen = String::new();
     let first = &all[0];
     for (heads, name) in all.iter().zip(names) {
-        let differing = heads
-            .iter()
-            .filter(|(name, heads)| first.get(*name) != Some(*heads))
-            .count();
+        let differing = heads.iter().filter(|(name, heads)| first.get(*name) != Some(*heads)).count();
         // Writing to a string does not fail.
         let _ = write!(
             seen,
@@ -235,8 +186,7 @@ mod tests {
         let other = BTreeMap::from([("a".to_owned(), head("3"))]);
         let seen = describe_difference(&[one, other], ["oslo", "lima"].into_iter());
         assert!(
-            seen.contains("oslo holds 2 documents, 0")
-                && seen.contains("lima holds 1 documents, 1"),
+            seen.contains("oslo holds 2 documents, 0") && seen.contains("lima holds 1 documents, 1"),
             "{seen}"
         );
     }

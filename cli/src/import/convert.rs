@@ -17,10 +17,7 @@ pub(super) fn yaml(text: &str, origin: &Origin) -> Result<Vec<String>, Fault> {
             origin: origin.at(error.location().map(|location| location.line())),
             why: format!("is no YAML: {error}"),
         })?;
-        let value = json_of_yaml(value).map_err(|why| Fault {
-            origin: origin.clone(),
-            why,
-        })?;
+        let value = json_of_yaml(value).map_err(|why| Fault { origin: origin.clone(), why })?;
         documents.push(value.to_string());
     }
     Ok(documents)
@@ -29,9 +26,7 @@ pub(super) fn yaml(text: &str, origin: &Origin) -> Result<Vec<String>, Fault> {
 /// The TOML document of a file.
 pub(super) fn toml(text: &str, origin: &Origin) -> Result<String, Fault> {
     let table: toml::Table = text.parse().map_err(|error: toml::de::Error| {
-        let before = error
-            .span()
-            .map_or("", |span| text.get(..span.start).unwrap_or(text));
+        let before = error.span().map_or("", |span| text.get(..span.start).unwrap_or(text));
         Fault {
             origin: origin.at(Some(1 + before.matches('\n').count())),
             why: format!("is no TOML: {}", error.message()),
@@ -39,10 +34,7 @@ pub(super) fn toml(text: &str, origin: &Origin) -> Result<String, Fault> {
     })?;
     json_of_toml(toml::Value::Table(table))
         .map(|value| value.to_string())
-        .map_err(|why| Fault {
-            origin: origin.clone(),
-            why,
-        })
+        .map_err(|why| Fault { origin: origin.clone(), why })
 }
 
 fn json_of_yaml(value: serde_yaml_ng::Value) -> Result<Value, String> {
@@ -57,10 +49,7 @@ fn json_of_yaml(value: serde_yaml_ng::Value) -> Result<Value, String> {
             (_, _, Some(number)) => finite(number)?,
             _ => return Err(format!("holds the number {number}, which JSON cannot say")),
         },
-        Yaml::Sequence(items) => items
-            .into_iter()
-            .map(json_of_yaml)
-            .collect::<Result<_, _>>()?,
+        Yaml::Sequence(items) => items.into_iter().map(json_of_yaml).collect::<Result<_, _>>()?,
         Yaml::Mapping(members) => {
             let mut object = Map::new();
             for (name, value) in members {
@@ -70,8 +59,7 @@ fn json_of_yaml(value: serde_yaml_ng::Value) -> Result<Value, String> {
                     Yaml::Bool(name) => name.to_string(),
                     _ => {
                         return Err(
-                            "holds a mapping with a key that is no string, number or boolean"
-                                .to_owned(),
+                            "holds a mapping with a key that is no string, number or boolean".to_owned()
                         );
                     }
                 };
@@ -82,10 +70,7 @@ fn json_of_yaml(value: serde_yaml_ng::Value) -> Result<Value, String> {
             Value::Object(object)
         }
         Yaml::Tagged(tagged) => {
-            return Err(format!(
-                "holds the tag {}, which JSON cannot say",
-                tagged.tag
-            ));
+            return Err(format!("holds the tag {}, which JSON cannot say", tagged.tag));
         }
     })
 }
@@ -100,10 +85,7 @@ fn json_of_toml(value: toml::Value) -> Result<Value, String> {
             json!({ "$time": time.to_string() })
         }
         toml::Value::Datetime(time) => time.to_string().into(),
-        toml::Value::Array(items) => items
-            .into_iter()
-            .map(json_of_toml)
-            .collect::<Result<_, _>>()?,
+        toml::Value::Array(items) => items.into_iter().map(json_of_toml).collect::<Result<_, _>>()?,
         toml::Value::Table(members) => Value::Object(
             members
                 .into_iter()

@@ -42,11 +42,7 @@ pub(crate) fn sources(paths: &[PathBuf]) -> (Vec<Result<Source, Fault>>, usize) 
     let mut passed_over = 0;
     for path in paths {
         if path == Path::new("-") {
-            found.push(Ok(Source {
-                path: path.clone(),
-                format: FileFormat::Ndjson,
-                stem: String::new(),
-            }));
+            found.push(Ok(Source { path: path.clone(), format: FileFormat::Ndjson, stem: String::new() }));
         } else if path.is_dir() {
             walk(path, path, 0, &mut found, &mut passed_over);
         } else {
@@ -57,29 +53,18 @@ pub(crate) fn sources(paths: &[PathBuf]) -> (Vec<Result<Source, Fault>>, usize) 
 }
 
 fn named_file(path: &Path) -> Result<Source, Fault> {
-    let fault = |why: String| Fault {
-        origin: Origin {
-            file: path.to_owned(),
-            line: None,
-        },
-        why,
-    };
+    let fault = |why: String| Fault { origin: Origin { file: path.to_owned(), line: None }, why };
     if let Err(error) = path.metadata() {
         return Err(fault(error.to_string()));
     }
     let Some(format) = format_of(path) else {
         return Err(fault(
-            "has no extension that says what it is: json, ndjson, jsonl, yaml, yml or toml"
-                .to_owned(),
+            "has no extension that says what it is: json, ndjson, jsonl, yaml, yml or toml".to_owned(),
         ));
     };
     let stem = path.file_stem().and_then(|stem| stem.to_str());
     let stem = stem.ok_or_else(|| fault("has a name that is no UTF-8 text".to_owned()))?;
-    Ok(Source {
-        path: path.to_owned(),
-        format,
-        stem: stem.to_owned(),
-    })
+    Ok(Source { path: path.to_owned(), format, stem: stem.to_owned() })
 }
 
 fn walk(
@@ -89,36 +74,22 @@ fn walk(
     found: &mut Vec<Result<Source, Fault>>,
     passed_over: &mut usize,
 ) {
-    let fault = |why: String| Fault {
-        origin: Origin {
-            file: directory.to_owned(),
-            line: None,
-        },
-        why,
-    };
+    let fault = |why: String| Fault { origin: Origin { file: directory.to_owned(), line: None }, why };
     if depth > DIRECTORY_DEPTH_MAX {
-        found.push(Err(fault(format!(
-            "lies deeper than {DIRECTORY_DEPTH_MAX} directories"
-        ))));
+        found.push(Err(fault(format!("lies deeper than {DIRECTORY_DEPTH_MAX} directories"))));
         return;
     }
-    let entries =
-        match std::fs::read_dir(directory).and_then(Iterator::collect::<Result<Vec<_>, _>>) {
-            Ok(entries) => entries,
-            Err(error) => {
-                found.push(Err(fault(error.to_string())));
-                return;
-            }
-        };
-    let mut entries: Vec<_> = entries
-        .into_iter()
-        .map(|entry| (entry.path(), entry.file_type()))
-        .collect();
+    let entries = match std::fs::read_dir(directory).and_then(Iterator::collect::<Result<Vec<_>, _>>) {
+        Ok(entries) => entries,
+        Err(error) => {
+            found.push(Err(fault(error.to_string())));
+            return;
+        }
+    };
+    let mut entries: Vec<_> = entries.into_iter().map(|entry| (entry.path(), entry.file_type())).collect();
     entries.sort_by(|(one, _), (other, _)| one.cmp(other));
     for (path, kind) in entries {
-        let hidden = path
-            .file_name()
-            .is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
+        let hidden = path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
         match kind {
             _ if hidden => {}
             Ok(kind) if kind.is_dir() => walk(root, &path, depth + 1, found, passed_over),
@@ -134,21 +105,11 @@ fn walk(
 
 fn below(root: &Path, path: &Path, format: FileFormat) -> Result<Source, Fault> {
     let relative = path.strip_prefix(root).unwrap_or(path).with_extension("");
-    let segments: Option<Vec<_>> = relative
-        .components()
-        .map(|part| part.as_os_str().to_str())
-        .collect();
+    let segments: Option<Vec<_>> = relative.components().map(|part| part.as_os_str().to_str()).collect();
     match segments {
-        Some(segments) => Ok(Source {
-            path: path.to_owned(),
-            format,
-            stem: segments.join("/"),
-        }),
+        Some(segments) => Ok(Source { path: path.to_owned(), format, stem: segments.join("/") }),
         None => Err(Fault {
-            origin: Origin {
-                file: path.to_owned(),
-                line: None,
-            },
+            origin: Origin { file: path.to_owned(), line: None },
             why: "has a name that is no UTF-8 text".to_owned(),
         }),
     }

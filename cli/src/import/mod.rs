@@ -99,9 +99,7 @@ impl Reader {
     pub(crate) fn read(&self, source: &Source) -> Records {
         match source.format {
             files::FileFormat::Ndjson => self.read_lines(source),
-            format => match read_whole(&source.path)
-                .and_then(|text| self.read_text(source, format, &text))
-            {
+            format => match read_whole(&source.path).and_then(|text| self.read_text(source, format, &text)) {
                 Ok(records) => Box::new(records.into_iter()),
                 Err(fault) => Box::new(std::iter::once(Err(fault))),
             },
@@ -109,14 +107,12 @@ impl Reader {
     }
 
     fn read_lines(&self, source: &Source) -> Records {
-        let origin = Origin {
-            file: source.path.clone(),
-            line: None,
-        };
+        let origin = Origin { file: source.path.clone(), line: None };
         let Naming::KeyField(_) = self.naming else {
             return Box::new(std::iter::once(Err(Fault {
                 origin,
-                why: "holds a record a line, which need names: say which member names them with --key-field".to_owned(),
+                why: "holds a record a line, which need names: say which member names them with --key-field"
+                    .to_owned(),
             })));
         };
         let input: Box<dyn BufRead> = if source.path == Path::new("-") {
@@ -125,27 +121,16 @@ impl Reader {
             match File::open(&source.path) {
                 Ok(file) => Box::new(BufReader::new(file)),
                 Err(error) => {
-                    return Box::new(std::iter::once(Err(Fault {
-                        origin,
-                        why: error.to_string(),
-                    })));
+                    return Box::new(std::iter::once(Err(Fault { origin, why: error.to_string() })));
                 }
             }
         };
         let reader = self.clone();
-        Box::new(
-            Lines {
-                input,
-                origin,
-                number: 0,
-                ended: false,
-            }
-            .filter_map(move |line| match line {
-                Ok((text, _)) if text.trim().is_empty() => None,
-                Ok((text, origin)) => Some(reader.keyed(&text, origin)),
-                Err(fault) => Some(Err(fault)),
-            }),
-        )
+        Box::new(Lines { input, origin, number: 0, ended: false }.filter_map(move |line| match line {
+            Ok((text, _)) if text.trim().is_empty() => None,
+            Ok((text, origin)) => Some(reader.keyed(&text, origin)),
+            Err(fault) => Some(Err(fault)),
+        }))
     }
 
     fn read_text(
@@ -154,10 +139,7 @@ impl Reader {
         format: files::FileFormat,
         text: &str,
     ) -> Result<Vec<Result<Record, Fault>>, Fault> {
-        let origin = Origin {
-            file: source.path.clone(),
-            line: None,
-        };
+        let origin = Origin { file: source.path.clone(), line: None };
         // Converted formats lose their lines; JSON keeps them.
         let (documents, has_lines) = match format {
             files::FileFormat::Yaml => (convert::yaml(text, &origin)?, false),
@@ -175,12 +157,8 @@ impl Reader {
                         why: "holds several documents: name them with --key-field".to_owned(),
                     });
                 }
-                Naming::PerFile => {
-                    records.push(self.named(&source.stem, &document, origin.clone()))
-                }
-                Naming::KeyField(_) => {
-                    self.read_records(&document, &origin, has_lines, &mut records)?
-                }
+                Naming::PerFile => records.push(self.named(&source.stem, &document, origin.clone())),
+                Naming::KeyField(_) => self.read_records(&document, &origin, has_lines, &mut records)?,
                 Naming::Split => self.read_members(&document, &origin, has_lines, &mut records)?,
             }
         }
@@ -199,10 +177,7 @@ impl Reader {
             records.push(self.keyed(document, origin.clone()));
             return Ok(());
         }
-        for item in spans::items(document).map_err(|why| Fault {
-            origin: origin.clone(),
-            why,
-        })? {
+        for item in spans::items(document).map_err(|why| Fault { origin: origin.clone(), why })? {
             let origin = origin.at(has_lines.then_some(item.line));
             records.push(self.keyed(&document[item.range], origin));
         }
@@ -217,10 +192,7 @@ impl Reader {
         records: &mut Vec<Result<Record, Fault>>,
     ) -> Result<(), Fault> {
         let mut names = BTreeSet::new();
-        for (name, member) in spans::members(document).map_err(|why| Fault {
-            origin: origin.clone(),
-            why,
-        })? {
+        for (name, member) in spans::members(document).map_err(|why| Fault { origin: origin.clone(), why })? {
             let origin = origin.at(has_lines.then_some(member.line));
             if names.insert(name.clone()) {
                 records.push(self.named(&name, &document[member.range], origin));
@@ -239,11 +211,7 @@ impl Reader {
         let Naming::KeyField(field) = &self.naming else {
             return self.record("", record, text.len(), origin);
         };
-        let key = if field.starts_with('/') {
-            record.pointer(field)
-        } else {
-            record.get(field)
-        };
+        let key = if field.starts_with('/') { record.pointer(field) } else { record.get(field) };
         let key = match key {
             Some(Value::String(key)) => key.clone(),
             Some(Value::Number(key)) => key.to_string(),
@@ -254,10 +222,7 @@ impl Reader {
                 });
             }
             None => {
-                return Err(Fault {
-                    origin,
-                    why: format!("has no member `{field}` to be named by"),
-                });
+                return Err(Fault { origin, why: format!("has no member `{field}` to be named by") });
             }
         };
         self.record(&key, record, text.len(), origin)
@@ -268,42 +233,25 @@ impl Reader {
         self.record(name, body, text.len(), origin)
     }
 
-    fn record(
-        &self,
-        name: &str,
-        body: Value,
-        bytes: usize,
-        origin: Origin,
-    ) -> Result<Record, Fault> {
+    fn record(&self, name: &str, body: Value, bytes: usize, origin: Origin) -> Result<Record, Fault> {
         if !body.is_object() {
             let why = "is no object, and a document's root must be one".to_owned();
             return Err(Fault { origin, why });
         }
-        Ok(Record {
-            name: format!("{}{name}", self.prefix),
-            body,
-            bytes,
-            origin,
-        })
+        Ok(Record { name: format!("{}{name}", self.prefix), body, bytes, origin })
     }
 }
 
 impl Origin {
     fn at(&self, line: Option<usize>) -> Self {
-        Self {
-            file: self.file.clone(),
-            line,
-        }
+        Self { file: self.file.clone(), line }
     }
 }
 
 /// The value of one record, whose first line the origin names.
 fn value(text: &str, origin: &Origin) -> Result<Value, Fault> {
     strict_json(text).map_err(|error| Fault {
-        origin: origin.at(origin
-            .line
-            .map(|line| line + error.line - 1)
-            .or(Some(error.line))),
+        origin: origin.at(origin.line.map(|line| line + error.line - 1).or(Some(error.line))),
         why: format!("is no JSON that can be stored: {}", error.why),
     })
 }
@@ -311,25 +259,14 @@ fn value(text: &str, origin: &Origin) -> Result<Value, Fault> {
 fn check_syntax(text: &str, origin: &Origin) -> Result<(), Fault> {
     serde_json::from_str::<serde::de::IgnoredAny>(text)
         .map(drop)
-        .map_err(|error| Fault {
-            origin: origin.at(Some(error.line())),
-            why: format!("is no JSON: {error}"),
-        })
+        .map_err(|error| Fault { origin: origin.at(Some(error.line())), why: format!("is no JSON: {error}") })
 }
 
 fn read_whole(path: &Path) -> Result<String, Fault> {
-    let fault = |why: String| Fault {
-        origin: Origin {
-            file: path.to_owned(),
-            line: None,
-        },
-        why,
-    };
+    let fault = |why: String| Fault { origin: Origin { file: path.to_owned(), line: None }, why };
     let file = File::open(path).map_err(|error| fault(error.to_string()))?;
     let mut text = String::new();
-    file.take(FILE_BYTES_MAX + 1)
-        .read_to_string(&mut text)
-        .map_err(|error| fault(error.to_string()))?;
+    file.take(FILE_BYTES_MAX + 1).read_to_string(&mut text).map_err(|error| fault(error.to_string()))?;
     if text.len() as u64 > FILE_BYTES_MAX {
         let most = FILE_BYTES_MAX / 1024 / 1024;
         return Err(fault(format!(
@@ -357,26 +294,16 @@ impl Iterator for Lines {
         self.number += 1;
         let origin = self.origin.at(Some(self.number));
         let mut line = Vec::new();
-        let read = self
-            .input
-            .by_ref()
-            .take(LINE_BYTES_MAX as u64 + 1)
-            .read_until(b'\n', &mut line);
+        let read = self.input.by_ref().take(LINE_BYTES_MAX as u64 + 1).read_until(b'\n', &mut line);
         let why = match read {
             Ok(0) => return None,
             Ok(_) if line.len() > LINE_BYTES_MAX => {
-                format!(
-                    "is longer than {} MiB; nothing after it was read",
-                    LINE_BYTES_MAX / 1024 / 1024
-                )
+                format!("is longer than {} MiB; nothing after it was read", LINE_BYTES_MAX / 1024 / 1024)
             }
             Ok(_) => match String::from_utf8(line) {
                 Ok(text) => return Some(Ok((text, origin))),
                 Err(_) => {
-                    return Some(Err(Fault {
-                        origin,
-                        why: "is no UTF-8 text".to_owned(),
-                    }));
+                    return Some(Err(Fault { origin, why: "is no UTF-8 text".to_owned() }));
                 }
             },
             Err(error) => error.to_string(),

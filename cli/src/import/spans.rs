@@ -18,11 +18,7 @@ pub(super) struct Span {
 
 /// The items of the list that `text` is.
 pub(super) fn items(text: &str) -> Result<Vec<Span>, String> {
-    let mut scanner = Scanner {
-        text,
-        at: 0,
-        line: 1,
-    };
+    let mut scanner = Scanner { text, at: 0, line: 1 };
     scanner.token('[').ok_or("is no list")?;
     let mut items = Vec::new();
     while scanner.token(']').is_none() {
@@ -34,14 +30,8 @@ pub(super) fn items(text: &str) -> Result<Vec<Span>, String> {
 
 /// The members of the object that `text` is, in their order.
 pub(super) fn members(text: &str) -> Result<Vec<(String, Span)>, String> {
-    let mut scanner = Scanner {
-        text,
-        at: 0,
-        line: 1,
-    };
-    scanner
-        .token('{')
-        .ok_or("is no object, so it has no members to split by")?;
+    let mut scanner = Scanner { text, at: 0, line: 1 };
+    scanner.token('{').ok_or("is no object, so it has no members to split by")?;
     let mut members = Vec::new();
     while scanner.token('}').is_none() {
         let (name, _) = scanner.value::<String>()?;
@@ -74,27 +64,16 @@ impl<'a> Scanner<'a> {
     /// Passes one token if it comes next.
     fn token(&mut self, token: char) -> Option<()> {
         self.skip_space();
-        self.text[self.at..]
-            .starts_with(token)
-            .then(|| self.advance(token.len_utf8()))
+        self.text[self.at..].starts_with(token).then(|| self.advance(token.len_utf8()))
     }
 
     fn value<T: serde::Deserialize<'a>>(&mut self) -> Result<(T, Span), String> {
         self.skip_space();
         let (start, line) = (self.at, self.line);
         let mut values = serde_json::Deserializer::from_str(&self.text[start..]).into_iter::<T>();
-        let value = values
-            .next()
-            .ok_or("ends too early")?
-            .map_err(|error| error.to_string())?;
+        let value = values.next().ok_or("ends too early")?.map_err(|error| error.to_string())?;
         self.advance(values.byte_offset());
-        Ok((
-            value,
-            Span {
-                range: start..self.at,
-                line,
-            },
-        ))
+        Ok((value, Span { range: start..self.at, line }))
     }
 }
 
@@ -105,20 +84,9 @@ mod tests {
     #[test]
     fn items_keep_their_text_and_line() {
         let text = "[ {\"a\": 1},\n  2.50 ,[3],\n\"x\\\"]\" ]";
-        let found: Vec<_> = items(text)
-            .unwrap()
-            .into_iter()
-            .map(|span| (&text[span.range], span.line))
-            .collect();
-        assert_eq!(
-            found,
-            [
-                ("{\"a\": 1}", 1),
-                ("2.50", 2),
-                ("[3]", 2),
-                ("\"x\\\"]\"", 3)
-            ]
-        );
+        let found: Vec<_> =
+            items(text).unwrap().into_iter().map(|span| (&text[span.range], span.line)).collect();
+        assert_eq!(found, [("{\"a\": 1}", 1), ("2.50", 2), ("[3]", 2), ("\"x\\\"]\"", 3)]);
         assert_eq!(items("[]").unwrap(), []);
     }
 
@@ -130,13 +98,7 @@ mod tests {
             .into_iter()
             .map(|(name, span)| (name, &text[span.range], span.line))
             .collect();
-        assert_eq!(
-            found,
-            [
-                ("a\n".to_owned(), "{\"x\": 1, \"x\": 2}", 1),
-                ("b".to_owned(), "true", 2)
-            ]
-        );
+        assert_eq!(found, [("a\n".to_owned(), "{\"x\": 1, \"x\": 2}", 1), ("b".to_owned(), "true", 2)]);
     }
 
     #[test]

@@ -21,10 +21,7 @@ pub(crate) struct StrictError {
 
 /// Parses one JSON value.
 pub(crate) fn strict_json(text: &str) -> Result<Value, StrictError> {
-    let refuse = |error: serde_json::Error| StrictError {
-        line: error.line().max(1),
-        why: error.to_string(),
-    };
+    let refuse = |error: serde_json::Error| StrictError { line: error.line().max(1), why: error.to_string() };
     let mut deserializer = serde_json::Deserializer::from_str(text);
     let value = Strict.deserialize(&mut deserializer).map_err(refuse)?;
     deserializer.end().map_err(refuse)?;
@@ -48,8 +45,7 @@ fn oversized_integer(text: &str) -> Option<(usize, String)> {
             b'\n' => line += 1,
             b'-' | b'0'..=b'9' if !in_string => {
                 let rest = &text[at..];
-                let end =
-                    rest.find(|c: char| !matches!(c, '0'..='9' | '-' | '+' | '.' | 'e' | 'E'));
+                let end = rest.find(|c: char| !matches!(c, '0'..='9' | '-' | '+' | '.' | 'e' | 'E'));
                 let number = &rest[..end.unwrap_or(rest.len())];
                 let is_integer = !number.contains(['.', 'e', 'E']);
                 if is_integer && number.parse::<i64>().is_err() && number.parse::<u64>().is_err() {
@@ -123,9 +119,7 @@ impl<'de> Visitor<'de> for Strict {
         let mut object = Map::new();
         while let Some(name) = members.next_key::<String>()? {
             if object.contains_key(&name) {
-                return Err(A::Error::custom(format!(
-                    "the member {name:?} stands twice in one object"
-                )));
+                return Err(A::Error::custom(format!("the member {name:?} stands twice in one object")));
             }
             let value = members.next_value_seed(self)?;
             object.insert(name, value);
@@ -140,11 +134,9 @@ mod tests {
 
     #[test]
     fn what_a_plain_parser_reads_faithfully_is_the_same() {
-        let text = r#"{"a":[1,-2,18446744073709551615,-9223372036854775808,0.5,1e300,null,true,"x\"9\\"],"b":{}}"#;
-        assert_eq!(
-            strict_json(text).unwrap(),
-            serde_json::from_str::<serde_json::Value>(text).unwrap()
-        );
+        let text =
+            r#"{"a":[1,-2,18446744073709551615,-9223372036854775808,0.5,1e300,null,true,"x\"9\\"],"b":{}}"#;
+        assert_eq!(strict_json(text).unwrap(), serde_json::from_str::<serde_json::Value>(text).unwrap());
     }
 
     #[test]
@@ -159,10 +151,7 @@ mod tests {
         ];
         for (text, line, why) in rows {
             let error = strict_json(text).unwrap_err();
-            assert!(
-                error.line == line && error.why.contains(why),
-                "{text}: {error:?}"
-            );
+            assert!(error.line == line && error.why.contains(why), "{text}: {error:?}");
         }
     }
 

@@ -28,31 +28,18 @@ fn ten_kills_under_eight_writers_lose_no_acknowledged_write() {
     let mut space = None;
     for round in 0..ROUNDS {
         let node = Node::start(directory.path(), &[]);
-        let space = space.get_or_insert_with(|| {
-            node.run(&["space", "create", "crash"])
-                .expect(0)
-                .line()
-                .to_owned()
-        });
+        let space =
+            space.get_or_insert_with(|| node.run(&["space", "create", "crash"]).expect(0).line().to_owned());
         let missing = runtime.block_on(missing(directory.path(), space, &acknowledged));
         assert_eq!(missing, Vec::<String>::new(), "after round {round}");
         let written = runtime.block_on(write_until_killed(directory.path(), space, round, node));
-        assert!(
-            written.len() >= ACKNOWLEDGED_MIN,
-            "round {round}: {} acknowledged",
-            written.len()
-        );
+        assert!(written.len() >= ACKNOWLEDGED_MIN, "round {round}: {} acknowledged", written.len());
         acknowledged.extend(written);
     }
     let _node = Node::start(directory.path(), &[]);
     let space = space.expect("the first round made it");
     let missing = runtime.block_on(missing(directory.path(), &space, &acknowledged));
-    assert_eq!(
-        missing,
-        Vec::<String>::new(),
-        "of {} acknowledged writes",
-        acknowledged.len()
-    );
+    assert_eq!(missing, Vec::<String>::new(), "of {} acknowledged writes", acknowledged.len());
     assert!(acknowledged.len() >= ROUNDS * ACKNOWLEDGED_MIN);
 }
 
@@ -95,17 +82,10 @@ async fn write_until_killed(
                 // Some documents are written for the first time, some again and again.
                 let name = format!("round-{round}/{writer}/{}", number % 16);
                 let json = format!("{{\"number\":{number}}}");
-                if client
-                    .put(space, &name, json, &WriteOptions::default())
-                    .await
-                    .is_err()
-                {
+                if client.put(space, &name, json, &WriteOptions::default()).await.is_err() {
                     break;
                 }
-                acknowledged
-                    .lock()
-                    .expect("no writer panics")
-                    .insert(name, number);
+                acknowledged.lock().expect("no writer panics").insert(name, number);
             }
             ended.fetch_add(1, Ordering::Relaxed);
         }
@@ -115,11 +95,7 @@ async fn write_until_killed(
         while acknowledged.lock().expect("no writer panics").len() < ACKNOWLEDGED_MIN
             && ended.load(Ordering::Relaxed) == 0
         {
-            assert!(
-                tokio::time::Instant::now() < give_up,
-                "too few writes: {}",
-                node.log()
-            );
+            assert!(tokio::time::Instant::now() < give_up, "too few writes: {}", node.log());
             tokio::time::sleep(LOOK_PAUSE / 10).await;
         }
         node.kill();
@@ -134,10 +110,7 @@ fn a_node_whose_parent_is_gone_stops_by_itself() {
     // Standard input is /dev/null, which is at its end from the beginning.
     let mut node = Node::spawn(directory.path(), &["--exit-with-parent"]);
     until("the node ends", Duration::from_secs(30), || {
-        node.process()
-            .try_wait()
-            .expect("a child can be waited for")
-            .is_some()
+        node.process().try_wait().expect("a child can be waited for").is_some()
     });
     let status = node.process().wait().expect("it ended");
     assert_eq!(status.code(), Some(0), "{}", node.log());

@@ -35,21 +35,14 @@ impl Ran {
     /// Asserts the exit code and gives what was printed.
     #[track_caller]
     pub fn expect(self, code: i32) -> Self {
-        assert_eq!(
-            self.code,
-            Some(code),
-            "stdout: {}\nstderr: {}",
-            self.stdout,
-            self.stderr
-        );
+        assert_eq!(self.code, Some(code), "stdout: {}\nstderr: {}", self.stdout, self.stderr);
         self
     }
 
     /// Standard output as one JSON value.
     #[track_caller]
     pub fn json(&self) -> Value {
-        serde_json::from_str(&self.stdout)
-            .unwrap_or_else(|error| panic!("{error}: {}", self.stdout))
+        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {}", self.stdout))
     }
 
     /// The failure that `--output json` prints on standard error.
@@ -93,11 +86,8 @@ pub fn run_with_input(mut command: Command, input: &str) -> Ran {
         .spawn()
         .expect("the program was built");
     let mut stdin = child.stdin.take().expect("piped");
-    let (input, mut stdout, mut stderr) = (
-        input.to_owned(),
-        child.stdout.take().expect("piped"),
-        child.stderr.take().expect("piped"),
-    );
+    let (input, mut stdout, mut stderr) =
+        (input.to_owned(), child.stdout.take().expect("piped"), child.stderr.take().expect("piped"));
     // A command that does not read its input closes the pipe, which is no failure of the test.
     let writer = thread::spawn(move || stdin.write_all(input.as_bytes()).is_ok());
     let out = thread::spawn(move || read_all(&mut stdout));
@@ -168,22 +158,13 @@ impl Node {
         let mut node = Self::spawn(directory, more);
         let give_up = Instant::now() + START_TIME_MAX;
         loop {
-            if node
-                .process
-                .try_wait()
-                .expect("a child can be waited for")
-                .is_some()
-            {
+            if node.process.try_wait().expect("a child can be waited for").is_some() {
                 panic!("the node ended: {}", node.log());
             }
             if run(["--data-dir", &directory.display().to_string(), "status"]).code == Some(0) {
                 return node;
             }
-            assert!(
-                Instant::now() < give_up,
-                "the node does not answer: {}",
-                node.log()
-            );
+            assert!(Instant::now() < give_up, "the node does not answer: {}", node.log());
             thread::sleep(LOOK_PAUSE);
         }
     }
@@ -208,10 +189,7 @@ impl Node {
             .stderr(log)
             .spawn()
             .expect("the program was built");
-        Self {
-            directory: directory.to_owned(),
-            process,
-        }
+        Self { directory: directory.to_owned(), process }
     }
 
     /// Runs a command against this node.

@@ -24,12 +24,10 @@ pub(super) fn killed(world: &mut World) -> Checking<'_> {
         {
             let world = &*world;
             let writers = join_all(
-                (0..WRITERS)
-                    .map(|writer| write_until_it_fails(world, writer, &acknowledged, &failed)),
+                (0..WRITERS).map(|writer| write_until_it_fails(world, writer, &acknowledged, &failed)),
             );
             let killer = async {
-                while acknowledged_so_far(&acknowledged) < ACKNOWLEDGED_MIN
-                    && !failed.load(Ordering::Relaxed)
+                while acknowledged_so_far(&acknowledged) < ACKNOWLEDGED_MIN && !failed.load(Ordering::Relaxed)
                 {
                     tokio::time::sleep(std::time::Duration::from_millis(1)).await;
                 }
@@ -45,9 +43,7 @@ pub(super) fn killed(world: &mut World) -> Checking<'_> {
                 "{name} refused a write after {count} acknowledged ones, before it was killed"
             )));
         }
-        Ok(format!(
-            "{name} had acknowledged {count} writes; {WRITERS} more were under way"
-        ))
+        Ok(format!("{name} had acknowledged {count} writes; {WRITERS} more were under way"))
     })
 }
 
@@ -60,11 +56,7 @@ async fn write_until_it_fails(
 ) {
     for number in 0.. {
         let name = format!("crash/{writer}/{number:05}");
-        if world
-            .put(VICTIM, &name, &json!({ "number": number }))
-            .await
-            .is_err()
-        {
+        if world.put(VICTIM, &name, &json!({ "number": number })).await.is_err() {
             failed.store(true, Ordering::Relaxed);
             return;
         }
@@ -75,9 +67,7 @@ async fn write_until_it_fails(
 }
 
 fn acknowledged_so_far(acknowledged: &Mutex<BTreeMap<String, u64>>) -> usize {
-    acknowledged
-        .lock()
-        .map_or(0, |acknowledged| acknowledged.len())
+    acknowledged.lock().map_or(0, |acknowledged| acknowledged.len())
 }
 
 pub(super) fn restarted(world: &mut World) -> Checking<'_> {
@@ -88,9 +78,7 @@ pub(super) fn restarted(world: &mut World) -> Checking<'_> {
         node.ready().await?;
         let (name, same) = (node.name, node.key == key);
         if !same {
-            return Err(Refuted::because(format!(
-                "{name} came back with another identity"
-            )));
+            return Err(Refuted::because(format!("{name} came back with another identity")));
         }
         super::heal::lift_blocks(world).await?;
         Ok(format!("{name} {key:.8}"))
@@ -129,15 +117,8 @@ pub(super) fn all_equal(world: &mut World) -> Checking<'_> {
         }
         let held = world.equal_heads(&all, 1).await?;
         let names = world.heads(0).await?;
-        if let Some(missing) = world
-            .acknowledged
-            .keys()
-            .find(|name| !names.contains_key(*name))
-        {
-            return Err(Refuted::because(format!(
-                "{missing} never reached {}",
-                world.node(0).name
-            )));
+        if let Some(missing) = world.acknowledged.keys().find(|name| !names.contains_key(*name)) {
+            return Err(Refuted::because(format!("{missing} never reached {}", world.node(0).name)));
         }
         Ok(format!("{held} documents on {}", world.names(&all)))
     })

@@ -13,23 +13,14 @@ pub(super) fn nodes_start(world: &mut World) -> Checking<'_> {
         for node in &mut world.cluster.nodes {
             node.ready().await?;
         }
-        let mut keys: Vec<_> = world
-            .cluster
-            .nodes
-            .iter()
-            .map(|node| node.key.clone())
-            .collect();
+        let mut keys: Vec<_> = world.cluster.nodes.iter().map(|node| node.key.clone()).collect();
         keys.sort();
         keys.dedup();
         if keys.len() != world.cluster.nodes.len() {
             return Err(Refuted::because("two nodes share an identity"));
         }
-        let named: Vec<_> = world
-            .cluster
-            .nodes
-            .iter()
-            .map(|node| format!("{} {:.8}", node.name, node.key))
-            .collect();
+        let named: Vec<_> =
+            world.cluster.nodes.iter().map(|node| format!("{} {:.8}", node.name, node.key)).collect();
         Ok(named.join(", "))
     })
 }
@@ -38,24 +29,15 @@ pub(super) fn space_created(world: &mut World) -> Checking<'_> {
     Box::pin(async move {
         let space = world.node(0).client.create_space("demo").await?;
         world.space = space.id.clone();
-        Ok(format!(
-            "{} made the space {} {:.8}",
-            world.node(0).name,
-            space.name,
-            space.id
-        ))
+        Ok(format!("{} made the space {} {:.8}", world.node(0).name, space.name, space.id))
     })
 }
 
 pub(super) fn four_joined(world: &mut World) -> Checking<'_> {
     Box::pin(async move {
         let others = u32::try_from(world.cluster.nodes.len() - 1).unwrap_or(u32::MAX);
-        let wanted = CreateInvite {
-            role: Role::Writer,
-            prefix: None,
-            uses: Some(others),
-            expires_in_s: Some(600),
-        };
+        let wanted =
+            CreateInvite { role: Role::Writer, prefix: None, uses: Some(others), expires_in_s: Some(600) };
         let invite = world.node(0).client.invite(&world.space, &wanted).await?;
         for node in &world.cluster.nodes[1..] {
             node.client.join(&invite.ticket).await?;

@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use starling_api::client::ClientError;
+use starling_api::document::ConflictValue;
 
 use super::sides::WORK;
 use super::{PLAN, STOCK, VISITS};
@@ -17,9 +18,7 @@ pub(super) fn converged(world: &mut World) -> Checking<'_> {
         let held = world.equal_heads(&running, 1).await?;
         let colour = world.value(0, PLAN).await?["colour"].clone();
         if !WORK.iter().any(|work| colour == work.colour) {
-            return Err(Refuted::because(format!(
-                "the plan's colour is {colour}, which nobody wrote last"
-            )));
+            return Err(Refuted::because(format!("the plan's colour is {colour}, which nobody wrote last")));
         }
         Ok(format!(
             "{held} documents on {}, {:.2} s after the cut was lifted",
@@ -46,68 +45,42 @@ pub(super) fn conflict_shown(world: &mut World) -> Checking<'_> {
     Box::pin(async move {
         let mut first = None;
         for index in world.running() {
-            let conflicts = world
-                .node(index)
-                .client
-                .conflicts(&world.space, PLAN)
-                .await?
-                .items;
-            let conflict = conflicts
-                .iter()
-                .find(|conflict| conflict.pointer == "/colour");
+            let conflicts = world.node(index).client.conflicts(&world.space, PLAN).await?.items;
+            let conflict = conflicts.iter().find(|conflict| conflict.pointer == "/colour");
             let conflict = conflict.ok_or_else(|| {
-                Refuted::because(format!(
-                    "{} shows no conflict at /colour of {PLAN}",
-                    world.node(index).name
-                ))
+                Refuted::because(format!("{} shows no conflict at /colour of {PLAN}", world.node(index).name))
             })?;
             for work in &WORK {
                 let author = &world.node(work.node).key;
-                let kept = conflict
-                    .values
-                    .iter()
-                    .any(|value| value.value == work.colour && value.author == *author);
+                let colour = Some(serde_json::Value::from(work.colour));
+                let kept =
+                    conflict.values.iter().any(|value| value.value == colour && value.author == *author);
                 if !kept {
-                    return Err(Refuted::because(format!(
-                        "{} lost {}",
-                        world.node(index).name,
-                        work.colour
-                    )));
+                    return Err(Refuted::because(format!("{} lost {}", world.node(index).name, work.colour)));
                 }
             }
             let shown: Vec<_> = conflict
                 .values
                 .iter()
-                .map(|value| {
-                    (
-                        value.shown,
-                        value.value.to_string(),
-                        world.name_of(&value.author),
-                    )
-                })
+                .map(|value| (value.shown, written(value), world.name_of(&value.author)))
                 .collect();
             match &first {
                 None => first = Some(shown),
                 Some(first) if *first == shown => {}
                 Some(_) => {
-                    return Err(Refuted::because(format!(
-                        "{} shows it otherwise",
-                        world.node(index).name
-                    )));
+                    return Err(Refuted::because(format!("{} shows it otherwise", world.node(index).name)));
                 }
             }
         }
-        let said = first
-            .unwrap_or_default()
-            .into_iter()
-            .map(|(shown, value, author)| {
-                format!(
-                    "{} {value} by {author}",
-                    if shown { "shown" } else { "kept " }
-                )
-            });
+        let said = first.unwrap_or_default().into_iter().map(|(shown, value, author)| {
+            format!("{} {value} by {author}", if shown { "shown" } else { "kept " })
+        });
         Ok(said.collect::<Vec<_>>().join("\n"))
     })
+}
+
+fn written(value: &ConflictValue) -> String {
+    value.value.as_ref().map_or_else(|| "a deletion".to_owned(), ToString::to_string)
 }
 
 pub(super) fn counter_summed(world: &mut World) -> Checking<'_> {
@@ -115,17 +88,8 @@ pub(super) fn counter_summed(world: &mut World) -> Checking<'_> {
         let parts: Vec<i64> = WORK.iter().map(|work| work.visits.iter().sum()).collect();
         let sum: i64 = parts.iter().sum();
         let running = world.running();
-        world
-            .agree_on(&running, VISITS, |visits| {
-                visits["count"]["$counter"] == sum
-            })
-            .await?;
-        Ok(format!(
-            "{} + {} = {sum} on {}",
-            parts[0],
-            parts[1],
-            world.names(&running)
-        ))
+        world.agree_on(&running, VISITS, |visits| visits["count"]["$counter"] == sum).await?;
+        Ok(format!("{} + {} = {sum} on {}", parts[0], parts[1], world.names(&running)))
     })
 }
 

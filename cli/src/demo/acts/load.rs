@@ -19,10 +19,7 @@ pub(super) fn served(world: &mut World) -> Checking<'_> {
                 serve(world, *node, &mut figures).await?;
             }
             if figures.reads < 200 || figures.writes < 200 {
-                return Err(Refuted::because(format!(
-                    "{}: too little was asked",
-                    side.name
-                )));
+                return Err(Refuted::because(format!("{}: too little was asked", side.name)));
             }
             said.push(format!(
                 "{}: {} writes, slowest {:.1} ms; {} reads, slowest {:.1} ms; none failed",
@@ -59,10 +56,7 @@ async fn serve(world: &World, node: usize, figures: &mut Figures) -> Result<(), 
         figures.reads += 1;
         figures.slowest_read = figures.slowest_read.max(started.elapsed());
         if read != value {
-            return Err(Refuted::because(format!(
-                "{} wrote {value} and read {read}",
-                world.node(node).name
-            )));
+            return Err(Refuted::because(format!("{} wrote {value} and read {read}", world.node(node).name)));
         }
     }
     Ok(())

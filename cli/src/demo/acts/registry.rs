@@ -12,16 +12,9 @@ const REGISTRY: &str = include_str!("../../../data/mime-db.ndjson");
 /// One document a record, named by its type.
 pub(super) fn lines() -> Result<Vec<BatchLine>, Refuted> {
     let record = |line: &str| {
-        let value: Value =
-            serde_json::from_str(line).map_err(|error| Refuted::because(error.to_string()))?;
-        let name = value["type"]
-            .as_str()
-            .ok_or_else(|| Refuted::because("a record without a type"))?;
-        Ok(BatchLine::Put {
-            doc: format!("mime/{name}"),
-            value,
-            base: None,
-        })
+        let value: Value = serde_json::from_str(line).map_err(|error| Refuted::because(error.to_string()))?;
+        let name = value["type"].as_str().ok_or_else(|| Refuted::because("a record without a type"))?;
+        Ok(BatchLine::Put { doc: format!("mime/{name}"), value, base: None })
     };
     REGISTRY.lines().map(record).collect()
 }
@@ -40,19 +33,14 @@ pub(super) fn imported(world: &mut World) -> Checking<'_> {
             })
             .await?;
         match refused {
-            Some(why) => Err(Refuted::because(format!(
-                "the node refused a record: {why}"
-            ))),
-            None if accepted != count => Err(Refuted::because(format!(
-                "{answered} of {count} records were answered"
-            ))),
+            Some(why) => Err(Refuted::because(format!("the node refused a record: {why}"))),
+            None if accepted != count => {
+                Err(Refuted::because(format!("{answered} of {count} records were answered")))
+            }
             None => {
-                let rate = f64::from(u32::try_from(count).unwrap_or(u32::MAX))
-                    / started.elapsed().as_secs_f64();
-                Ok(format!(
-                    "{count} documents at {}, {rate:.0} a second, each durable",
-                    world.node(0).name
-                ))
+                let rate =
+                    f64::from(u32::try_from(count).unwrap_or(u32::MAX)) / started.elapsed().as_secs_f64();
+                Ok(format!("{count} documents at {}, {rate:.0} a second, each durable", world.node(0).name))
             }
         }
     })
@@ -64,14 +52,9 @@ pub(super) fn everywhere(world: &mut World) -> Checking<'_> {
         let all = world.running();
         let held = world.equal_heads(&all, count).await?;
         if held != count {
-            return Err(Refuted::because(format!(
-                "the nodes hold {held} documents, {count} were imported"
-            )));
+            return Err(Refuted::because(format!("the nodes hold {held} documents, {count} were imported")));
         }
-        Ok(format!(
-            "{held} documents, heads compared one by one on {}",
-            world.names(&all)
-        ))
+        Ok(format!("{held} documents, heads compared one by one on {}", world.names(&all)))
     })
 }
 
@@ -87,10 +70,7 @@ mod tests {
         let names: BTreeSet<_> = lines.iter().map(|line| line.doc().to_owned()).collect();
         assert_eq!((lines.len(), names.len()), (2522, 2522));
         for name in names {
-            assert!(
-                name.len() <= 512 && !name.chars().any(char::is_control),
-                "{name}"
-            );
+            assert!(name.len() <= 512 && !name.chars().any(char::is_control), "{name}");
             assert!(name.split('/').all(|segment| !segment.is_empty()), "{name}");
         }
     }
