@@ -92,11 +92,7 @@ mod tests {
 
     #[test]
     fn addresses_follow_the_rules() {
-        for good in [
-            "/ip4/10.0.0.1/tcp/4710",
-            "host.example:4710",
-            &"x".repeat(256),
-        ] {
+        for good in ["/ip4/10.0.0.1/tcp/4710", "host.example:4710", &"x".repeat(256)] {
             assert!(Address::new(good).is_ok(), "{good}");
         }
         for (bad, error) in [

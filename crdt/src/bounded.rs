@@ -30,9 +30,7 @@ pub(crate) fn decode_sorted<'b, C, T: Decode<'b, C> + Ord>(
     if list.is_sorted_by(|a, b| a < b) {
         Ok(list)
     } else {
-        Err(Error::message(format!(
-            "{what} are not sorted and distinct"
-        )))
+        Err(Error::message(format!("{what} are not sorted and distinct")))
     }
 }
 
@@ -49,18 +47,8 @@ mod tests {
     fn lists_are_bounded_and_ordered() {
         assert_eq!(sorted(&[1, 2, 3]).unwrap(), [1, 2, 3]);
         assert_eq!(sorted(&[]).unwrap(), [0; 0]);
-        assert!(
-            sorted(&[1, 2, 3, 4])
-                .unwrap_err()
-                .to_string()
-                .contains("more than 3 numbers")
-        );
-        assert!(
-            sorted(&[1, 1])
-                .unwrap_err()
-                .to_string()
-                .contains("not sorted and distinct")
-        );
+        assert!(sorted(&[1, 2, 3, 4]).unwrap_err().to_string().contains("more than 3 numbers"));
+        assert!(sorted(&[1, 1]).unwrap_err().to_string().contains("not sorted and distinct"));
         assert!(sorted(&[2, 1]).is_err());
     }
 

@@ -22,21 +22,12 @@ use crate::limits::PEERS_MEASURED_MAX;
 use crate::time::Moment;
 
 /// Requests a peer may make: a repair of a large difference takes a few dozen round trips.
-pub const REQUESTS: Rate = Rate {
-    per_second: 50,
-    burst: 200,
-};
+pub const REQUESTS: Rate = Rate { per_second: 50, burst: 200 };
 /// Bytes served to a peer: a joining node may fetch a whole space at the speed of a gigabit link's
 /// half, without taking all of it.
-pub const BYTES_SERVED: Rate = Rate {
-    per_second: 64 * 1024 * 1024,
-    burst: 256 * 1024 * 1024,
-};
+pub const BYTES_SERVED: Rate = Rate { per_second: 64 * 1024 * 1024, burst: 256 * 1024 * 1024 };
 /// Joins a peer may ask to be witnessed: each costs four signature checks and a durable commit.
-pub const JOINS: Rate = Rate {
-    per_second: 1,
-    burst: 10,
-};
+pub const JOINS: Rate = Rate { per_second: 1, burst: 10 };
 
 /// What a peer uses.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -110,17 +101,12 @@ impl Budget {
 
     /// Standing of `author`, if remembered.
     pub fn standing(&self, now: Moment, author: AuthorKey) -> Option<Standing> {
-        self.accounts
-            .get(&author)
-            .map(|account| account.record.standing(now))
+        self.accounts.get(&author).map(|account| account.record.standing(now))
     }
 
     /// Everyone with offences remembered, ordered by key.
     pub fn offenders(&self, now: Moment) -> impl Iterator<Item = (AuthorKey, Standing)> + '_ {
-        let standings = self
-            .accounts
-            .iter()
-            .map(move |(a, account)| (*a, account.record.standing(now)));
+        let standings = self.accounts.iter().map(move |(a, account)| (*a, account.record.standing(now)));
         standings.filter(|(_, standing)| standing.offences > 0)
     }
 
@@ -139,10 +125,7 @@ impl Budget {
     fn account(&mut self, now: Moment, peer: AuthorKey) -> &mut Account {
         if self.accounts.len() >= PEERS_MEASURED_MAX && !self.accounts.contains_key(&peer) {
             let notable = |account: &Account| (account.record.standing(now).score, account.touched);
-            let least = self
-                .accounts
-                .iter()
-                .min_by_key(|(_, account)| notable(account));
+            let least = self.accounts.iter().min_by_key(|(_, account)| notable(account));
             if let Some(least) = least.map(|(peer, _)| *peer) {
                 self.accounts.remove(&least);
             }

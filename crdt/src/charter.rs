@@ -216,11 +216,7 @@ impl Charter {
     ///
     /// # Errors
     /// [`MissingTips`] when some tips are not here, or are here without effect.
-    pub fn rights_at(
-        &self,
-        author: AuthorKey,
-        tips: &[StatementId],
-    ) -> Result<Vec<Right>, MissingTips> {
+    pub fn rights_at(&self, author: AuthorKey, tips: &[StatementId]) -> Result<Vec<Right>, MissingTips> {
         let cited = self.cited(tips)?;
         Ok(self.rights_within(author, &cited))
     }
@@ -269,9 +265,7 @@ impl Charter {
 
     /// A statement in effect.
     pub fn statement(&self, id: StatementId) -> Option<&VerifiedStatement> {
-        self.graph
-            .position(id)
-            .map(|position| self.graph.statement(position))
+        self.graph.position(id).map(|position| self.graph.statement(position))
     }
 
     /// The statements in effect in causal order: each after those it cites.
@@ -285,9 +279,7 @@ impl Charter {
         &'a self,
         have: &'a BTreeSet<StatementId>,
     ) -> impl Iterator<Item = &'a VerifiedStatement> {
-        self.graph
-            .statements()
-            .filter(|statement| !have.contains(&statement.id()))
+        self.graph.statements().filter(|statement| !have.contains(&statement.id()))
     }
 
     /// Statements known to be without effect, the longest known first, with the reason.
@@ -303,13 +295,7 @@ impl Charter {
     /// Founders and everyone a statement in effect admitted, ordered by key.
     pub fn members(&self) -> impl Iterator<Item = Member> + '_ {
         let admitted = self.grounds.keys().copied();
-        let keys: BTreeSet<AuthorKey> = self
-            .genesis
-            .founders()
-            .iter()
-            .copied()
-            .chain(admitted)
-            .collect();
+        let keys: BTreeSet<AuthorKey> = self.genesis.founders().iter().copied().chain(admitted).collect();
         keys.into_iter().filter_map(|key| self.member(key))
     }
 
@@ -333,9 +319,7 @@ impl Charter {
             return true;
         }
         let grounds = self.grounds.get(&author).into_iter().flatten();
-        grounds
-            .map(|grounds| &grounds.right)
-            .any(|right| right.allows(role, document))
+        grounds.map(|grounds| &grounds.right).any(|right| right.allows(role, document))
     }
 
     fn room_for(&self, body: &StatementBody) -> Result<(), InsertError> {
@@ -344,11 +328,7 @@ impl Charter {
             StatementBody::Join(_) => self.joins >= STATEMENTS_JOINS_MAX,
             _ => held >= STATEMENTS_MAX,
         };
-        if full || held >= STATEMENTS_MAX {
-            Err(InsertError::Full(held))
-        } else {
-            Ok(())
-        }
+        if full || held >= STATEMENTS_MAX { Err(InsertError::Full(held)) } else { Ok(()) }
     }
 
     fn with_founding(&self, author: AuthorKey, granted: impl Iterator<Item = Right>) -> Vec<Right> {

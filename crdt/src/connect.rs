@@ -196,9 +196,7 @@ impl ConnectPolicy {
 
     /// The seeds, with who answered there last.
     pub fn seeds(&self) -> impl Iterator<Item = (&Address, Option<AuthorKey>)> {
-        self.seeds
-            .iter()
-            .map(|(address, seed)| (address, seed.peer))
+        self.seeds.iter().map(|(address, seed)| (address, seed.peer))
     }
 
     /// Learns where a peer may be dialled. What is new gives hope, and its back-off starts over.
@@ -221,13 +219,7 @@ impl ConnectPolicy {
     }
 
     /// A connection stands; for each peer the first one counts.
-    pub fn on_peer_up(
-        &mut self,
-        now: Now,
-        rng: &mut ChaCha8Rng,
-        peer: AuthorKey,
-        direction: &Direction,
-    ) {
+    pub fn on_peer_up(&mut self, now: Now, rng: &mut ChaCha8Rng, peer: AuthorKey, direction: &Direction) {
         let moment = now.monotonic;
         if let Direction::Outbound(target) = direction {
             self.dialling.remove(target);
@@ -247,10 +239,7 @@ impl ConnectPolicy {
         let keep = |peer: &AuthorKey| connected.contains_key(peer) || wanted.contains(peer);
         let failures = self.known.on_contact(now, peer, keep);
         let alone = self.connected.len() < DEGREE_TARGET / 2;
-        self.connected.entry(peer).or_insert(Connection {
-            since: moment,
-            outbound,
-        });
+        self.connected.entry(peer).or_insert(Connection { since: moment, outbound });
         if alone && failures > 0 {
             // Contact returns after an absence: others are likely back too.
             self.known.hope(moment, rng, RECOVERY_SPREAD);
@@ -267,13 +256,8 @@ impl ConnectPolicy {
             return;
         };
         let stable = now.since(connection.since) >= STABLE_AGE;
-        let retries = self
-            .seeds
-            .values_mut()
-            .filter(|seed| seed.peer == Some(peer));
-        let retries = retries
-            .map(|seed| &mut seed.retry)
-            .chain(self.known.retry_mut(peer));
+        let retries = self.seeds.values_mut().filter(|seed| seed.peer == Some(peer));
+        let retries = retries.map(|seed| &mut seed.retry).chain(self.known.retry_mut(peer));
         for retry in retries {
             if pruned {
                 retry.rest(now, PRUNE_AGE_MIN);
@@ -306,12 +290,7 @@ impl ConnectPolicy {
 
     /// Decides what to do now. To be called when [`Self::next_wakeup`] has come, and when the
     /// wanted peers changed.
-    pub fn tick(
-        &mut self,
-        now: Moment,
-        rng: &mut ChaCha8Rng,
-        wanted: &[Wanted],
-    ) -> Vec<ConnectAction> {
+    pub fn tick(&mut self, now: Moment, rng: &mut ChaCha8Rng, wanted: &[Wanted]) -> Vec<ConnectAction> {
         plan::tick(self, now, rng, wanted)
     }
 
@@ -322,9 +301,7 @@ impl ConnectPolicy {
 
     /// The connected peers, and whether this node opened the connection.
     pub fn connected(&self) -> impl Iterator<Item = (AuthorKey, bool)> + '_ {
-        self.connected
-            .iter()
-            .map(|(peer, connection)| (*peer, connection.outbound))
+        self.connected.iter().map(|(peer, connection)| (*peer, connection.outbound))
     }
 
     /// Whether a peer is connected.

@@ -43,7 +43,9 @@ pub struct Delta {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DeltaFault {
     /// It holds no change, too many, or too many bytes for more than one.
-    #[error("a delta holds 1 to {DELTA_CHANGES_MAX} changes and, unless it is one, up to {DELTA_BYTES_MAX} bytes")]
+    #[error(
+        "a delta holds 1 to {DELTA_CHANGES_MAX} changes and, unless it is one, up to {DELTA_BYTES_MAX} bytes"
+    )]
     Size,
     /// The incarnation it was checked against is another one.
     #[error("the delta's actor or space is not that of the incarnation")]
@@ -73,7 +75,13 @@ impl DeltaFault {
 }
 
 impl Delta {
-    fn signable(space: SpaceId, document: &DocumentName, actor: Actor, last_seq: u64, last: ChangeHash) -> Signable {
+    fn signable(
+        space: SpaceId,
+        document: &DocumentName,
+        actor: Actor,
+        last_seq: u64,
+        last: ChangeHash,
+    ) -> Signable {
         Signable::new("starling/delta")
             .bytes(&space.0)
             .bytes(document.as_str().as_bytes())

@@ -35,9 +35,7 @@ impl Signature {
 impl fmt::Debug for Signature {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Signature(")?;
-        self.0[..6]
-            .iter()
-            .try_for_each(|byte| write!(f, "{byte:02x}"))?;
+        self.0[..6].iter().try_for_each(|byte| write!(f, "{byte:02x}"))?;
         write!(f, ")")
     }
 }
@@ -51,15 +49,10 @@ pub struct BadSignature;
 ///
 /// # Errors
 /// [`BadSignature`] when it did not, or when `key` is not a point of prime order.
-pub fn verify(
-    key: AuthorKey,
-    signable: &Signable,
-    signature: &Signature,
-) -> Result<(), BadSignature> {
+pub fn verify(key: AuthorKey, signable: &Signable, signature: &Signature) -> Result<(), BadSignature> {
     let key = VerifyingKey::from_bytes(&key.0).map_err(|_| BadSignature)?;
     let signature = ed25519_dalek::Signature::from_bytes(&signature.0);
-    key.verify_strict(signable.as_slice(), &signature)
-        .map_err(|_| BadSignature)
+    key.verify_strict(signable.as_slice(), &signature).map_err(|_| BadSignature)
 }
 
 /// Why a text holds no identity.
@@ -106,12 +99,8 @@ impl Identity {
     /// # Panics
     /// Never: a 32-byte seed always has this form.
     pub fn to_pem(&self) -> Zeroizing<String> {
-        let pair = KeypairBytes {
-            secret_key: self.0.to_bytes(),
-            public_key: None,
-        };
-        pair.to_pkcs8_pem(LineEnding::LF)
-            .expect("a 32-byte seed always has a PKCS#8 form")
+        let pair = KeypairBytes { secret_key: self.0.to_bytes(), public_key: None };
+        pair.to_pkcs8_pem(LineEnding::LF).expect("a 32-byte seed always has a PKCS#8 form")
     }
 
     /// Reads the PEM text of a PKCS#8 private key, with or without its public half. White space
@@ -128,9 +117,7 @@ impl Identity {
             .map_err(|error: pkcs8::Error| PemError::NotEd25519(error.to_string()))?;
         let signing = SigningKey::from_bytes(&pair.secret_key);
         match pair.public_key {
-            Some(public) if public.0 != signing.verifying_key().to_bytes() => {
-                Err(PemError::Mismatched)
-            }
+            Some(public) if public.0 != signing.verifying_key().to_bytes() => Err(PemError::Mismatched),
             _ => Ok(Self(signing)),
         }
     }
@@ -218,23 +205,14 @@ MC4CAQAwBQYDK2VwBCIEINTuctv5E1hK1bbY8fdp+K06/nwoy/HU++CXqI9EdVhC
         let public = RFC8410_V1.replace("PRIVATE", "PUBLIC");
         assert_eq!(Identity::from_pem(&public).unwrap_err(), PemError::NotPem);
         let cut = &RFC8410_V1[..60];
-        assert!(matches!(
-            Identity::from_pem(cut),
-            Err(PemError::NotEd25519(_))
-        ));
+        assert!(matches!(Identity::from_pem(cut), Err(PemError::NotEd25519(_))));
         // The object identifier of X25519 in place of ed25519.
         let x25519 = RFC8410_V1.replace("BQYDK2Vw", "BQYDK2Vu");
-        assert!(matches!(
-            Identity::from_pem(&x25519),
-            Err(PemError::NotEd25519(_))
-        ));
+        assert!(matches!(Identity::from_pem(&x25519), Err(PemError::NotEd25519(_))));
         let seed = [5; 32];
         let stranger = Identity::from_seed(&[6; 32]).key();
         let public_key = Some(ed25519_dalek::pkcs8::PublicKeyBytes(stranger.0));
-        let pair = KeypairBytes {
-            secret_key: seed,
-            public_key,
-        };
+        let pair = KeypairBytes { secret_key: seed, public_key };
         let text = pair.to_pkcs8_pem(LineEnding::LF).unwrap();
         assert_eq!(Identity::from_pem(&text).unwrap_err(), PemError::Mismatched);
     }

@@ -71,7 +71,10 @@ impl VerifiedIncarnation {
         let author = identity.key();
         let signable = Incarnation::signable(space, author, &nonce, &tips);
         let signature = identity.sign(&signable);
-        Self { incarnation: Incarnation { space, author, nonce, tips, signature }, actor: actor_of(&signable) }
+        Self {
+            incarnation: Incarnation { space, author, nonce, tips, signature },
+            actor: actor_of(&signable),
+        }
     }
 
     /// Checks structure and signature.
@@ -121,7 +124,12 @@ mod tests {
 
     fn sample() -> VerifiedIncarnation {
         let identity = Identity::from_seed(&[7; 32]);
-        VerifiedIncarnation::sign(&identity, SpaceId([1; 32]), [2; 16], vec![StatementId([9; 32]), StatementId([3; 32])])
+        VerifiedIncarnation::sign(
+            &identity,
+            SpaceId([1; 32]),
+            [2; 16],
+            vec![StatementId([9; 32]), StatementId([3; 32])],
+        )
     }
 
     #[test]

@@ -49,9 +49,7 @@ const REPORT_JITTER: Duration = Duration::from_millis(400);
 
 /// How often a node of a space with this many members sends a beacon.
 pub fn own_beacon_period(members: usize) -> Duration {
-    let members = u32::try_from(members)
-        .unwrap_or(u32::MAX)
-        .max(BEACON_MEMBERS_FLAT);
+    let members = u32::try_from(members).unwrap_or(u32::MAX).max(BEACON_MEMBERS_FLAT);
     let grown = BEACON_PERIOD_MIN.saturating_mul(members) / BEACON_MEMBERS_FLAT;
     grown.min(BEACON_PERIOD_MAX)
 }
@@ -174,16 +172,13 @@ struct OwnVoice {
 
 impl OwnVoice {
     fn next(&self) -> Moment {
-        self.early
-            .map_or(self.regular, |early| early.min(self.regular))
+        self.early.map_or(self.regular, |early| early.min(self.regular))
     }
 
     /// Makes the next beacon due at `at` or, if one was sent just before, as close to it as the
     /// spacing allows.
     fn speak_early(&mut self, at: Moment) {
-        let at = self
-            .last
-            .map_or(at, |last| at.max(last + BEACON_SPACING_MIN));
+        let at = self.last.map_or(at, |last| at.max(last + BEACON_SPACING_MIN));
         self.early = Some(self.early.map_or(at, |early| early.min(at)));
     }
 
@@ -231,13 +226,9 @@ impl Presence {
 
     /// Says who the members are: others are forgotten, new ones are away until heard of.
     pub fn set_members(&mut self, now: Moment, members: impl IntoIterator<Item = AuthorKey>) {
-        let members: BTreeSet<AuthorKey> = members
-            .into_iter()
-            .filter(|member| *member != self.own)
-            .collect();
+        let members: BTreeSet<AuthorKey> = members.into_iter().filter(|member| *member != self.own).collect();
         self.members.retain(|author, _| members.contains(author));
-        self.deadlines
-            .retain(|(_, author)| members.contains(author));
+        self.deadlines.retain(|(_, author)| members.contains(author));
         self.voice.lost.retain(|author, _| members.contains(author));
         for author in members {
             let connected = self.connected.contains(&author);
@@ -247,14 +238,7 @@ impl Presence {
                 } else {
                     (State::Away, Reason::NeverHeard)
                 };
-                Sighting {
-                    state,
-                    since: now,
-                    reason,
-                    heard: None,
-                    beacon: None,
-                    deadline: None,
-                }
+                Sighting { state, since: now, reason, heard: None, beacon: None, deadline: None }
             });
         }
     }
@@ -321,8 +305,7 @@ impl Presence {
         let counter = sighting.counter();
         if self.voice.lost.len() < BEACON_LOST_MAX {
             self.voice.lost.insert(author, counter);
-            self.voice
-                .speak_early(now + between(rng, Duration::ZERO, REPORT_JITTER));
+            self.voice.speak_early(now + between(rng, Duration::ZERO, REPORT_JITTER));
         }
         self.enter(author, now, State::Suspect, Reason::ConnectionLost)
     }
@@ -383,16 +366,12 @@ impl Presence {
     /// When [`Self::tick`] or a beacon is due next.
     pub fn next_wakeup(&self) -> Moment {
         let deadline = self.deadlines.first().map(|(deadline, _)| *deadline);
-        deadline.map_or(self.voice.next(), |deadline| {
-            deadline.min(self.voice.next())
-        })
+        deadline.map_or(self.voice.next(), |deadline| deadline.min(self.voice.next()))
     }
 
     /// Every member but this node, ordered by key.
     pub fn members(&self) -> impl Iterator<Item = (AuthorKey, &Sighting)> {
-        self.members
-            .iter()
-            .map(|(author, sighting)| (*author, sighting))
+        self.members.iter().map(|(author, sighting)| (*author, sighting))
     }
 
     /// One member.
@@ -410,13 +389,7 @@ impl Presence {
         own_beacon_period(self.members.len() + 1)
     }
 
-    fn speak(
-        &mut self,
-        now: Now,
-        identity: &Identity,
-        facts: Facts,
-        leaving: bool,
-    ) -> VerifiedBeacon {
+    fn speak(&mut self, now: Now, identity: &Identity, facts: Facts, leaving: bool) -> VerifiedBeacon {
         self.voice.counter = self.voice.counter.saturating_add(1);
         let lost = std::mem::take(&mut self.voice.lost);
         let beacon = Beacon {
@@ -426,10 +399,7 @@ impl Presence {
             facts,
             period_ms: u32::try_from(self.own_period().as_millis()).unwrap_or(u32::MAX),
             leaving,
-            lost: lost
-                .into_iter()
-                .map(|(author, counter)| Lost { author, counter })
-                .collect(),
+            lost: lost.into_iter().map(|(author, counter)| Lost { author, counter }).collect(),
             time: now.wall,
             signature: Signature([0; Signature::LEN]),
         };
@@ -445,23 +415,14 @@ impl Presence {
     ) -> Option<StateChange> {
         if lost.author == self.own {
             // Still here: say so, unless a beacon that the reporter had not heard was sent just now.
-            let just_spoke = self
-                .voice
-                .last
-                .is_some_and(|last| now.since(last) < BEACON_SPACING_MIN);
+            let just_spoke = self.voice.last.is_some_and(|last| now.since(last) < BEACON_SPACING_MIN);
             if lost.counter >= self.voice.counter || !just_spoke {
                 self.voice.refuting = true;
-                self.voice
-                    .speak_early(now + between(rng, Duration::ZERO, REPORT_JITTER / 8));
+                self.voice.speak_early(now + between(rng, Duration::ZERO, REPORT_JITTER / 8));
             }
             return None;
         }
-        if self
-            .voice
-            .lost
-            .get(&lost.author)
-            .is_some_and(|counter| *counter <= lost.counter)
-        {
+        if self.voice.lost.get(&lost.author).is_some_and(|counter| *counter <= lost.counter) {
             // Somebody was faster: everyone knows what this node would have reported.
             self.voice.unsay(lost.author);
         }
@@ -470,22 +431,11 @@ impl Presence {
         if !unrefuted || self.connected.contains(&lost.author) {
             return None;
         }
-        self.enter(
-            lost.author,
-            now,
-            State::Suspect,
-            Reason::ReportedLost(reporter),
-        )
+        self.enter(lost.author, now, State::Suspect, Reason::ReportedLost(reporter))
     }
 
     /// Puts a member into a state and sets its deadline; a change only if the state differs.
-    fn enter(
-        &mut self,
-        author: AuthorKey,
-        now: Moment,
-        to: State,
-        reason: Reason,
-    ) -> Option<StateChange> {
+    fn enter(&mut self, author: AuthorKey, now: Moment, to: State, reason: Reason) -> Option<StateChange> {
         let connected = self.connected.contains(&author);
         let sighting = self.members.get_mut(&author)?;
         if let Some(deadline) = sighting.deadline.take() {
@@ -505,11 +455,6 @@ impl Presence {
             return None;
         }
         sighting.since = now;
-        Some(StateChange {
-            author,
-            from,
-            to,
-            reason,
-        })
+        Some(StateChange { author, from, to, reason })
     }
 }

@@ -96,9 +96,7 @@ pub(crate) mod secret_bytes {
     pub(crate) fn decode<C>(d: &mut Decoder<'_>, _: &mut C) -> Result<Zeroizing<[u8; 32]>, Error> {
         let bytes = d.bytes()?;
         let secret = <[u8; 32]>::try_from(bytes);
-        secret
-            .map(Zeroizing::new)
-            .map_err(|_| Error::message("a secret has 32 bytes"))
+        secret.map(Zeroizing::new).map_err(|_| Error::message("a secret has 32 bytes"))
     }
 }
 
@@ -136,14 +134,8 @@ pub enum OpenError {
 /// Never: XChaCha20-Poly1305 takes up to 256 GiB, and payloads are bounded far below.
 pub fn seal(key: &EpochKey, plaintext: &[u8]) -> Vec<u8> {
     let nonce = key.nonce(plaintext);
-    let payload = Payload {
-        msg: plaintext,
-        aad: &[VERSION],
-    };
-    let sealed = key
-        .cipher()
-        .encrypt(&nonce, payload)
-        .expect("payloads stay below 256 GiB");
+    let payload = Payload { msg: plaintext, aad: &[VERSION] };
+    let sealed = key.cipher().encrypt(&nonce, payload).expect("payloads stay below 256 GiB");
     let mut bytes = Vec::with_capacity(SEAL_OVERHEAD + plaintext.len());
     bytes.push(VERSION);
     bytes.extend_from_slice(&nonce);
@@ -165,17 +157,7 @@ pub fn open(key: &EpochKey, sealed: &[u8]) -> Result<Vec<u8>, OpenError> {
     }
     let (head, ciphertext) = rest.split_at(NONCE_BYTES);
     let nonce = XNonce::try_from(head).map_err(|_| OpenError::TooShort(sealed.len()))?;
-    let payload = Payload {
-        msg: ciphertext,
-        aad: &[VERSION],
-    };
-    let plaintext = key
-        .cipher()
-        .decrypt(&nonce, payload)
-        .map_err(|_| OpenError::Refused)?;
-    if key.nonce(&plaintext) == nonce {
-        Ok(plaintext)
-    } else {
-        Err(OpenError::WrongNonce)
-    }
+    let payload = Payload { msg: ciphertext, aad: &[VERSION] };
+    let plaintext = key.cipher().decrypt(&nonce, payload).map_err(|_| OpenError::Refused)?;
+    if key.nonce(&plaintext) == nonce { Ok(plaintext) } else { Err(OpenError::WrongNonce) }
 }

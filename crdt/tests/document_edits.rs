@@ -1,8 +1,6 @@
 //! Edits of documents: each one change, or none, and what others did meanwhile stays.
 
-use starling_crdt::document::{
-    Commit, Document, Edit, EditError, Edited, Json, Pointer, ReadError,
-};
+use starling_crdt::document::{Commit, Document, Edit, EditError, Edited, Json, Pointer, ReadError};
 use starling_crdt::id::{Actor, ChangeHash};
 
 fn json(text: &str) -> Json {
@@ -10,8 +8,7 @@ fn json(text: &str) -> Json {
 }
 
 fn pointer(text: &str) -> Pointer {
-    text.parse()
-        .unwrap_or_else(|error| panic!("{text}: {error}"))
+    text.parse().unwrap_or_else(|error| panic!("{text}: {error}"))
 }
 
 /// A document with the actor that writes to it.
@@ -22,58 +19,33 @@ struct Replica {
 
 impl Replica {
     fn new(actor: u8) -> Self {
-        Self {
-            document: Document::new(),
-            actor: Actor([actor; 16]),
-        }
+        Self { document: Document::new(), actor: Actor([actor; 16]) }
     }
 
     fn try_edit(&mut self, edit: &Edit) -> Result<Edited, EditError> {
-        let commit = Commit {
-            actor: self.actor,
-            time_seconds: 1_700_000_000,
-            message: None,
-        };
+        let commit = Commit { actor: self.actor, time_seconds: 1_700_000_000, message: None };
         self.document.edit(commit, edit)
     }
 
     fn edit(&mut self, edit: &Edit) -> Vec<Vec<u8>> {
-        let edited = self
-            .try_edit(edit)
-            .unwrap_or_else(|error| panic!("{edit:?}: {error}"));
-        edited
-            .changes
-            .into_iter()
-            .map(|change| change.bytes)
-            .collect()
+        let edited = self.try_edit(edit).unwrap_or_else(|error| panic!("{edit:?}: {error}"));
+        edited.changes.into_iter().map(|change| change.bytes).collect()
     }
 
     fn put(&mut self, text: &str) -> Vec<Vec<u8>> {
-        self.edit(&Edit::Put {
-            value: json(text),
-            base: None,
-        })
+        self.edit(&Edit::Put { value: json(text), base: None })
     }
 
     fn put_on(&mut self, base: &[ChangeHash], text: &str) -> Vec<Vec<u8>> {
-        self.edit(&Edit::Put {
-            value: json(text),
-            base: Some(base.to_vec()),
-        })
+        self.edit(&Edit::Put { value: json(text), base: Some(base.to_vec()) })
     }
 
     fn set(&mut self, at: &str, text: &str) -> Vec<Vec<u8>> {
-        self.edit(&Edit::Set {
-            pointer: pointer(at),
-            value: json(text),
-        })
+        self.edit(&Edit::Set { pointer: pointer(at), value: json(text) })
     }
 
     fn increment(&mut self, at: &str, by: i64) -> Vec<Vec<u8>> {
-        self.edit(&Edit::Increment {
-            pointer: pointer(at),
-            by,
-        })
+        self.edit(&Edit::Increment { pointer: pointer(at), by })
     }
 
     fn receive(&mut self, changes: &[Vec<u8>]) {
@@ -103,11 +75,7 @@ fn a_put_is_read_back_and_one_change() {
         "bytes": {"$bytes": "AAEC"}, "time": {"$time": "2026-01-31T12:00:00.250Z"}, "big": 18446744073709551615}"#;
     assert_eq!(a.put(text).len(), 1);
     a.shows(text);
-    assert_eq!(
-        a.put(text),
-        Vec::<Vec<u8>>::new(),
-        "a put that changes nothing makes no change"
-    );
+    assert_eq!(a.put(text), Vec::<Vec<u8>>::new(), "a put that changes nothing makes no change");
 }
 
 #[test]
@@ -117,12 +85,9 @@ fn a_put_on_a_base_keeps_what_others_did_since() {
         "text": {"$text": "the cat sat"}, "map": {"k": 1}}"#,
     );
     let base = a.document.heads();
-    for changes in [
-        b.increment("/n", 5),
-        b.set("/y", "2"),
-        b.set("/list/-", r#""d""#),
-        b.set("/map/new", "true"),
-    ] {
+    for changes in
+        [b.increment("/n", 5), b.set("/y", "2"), b.set("/list/-", r#""d""#), b.set("/map/new", "true")]
+    {
         a.receive(&changes);
     }
     a.receive(&b.set("/text", r#"{"$text": "the black cat sat"}"#));
@@ -161,28 +126,16 @@ fn an_unknown_base_is_refused() {
     let mut a = Replica::new(1);
     a.put("{}");
     let unknown = ChangeHash([9; 32]);
-    let edit = Edit::Put {
-        value: json("{}"),
-        base: Some(vec![unknown]),
-    };
+    let edit = Edit::Put { value: json("{}"), base: Some(vec![unknown]) };
     assert_eq!(a.try_edit(&edit), Err(EditError::UnknownBase(unknown)));
-    assert_eq!(
-        a.document.read(None, Some(&[unknown])),
-        Err(ReadError::UnknownHead(unknown))
-    );
+    assert_eq!(a.document.read(None, Some(&[unknown])), Err(ReadError::UnknownHead(unknown)));
 }
 
 #[test]
 fn set_needs_its_parent_and_appends_to_lists() {
     let mut a = Replica::new(1);
-    let missing = Edit::Set {
-        pointer: pointer("/x/y"),
-        value: json("1"),
-    };
-    assert_eq!(
-        a.try_edit(&missing),
-        Err(EditError::MissingParent(pointer("/x")))
-    );
+    let missing = Edit::Set { pointer: pointer("/x/y"), value: json("1") };
+    assert_eq!(a.try_edit(&missing), Err(EditError::MissingParent(pointer("/x"))));
     a.set("/x", "[]");
     a.set("/x/-", "1");
     a.set("/x/1", r#"{"deep": 2}"#);
@@ -194,45 +147,24 @@ fn set_needs_its_parent_and_appends_to_lists() {
         ("/x/0/inner", EditError::NotAContainer(pointer("/x/0"))),
         ("", EditError::RootNotObject),
     ] {
-        let edit = Edit::Set {
-            pointer: pointer(at),
-            value: json("1"),
-        };
+        let edit = Edit::Set { pointer: pointer(at), value: json("1") };
         assert_eq!(a.try_edit(&edit), Err(error), "{at}");
     }
-    assert_eq!(
-        a.try_edit(&Edit::Put {
-            value: json("[1]"),
-            base: None
-        }),
-        Err(EditError::RootNotObject)
-    );
+    assert_eq!(a.try_edit(&Edit::Put { value: json("[1]"), base: None }), Err(EditError::RootNotObject));
 }
 
 #[test]
 fn increments_create_their_counter_and_say_so() {
     let mut a = Replica::new(1);
-    let edit = Edit::Increment {
-        pointer: pointer("/n"),
-        by: 2,
-    };
+    let edit = Edit::Increment { pointer: pointer("/n"), by: 2 };
     assert!(a.try_edit(&edit).expect("created").created);
     assert!(!a.try_edit(&edit).expect("incremented").created);
     a.shows(r#"{"n": {"$counter": 4}}"#);
     a.set("/m", "4");
-    let edit = Edit::Increment {
-        pointer: pointer("/m"),
-        by: 2,
-    };
-    assert_eq!(
-        a.try_edit(&edit),
-        Err(EditError::NotACounter(pointer("/m")))
-    );
+    let edit = Edit::Increment { pointer: pointer("/m"), by: 2 };
+    assert_eq!(a.try_edit(&edit), Err(EditError::NotACounter(pointer("/m"))));
     a.set("/top", r#"{"$counter": 9223372036854775807}"#);
-    let edit = Edit::Increment {
-        pointer: pointer("/top"),
-        by: 1,
-    };
+    let edit = Edit::Increment { pointer: pointer("/top"), by: 1 };
     assert_eq!(a.try_edit(&edit), Err(EditError::CounterOverflow));
     assert!(a.increment("/n", 0).is_empty());
 }
@@ -245,37 +177,18 @@ fn deletion_and_recreation_share_one_history() {
     assert_eq!(deletion.len(), 1);
     assert!(a.document.is_deleted(None));
     a.shows("{}");
-    assert!(
-        a.edit(&Edit::Remove).is_empty(),
-        "a deleted document is not deleted again"
-    );
-    assert_eq!(
-        a.document.read(None, Some(&before)),
-        Ok(json(r#"{"x": 1, "m": {"y": 2}}"#))
-    );
+    assert!(a.edit(&Edit::Remove).is_empty(), "a deleted document is not deleted again");
+    assert_eq!(a.document.read(None, Some(&before)), Ok(json(r#"{"x": 1, "m": {"y": 2}}"#)));
 
     let edit = b.set("/x", "5");
     a.receive(&edit);
-    assert!(
-        !a.document.is_deleted(None),
-        "a concurrent edit revives the document"
-    );
+    assert!(!a.document.is_deleted(None), "a concurrent edit revives the document");
     let conflicts = a.document.conflicts().expect("readable");
-    assert!(
-        conflicts[0].pointer.is_root()
-            && conflicts[0]
-                .values
-                .iter()
-                .any(|value| value.value.is_none())
-    );
+    assert!(conflicts[0].pointer.is_root() && conflicts[0].values.iter().any(|value| value.value.is_none()));
 
     let (mut c, _) = pair(r#"{"x": 1}"#);
     c.edit(&Edit::Remove);
-    assert_eq!(
-        c.put("{}").len(),
-        1,
-        "an empty document is not a deleted one"
-    );
+    assert_eq!(c.put("{}").len(), 1, "an empty document is not a deleted one");
     assert!(!c.document.is_deleted(None));
     assert_eq!(Replica::new(3).edit(&Edit::Remove).len(), 0);
     assert_eq!(Replica::new(3).put("{}").len(), 1);
@@ -294,11 +207,7 @@ fn concurrent_maps_read_as_their_union_and_merge_on_the_next_write() {
     let conflicts = a.document.conflicts().expect("readable");
     assert_eq!(conflicts.len(), 1);
     assert_eq!(conflicts[0].pointer, pointer("/limits/both"));
-    let values: Vec<_> = conflicts[0]
-        .values
-        .iter()
-        .map(|value| value.value.clone())
-        .collect();
+    let values: Vec<_> = conflicts[0].values.iter().map(|value| value.value.clone()).collect();
     assert_eq!(values, [Some(json(r#""b""#)), Some(json(r#""a""#))]);
 
     assert!(a.put(union).is_empty(), "what is shown is what is there");
@@ -342,22 +251,12 @@ fn an_edit_past_a_limit_leaves_the_document_as_it_was() {
     a.put(r#"{"x": 1}"#);
     let heads = a.document.heads();
     let deep = "[".repeat(65) + &"]".repeat(65);
-    let edit = Edit::Set {
-        pointer: pointer("/x"),
-        value: json(&deep),
-    };
+    let edit = Edit::Set { pointer: pointer("/x"), value: json(&deep) };
     assert_eq!(a.try_edit(&edit), Err(EditError::TooDeep));
-    let incompressible: String = (0..1_100_000_u32)
-        .map(|n| char::from(b'a' + (n % 23 + n % 3) as u8))
-        .collect();
-    for value in [
-        Json::String(incompressible.clone()),
-        Json::Text(incompressible[..100_001].to_owned()),
-    ] {
-        let edit = Edit::Set {
-            pointer: pointer("/x"),
-            value,
-        };
+    let incompressible: String =
+        (0..1_100_000_u32).map(|n| char::from(b'a' + (n % 23 + n % 3) as u8)).collect();
+    for value in [Json::String(incompressible.clone()), Json::Text(incompressible[..100_001].to_owned())] {
+        let edit = Edit::Set { pointer: pointer("/x"), value };
         assert_eq!(a.try_edit(&edit), Err(EditError::TooLarge));
     }
     // Just too large only once encoded: taken back after the fact.
@@ -370,17 +269,7 @@ fn an_edit_past_a_limit_leaves_the_document_as_it_was() {
     a.shows(r#"{"x": 1}"#);
     assert_eq!(a.set("/x", "2").len(), 1);
     a.set("/x", &("[".repeat(64) + &"]".repeat(64)));
-    let commit = Commit {
-        actor: a.actor,
-        time_seconds: 0,
-        message: Some("delete"),
-    };
-    let edit = Edit::Put {
-        value: json("{}"),
-        base: None,
-    };
-    assert_eq!(
-        a.document.edit(commit, &edit),
-        Err(EditError::ReservedMessage)
-    );
+    let commit = Commit { actor: a.actor, time_seconds: 0, message: Some("delete") };
+    let edit = Edit::Put { value: json("{}"), base: None };
+    assert_eq!(a.document.edit(commit, &edit), Err(EditError::ReservedMessage));
 }

@@ -55,7 +55,8 @@ impl Orphans {
         self.held.insert(number, (waiting, orphan));
         let mut dropped = 0;
         while self.per_peer.get(&from).is_some_and(|bytes| *bytes > ORPHAN_BYTES_PER_PEER_MAX) {
-            let oldest = self.held.iter().find(|(_, (_, orphan))| orphan.from == from).map(|(number, _)| *number);
+            let oldest =
+                self.held.iter().find(|(_, (_, orphan))| orphan.from == from).map(|(number, _)| *number);
             dropped += usize::from(oldest.and_then(|number| self.remove(number)).is_some());
         }
         while self.bytes > ORPHAN_BYTES_MAX {

@@ -24,10 +24,7 @@ pub(super) struct Bucket {
 
 impl Bucket {
     pub(super) fn full(now: Moment, rate: Rate) -> Self {
-        Self {
-            level: u128::from(rate.burst) * MICROS,
-            at: now,
-        }
+        Self { level: u128::from(rate.burst) * MICROS, at: now }
     }
 
     /// Takes `amount` tokens, or says how long until there are enough. More than the burst can
@@ -45,9 +42,7 @@ impl Bucket {
             }
             Some(lacking) => {
                 let micros = lacking.div_ceil(u128::from(rate.per_second.max(1)));
-                Err(Duration::from_micros(
-                    u64::try_from(micros).unwrap_or(u64::MAX),
-                ))
+                Err(Duration::from_micros(u64::try_from(micros).unwrap_or(u64::MAX)))
             }
         }
     }
@@ -57,10 +52,7 @@ impl Bucket {
 mod tests {
     use super::*;
 
-    const RATE: Rate = Rate {
-        per_second: 10,
-        burst: 20,
-    };
+    const RATE: Rate = Rate { per_second: 10, burst: 20 };
 
     fn at(millis: u64) -> Moment {
         Moment(millis * 1_000)
@@ -73,9 +65,7 @@ mod tests {
         assert_eq!(bucket.take(at(0), RATE, 1), Err(Duration::from_millis(100)));
         assert_eq!(bucket.take(at(99), RATE, 1), Err(Duration::from_millis(1)));
         assert_eq!(bucket.take(at(100), RATE, 1), Ok(()));
-        let served = (101..10_101)
-            .filter(|ms| bucket.take(at(*ms), RATE, 1).is_ok())
-            .count();
+        let served = (101..10_101).filter(|ms| bucket.take(at(*ms), RATE, 1).is_ok()).count();
         assert_eq!(served, 100);
     }
 

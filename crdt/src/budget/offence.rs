@@ -126,16 +126,11 @@ impl Record {
     }
 
     pub(super) fn standing(&self, now: Moment) -> Standing {
-        Standing {
-            score: self.faded(now),
-            offences: self.offences,
-            blocks: self.blocks,
-        }
+        Standing { score: self.faded(now), offences: self.offences, blocks: self.blocks }
     }
 
     fn faded(&self, now: Moment) -> u64 {
         let faded = now.since(self.at).as_millis() * u128::from(FADING_PER_SECOND) / 1_000;
-        self.score
-            .saturating_sub(u64::try_from(faded).unwrap_or(u64::MAX))
+        self.score.saturating_sub(u64::try_from(faded).unwrap_or(u64::MAX))
     }
 }

@@ -39,9 +39,7 @@ impl<'b, C> Decode<'b, C> for Policy {
     fn decode(d: &mut Decoder<'b>, _: &mut C) -> Result<Self, minicbor::decode::Error> {
         match d.map()? {
             Some(0) => Ok(Self {}),
-            _ => Err(minicbor::decode::Error::message(
-                "policy of a newer version",
-            )),
+            _ => Err(minicbor::decode::Error::message("policy of a newer version")),
         }
     }
 }
@@ -78,13 +76,7 @@ impl Genesis {
         founders.dedup();
         match founders.len() {
             0 => Err(GenesisError::NoFounder),
-            1..=FOUNDERS_MAX => Ok(Self {
-                name,
-                time,
-                nonce,
-                founders,
-                policy: Policy {},
-            }),
+            1..=FOUNDERS_MAX => Ok(Self { name, time, nonce, founders, policy: Policy {} }),
             _ => Err(GenesisError::TooManyFounders),
         }
     }
@@ -116,10 +108,7 @@ impl Genesis {
             .number(self.time.0.cast_unsigned())
             .bytes(&self.nonce)
             .number(self.founders.len() as u64);
-        let founders = self
-            .founders
-            .iter()
-            .fold(head, |signable, key| signable.bytes(&key.0));
+        let founders = self.founders.iter().fold(head, |signable, key| signable.bytes(&key.0));
         // Number of policy rules.
         founders.number(0)
     }
@@ -155,13 +144,7 @@ fn decode_founders<'b, C>(
 
 impl<'b, C> Decode<'b, C> for Genesis {
     fn decode(d: &mut Decoder<'b>, ctx: &mut C) -> Result<Self, minicbor::decode::Error> {
-        let Fields {
-            name,
-            time,
-            nonce,
-            founders,
-            policy,
-        } = Fields::decode(d, ctx)?;
+        let Fields { name, time, nonce, founders, policy } = Fields::decode(d, ctx)?;
         let genesis = Self::new(name, time, nonce, founders)
             .map_err(|error| minicbor::decode::Error::message(error.to_string()))?;
         Ok(Self { policy, ..genesis })

@@ -29,9 +29,9 @@ impl Closure {
     pub(super) fn contains(&self, position: usize) -> bool {
         match self {
             Closure::All => true,
-            Closure::Some(bits) => bits
-                .get(position / 64)
-                .is_some_and(|word| word >> (position % 64) & 1 == 1),
+            Closure::Some(bits) => {
+                bits.get(position / 64).is_some_and(|word| word >> (position % 64) & 1 == 1)
+            }
         }
     }
 }
@@ -88,33 +88,20 @@ impl Graph {
     }
 
     pub(super) fn void(&self) -> impl Iterator<Item = (StatementId, VoidReason)> + '_ {
-        self.void_since
-            .iter()
-            .filter_map(|id| self.void.get(id).map(|reason| (*id, *reason)))
+        self.void_since.iter().filter_map(|id| self.void.get(id).map(|reason| (*id, *reason)))
     }
 
     /// Takes in a statement all of whose tips are in effect, and returns its position.
     pub(super) fn push(&mut self, statement: VerifiedStatement) -> usize {
-        let parents: Vec<usize> = statement
-            .tips
-            .iter()
-            .filter_map(|tip| self.position(*tip))
-            .collect();
-        let generation = parents
-            .iter()
-            .map(|parent| self.entries[*parent].generation + 1)
-            .max();
+        let parents: Vec<usize> = statement.tips.iter().filter_map(|tip| self.position(*tip)).collect();
+        let generation = parents.iter().map(|parent| self.entries[*parent].generation + 1).max();
         let position = self.entries.len();
         parents.iter().for_each(|parent| {
             self.tips.remove(parent);
         });
         self.tips.insert(position);
         self.positions.insert(statement.id(), position);
-        self.entries.push(Entry {
-            statement,
-            parents,
-            generation: generation.unwrap_or(0),
-        });
+        self.entries.push(Entry { statement, parents, generation: generation.unwrap_or(0) });
         position
     }
 
@@ -146,10 +133,7 @@ impl Graph {
             }
             chosen
         };
-        let mut ids: Vec<_> = chosen
-            .into_iter()
-            .map(|at| self.statement(at).id())
-            .collect();
+        let mut ids: Vec<_> = chosen.into_iter().map(|at| self.statement(at).id()).collect();
         ids.sort();
         ids
     }
@@ -199,12 +183,7 @@ impl Graph {
     /// Keeps a statement until what it cites is here; past the bound the longest waiting is dropped.
     pub(super) fn wait(&mut self, statement: VerifiedStatement) {
         let id = statement.id();
-        let absent: Vec<_> = statement
-            .tips
-            .iter()
-            .filter(|tip| !self.judged(**tip))
-            .copied()
-            .collect();
+        let absent: Vec<_> = statement.tips.iter().filter(|tip| !self.judged(**tip)).copied().collect();
         for tip in absent {
             self.dependents.entry(tip).or_default().insert(id);
         }

@@ -61,9 +61,7 @@ impl InviteState {
 
     /// Whether more joined than may, which happens when joins on two sides of a partition meet.
     pub fn is_overrun(&self) -> bool {
-        self.invite
-            .uses
-            .is_some_and(|uses| self.joined().len() > uses as usize)
+        self.invite.uses.is_some_and(|uses| self.joined().len() > uses as usize)
     }
 
     /// Whether `wall` lies past its end.
@@ -80,10 +78,7 @@ impl InviteState {
         let Some(uses) = self.invite.uses else {
             return false;
         };
-        let known = self
-            .joins
-            .iter()
-            .filter(|(position, _)| cited.contains(*position));
+        let known = self.joins.iter().filter(|(position, _)| cited.contains(*position));
         let joined: BTreeSet<AuthorKey> = known.map(|(_, member)| *member).collect();
         joined.len() >= uses as usize && !joined.contains(&joiner)
     }
@@ -215,10 +210,7 @@ impl JoinRefused {
 
     /// Whether another member, or this one later, may answer otherwise.
     pub fn is_passing(self) -> bool {
-        matches!(
-            self,
-            JoinRefused::UnknownInvite | JoinRefused::WitnessTooWeak
-        )
+        matches!(self, JoinRefused::UnknownInvite | JoinRefused::WitnessTooWeak)
     }
 }
 
@@ -236,15 +228,8 @@ impl Charter {
         if request.space != self.space() {
             return Err(JoinRefused::ForeignSpace(request.space));
         }
-        let state = self
-            .invite(request.invite)
-            .ok_or(JoinRefused::UnknownInvite)?;
-        let Invite {
-            invite_key,
-            role,
-            prefix,
-            ..
-        } = state.invite();
+        let state = self.invite(request.invite).ok_or(JoinRefused::UnknownInvite)?;
+        let Invite { invite_key, role, prefix, .. } = state.invite();
         let join = Join {
             invite: request.invite,
             invite_key: *invite_key,
@@ -253,8 +238,7 @@ impl Charter {
             invite_signature: request.invite_signature,
             member_signature: request.member_signature,
         };
-        join.verify(self.space())
-            .map_err(|_| JoinRefused::BadSignature)?;
+        join.verify(self.space()).map_err(|_| JoinRefused::BadSignature)?;
         if join.member == join.invite_key {
             return Err(JoinRefused::InviteKeyJoins);
         }

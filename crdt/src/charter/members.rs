@@ -55,32 +55,19 @@ pub struct Member {
 /// Books what the statement at `position` gives.
 pub(super) fn apply(charter: &mut Charter, position: usize) {
     let (member, right) = match &charter.graph.statement(position).body {
-        StatementBody::Grant(grant) => (
-            grant.member,
-            Right {
-                role: grant.role,
-                prefix: grant.prefix.clone(),
-            },
-        ),
+        StatementBody::Grant(grant) => {
+            (grant.member, Right { role: grant.role, prefix: grant.prefix.clone() })
+        }
         StatementBody::Join(join) => match charter.invites.get(&join.invite) {
             Some(state) => {
                 let invite = state.invite();
-                (
-                    join.member,
-                    Right {
-                        role: invite.role,
-                        prefix: invite.prefix.clone(),
-                    },
-                )
+                (join.member, Right { role: invite.role, prefix: invite.prefix.clone() })
             }
             None => return,
         },
         StatementBody::Invite(_) | StatementBody::CloseInvite(_) => return,
     };
-    let grounds = Grounds {
-        statement: position,
-        right,
-    };
+    let grounds = Grounds { statement: position, right };
     charter.grounds.entry(member).or_default().push(grounds);
 }
 
@@ -88,29 +75,15 @@ pub(super) fn member(charter: &Charter, key: AuthorKey) -> Option<Member> {
     if !charter.is_member(key) {
         return None;
     }
-    let mut positions: Vec<usize> = charter
-        .grounds
-        .get(&key)
-        .into_iter()
-        .flatten()
-        .map(|grounds| grounds.statement)
-        .collect();
+    let mut positions: Vec<usize> =
+        charter.grounds.get(&key).into_iter().flatten().map(|grounds| grounds.statement).collect();
     positions.sort_by_key(|position| charter.graph.rank(*position));
-    let name = positions
-        .iter()
-        .rev()
-        .find_map(|position| name_in(charter, *position));
+    let name = positions.iter().rev().find_map(|position| name_in(charter, *position));
     let (admitted, since) = match positions.first() {
         Some(first) if !charter.genesis.is_founder(key) => admission(charter, *first),
         _ => (Admitted::Founder, charter.genesis.time()),
     };
-    Some(Member {
-        key,
-        name,
-        rights: charter.rights_of(key),
-        admitted,
-        since,
-    })
+    Some(Member { key, name, rights: charter.rights_of(key), admitted, since })
 }
 
 fn name_in(charter: &Charter, position: usize) -> Option<Label> {

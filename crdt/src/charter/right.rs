@@ -166,10 +166,7 @@ pub struct Right {
 
 impl Right {
     /// What every founder holds.
-    pub const FOUNDER: Right = Right {
-        role: Role::Admin,
-        prefix: None,
-    };
+    pub const FOUNDER: Right = Right { role: Role::Admin, prefix: None };
 
     /// Whether this right includes `role` wherever `prefix` reaches.
     pub fn covers(&self, role: Role, prefix: Option<&Prefix>) -> bool {
@@ -212,10 +209,7 @@ mod tests {
     use super::*;
 
     fn right(role: Role, prefix: &str) -> Right {
-        Right {
-            role,
-            prefix: (!prefix.is_empty()).then(|| Prefix::new(prefix).unwrap()),
-        }
+        Right { role, prefix: (!prefix.is_empty()).then(|| Prefix::new(prefix).unwrap()) }
     }
 
     #[test]
@@ -225,10 +219,7 @@ mod tests {
         }
         assert_eq!(Prefix::new(""), Err(PrefixError::Empty));
         for bad in ["/", "/a", "a//", "a//b", "a\n", &"x".repeat(513)] {
-            assert!(
-                matches!(Prefix::new(bad), Err(PrefixError::MatchesNothing(_))),
-                "{bad:?}"
-            );
+            assert!(matches!(Prefix::new(bad), Err(PrefixError::MatchesNothing(_))), "{bad:?}");
         }
     }
 
@@ -245,11 +236,7 @@ mod tests {
         ];
         for (right, role, prefix, expected) in rows {
             let prefix = prefix.map(|prefix| Prefix::new(prefix).unwrap());
-            assert_eq!(
-                right.covers(role, prefix.as_ref()),
-                expected,
-                "{right:?} {role} {prefix:?}"
-            );
+            assert_eq!(right.covers(role, prefix.as_ref()), expected, "{right:?} {role} {prefix:?}");
         }
     }
 
@@ -283,10 +270,7 @@ mod tests {
     fn roles_round_trip_as_text_and_refuse_unknown_numbers() {
         for role in Role::ALL {
             assert_eq!(role.name().parse(), Ok(role));
-            assert_eq!(
-                minicbor::decode::<Role>(&minicbor::to_vec(role).unwrap()).unwrap(),
-                role
-            );
+            assert_eq!(minicbor::decode::<Role>(&minicbor::to_vec(role).unwrap()).unwrap(), role);
         }
         assert!("owner".parse::<Role>().is_err());
         let error = minicbor::decode::<Role>(&[3]).unwrap_err();

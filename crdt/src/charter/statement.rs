@@ -167,19 +167,11 @@ impl StatementBody {
         let signable = signable.number(u64::from(self.number()));
         match self {
             StatementBody::Grant(grant) => {
-                let signable =
-                    sign_right(signable.bytes(&grant.member.0), grant.role, &grant.prefix);
-                sign_option(
-                    signable,
-                    grant.name.as_ref().map(|name| name.as_str().as_bytes()),
-                )
+                let signable = sign_right(signable.bytes(&grant.member.0), grant.role, &grant.prefix);
+                sign_option(signable, grant.name.as_ref().map(|name| name.as_str().as_bytes()))
             }
             StatementBody::Invite(invite) => {
-                let signable = sign_right(
-                    signable.bytes(&invite.invite_key.0),
-                    invite.role,
-                    &invite.prefix,
-                );
+                let signable = sign_right(signable.bytes(&invite.invite_key.0), invite.role, &invite.prefix);
                 let uses = invite.uses.map(|uses| u64::from(uses).to_be_bytes());
                 let expires = invite.expires.map(|time| time.0.to_be_bytes());
                 let signable = sign_option(signable, uses.as_ref().map(<[u8; 8]>::as_slice));
@@ -199,10 +191,7 @@ impl StatementBody {
 
 fn sign_right(signable: Signable, role: Role, prefix: &Option<Prefix>) -> Signable {
     let signable = signable.number(u64::from(role.number()));
-    sign_option(
-        signable,
-        prefix.as_ref().map(|prefix| prefix.as_str().as_bytes()),
-    )
+    sign_option(signable, prefix.as_ref().map(|prefix| prefix.as_str().as_bytes()))
 }
 
 /// An optional field is a number of fields, 0 or 1, and then that field.
@@ -300,14 +289,7 @@ impl Statement {
         tips.dedup();
         tips.truncate(TIPS_MAX);
         let signature = Signature([0; 64]);
-        let mut statement = Self {
-            space,
-            issuer: issuer.key(),
-            tips,
-            time,
-            body,
-            signature,
-        };
+        let mut statement = Self { space, issuer: issuer.key(), tips, time, body, signature };
         statement.signature = issuer.sign(&statement.signable());
         statement
     }
@@ -318,12 +300,8 @@ impl Statement {
             .bytes(self.space.as_bytes())
             .bytes(self.issuer.as_bytes())
             .number(self.tips.len() as u64);
-        let tips = self
-            .tips
-            .iter()
-            .fold(head, |signable, tip| signable.bytes(&tip.0));
-        self.body
-            .sign_into(tips.number(self.time.0.cast_unsigned()))
+        let tips = self.tips.iter().fold(head, |signable, tip| signable.bytes(&tip.0));
+        self.body.sign_into(tips.number(self.time.0.cast_unsigned()))
     }
 
     /// Its name: the hash of what was signed.
@@ -352,24 +330,9 @@ impl Statement {
         if bytes.len() > STATEMENT_BYTES_MAX {
             return Err(StatementError::TooLong(bytes.len()));
         }
-        let Envelope {
-            space,
-            issuer,
-            tips,
-            time,
-            kind,
-            body,
-            signature,
-        } = decode(bytes, "statement")?;
+        let Envelope { space, issuer, tips, time, kind, body, signature } = decode(bytes, "statement")?;
         let body = StatementBody::from_bytes(kind, &body)?;
-        Ok(Self {
-            space,
-            issuer,
-            tips,
-            time,
-            body,
-            signature,
-        })
+        Ok(Self { space, issuer, tips, time, body, signature })
     }
 
     /// Checks every signature: the issuer's, and those inside a join.
@@ -382,10 +345,7 @@ impl Statement {
         if let StatementBody::Join(join) = &self.body {
             join.verify(self.space)?;
         }
-        Ok(VerifiedStatement {
-            id: StatementId(signable.hash()),
-            statement: self,
-        })
+        Ok(VerifiedStatement { id: StatementId(signable.hash()), statement: self })
     }
 }
 

@@ -75,13 +75,7 @@ impl Ticket {
         mut addresses: Vec<Address>,
     ) -> Self {
         addresses.truncate(crate::limits::ADDRESSES_MAX);
-        Self {
-            genesis,
-            epoch_key,
-            invite,
-            invite_secret: InviteSecret(secret.seed()),
-            addresses,
-        }
+        Self { genesis, epoch_key, invite, invite_secret: InviteSecret(secret.seed()), addresses }
     }
 
     /// The key pair whose public half the invite names.
@@ -115,20 +109,11 @@ impl Ticket {
             Ok(newer) => return Err(TicketError::Newer(newer)),
             Err(_) => return Err(TicketError::NotATicket),
         }
-        let encoded: Zeroizing<String> = Zeroizing::new(
-            encoded
-                .chars()
-                .filter(|c| !c.is_ascii_whitespace())
-                .collect(),
-        );
-        let bytes = URL_SAFE_NO_PAD
-            .decode(encoded.as_str())
-            .map_err(|_| TicketError::Mistyped)?;
+        let encoded: Zeroizing<String> =
+            Zeroizing::new(encoded.chars().filter(|c| !c.is_ascii_whitespace()).collect());
+        let bytes = URL_SAFE_NO_PAD.decode(encoded.as_str()).map_err(|_| TicketError::Mistyped)?;
         let bytes = Zeroizing::new(bytes);
-        let content = bytes
-            .len()
-            .checked_sub(CHECKSUM_BYTES)
-            .ok_or(TicketError::Mistyped)?;
+        let content = bytes.len().checked_sub(CHECKSUM_BYTES).ok_or(TicketError::Mistyped)?;
         let (content, sum) = bytes.split_at(content);
         if checksum(content) != sum {
             return Err(TicketError::Mistyped);

@@ -2,8 +2,7 @@
 
 use super::graph::Closure;
 use super::{
-    Charter, CloseInvite, Invite, Join, MissingTips, Prefix, Right, Role, Statement, StatementBody,
-    covers,
+    Charter, CloseInvite, Invite, Join, MissingTips, Prefix, Right, Role, Statement, StatementBody, covers,
 };
 use crate::id::{AuthorKey, StatementId};
 
@@ -55,13 +54,9 @@ impl VoidReason {
 impl Charter {
     /// The verdict on a statement all of whose tips were judged before.
     pub(super) fn judge(&self, statement: &Statement) -> Result<(), VoidReason> {
-        let cited = self
-            .cited(&statement.tips)
-            .map_err(|_| VoidReason::CitesVoid)?;
+        let cited = self.cited(&statement.tips).map_err(|_| VoidReason::CitesVoid)?;
         match &statement.body {
-            StatementBody::Grant(grant) => {
-                self.judge_admin(statement.issuer, grant.prefix.as_ref(), &cited)
-            }
+            StatementBody::Grant(grant) => self.judge_admin(statement.issuer, grant.prefix.as_ref(), &cited),
             StatementBody::Invite(Invite { prefix, .. }) => {
                 self.judge_admin(statement.issuer, prefix.as_ref(), &cited)
             }
@@ -76,18 +71,11 @@ impl Charter {
     /// The closure of `tips`.
     pub(super) fn cited(&self, tips: &[StatementId]) -> Result<Closure, MissingTips> {
         let missing = self.graph.missing(tips);
-        let void: Vec<_> = tips
-            .iter()
-            .filter(|tip| self.graph.is_void(**tip))
-            .copied()
-            .collect();
+        let void: Vec<_> = tips.iter().filter(|tip| self.graph.is_void(**tip)).copied().collect();
         if !missing.is_empty() || !void.is_empty() {
             return Err(MissingTips { missing, void });
         }
-        let positions: Vec<usize> = tips
-            .iter()
-            .filter_map(|tip| self.graph.position(*tip))
-            .collect();
+        let positions: Vec<usize> = tips.iter().filter_map(|tip| self.graph.position(*tip)).collect();
         Ok(self.graph.closure(&positions))
     }
 
@@ -104,40 +92,18 @@ impl Charter {
         cited: &Closure,
     ) -> Result<(), VoidReason> {
         let rights = self.rights_within(issuer, cited);
-        if covers(&rights, Role::Admin, prefix) {
-            Ok(())
-        } else {
-            Err(VoidReason::NotAdmin)
-        }
+        if covers(&rights, Role::Admin, prefix) { Ok(()) } else { Err(VoidReason::NotAdmin) }
     }
 
-    fn invite_within(
-        &self,
-        id: StatementId,
-        cited: &Closure,
-    ) -> Result<&super::InviteState, VoidReason> {
+    fn invite_within(&self, id: StatementId, cited: &Closure) -> Result<&super::InviteState, VoidReason> {
         let position = self.graph.position(id).ok_or(VoidReason::UnknownInvite)?;
         let invite = self.invites.get(&id).ok_or(VoidReason::UnknownInvite)?;
-        if cited.contains(position) {
-            Ok(invite)
-        } else {
-            Err(VoidReason::UnknownInvite)
-        }
+        if cited.contains(position) { Ok(invite) } else { Err(VoidReason::UnknownInvite) }
     }
 
-    fn judge_join(
-        &self,
-        witness: AuthorKey,
-        join: &Join,
-        cited: &Closure,
-    ) -> Result<(), VoidReason> {
+    fn judge_join(&self, witness: AuthorKey, join: &Join, cited: &Closure) -> Result<(), VoidReason> {
         let state = self.invite_within(join.invite, cited)?;
-        let Invite {
-            invite_key,
-            role,
-            prefix,
-            ..
-        } = state.invite();
+        let Invite { invite_key, role, prefix, .. } = state.invite();
         if *invite_key != join.invite_key {
             return Err(VoidReason::WrongInviteKey);
         }

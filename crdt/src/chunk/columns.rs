@@ -77,9 +77,7 @@ impl Tally {
     fn add(&mut self, rows: u64, number: u64) {
         self.rows = self.rows.saturating_add(rows);
         self.sum = self.sum.saturating_add(rows.saturating_mul(number));
-        self.value_bytes = self
-            .value_bytes
-            .saturating_add(rows.saturating_mul(number >> 4));
+        self.value_bytes = self.value_bytes.saturating_add(rows.saturating_mul(number >> 4));
     }
 }
 
@@ -91,12 +89,7 @@ pub(super) fn count_ops(reader: &mut Reader<'_>) -> Result<u64, ChunkError> {
         let bytes = reader.take(length)?;
         tallies.push((spec, rows, tally(layout, bytes)?));
     }
-    let of = |wanted| {
-        tallies
-            .iter()
-            .find(|(spec, _, _)| *spec == wanted)
-            .map(|(_, _, tally)| tally)
-    };
+    let of = |wanted| tallies.iter().find(|(spec, _, _)| *spec == wanted).map(|(_, _, tally)| tally);
     let ops = of(ACTION).map_or(0, |tally| tally.rows);
     if ops > CHANGE_OPS_MAX {
         return Err(ChunkError::TooManyOps);

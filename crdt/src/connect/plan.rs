@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use rand_chacha::ChaCha8Rng;
 
 use super::{
-    BRIDGE_SPACING, ConnectAction, ConnectPolicy, DIAL_TIMEOUT, DialTarget, DisconnectReason,
-    PRUNE_AGE_MIN, PRUNE_SPACING, PRUNES_MAX, Wanted,
+    BRIDGE_SPACING, ConnectAction, ConnectPolicy, DIAL_TIMEOUT, DialTarget, DisconnectReason, PRUNE_AGE_MIN,
+    PRUNE_SPACING, PRUNES_MAX, Wanted,
 };
 use crate::id::AuthorKey;
 use crate::jitter::{between, shuffle};
@@ -41,10 +41,8 @@ pub(super) fn tick(
 
 fn give_up_overdue_dials(policy: &mut ConnectPolicy, now: Moment, rng: &mut ChaCha8Rng) {
     let dials = policy.dialling.iter();
-    let overdue: Vec<DialTarget> = dials
-        .filter(|(_, until)| **until <= now)
-        .map(|(target, _)| target.clone())
-        .collect();
+    let overdue: Vec<DialTarget> =
+        dials.filter(|(_, until)| **until <= now).map(|(target, _)| target.clone()).collect();
     for target in overdue {
         policy.on_dial_failed(now, rng, &target);
     }
@@ -52,14 +50,11 @@ fn give_up_overdue_dials(policy: &mut ConnectPolicy, now: Moment, rng: &mut ChaC
 
 fn disconnect_blocked(policy: &mut ConnectPolicy, now: Moment) -> Vec<ConnectAction> {
     let connected = policy.connected.keys().copied();
-    let due: Vec<AuthorKey> = connected
-        .filter(|peer| policy.is_blocked(now, *peer) && !policy.closing.contains(peer))
-        .collect();
+    let due: Vec<AuthorKey> =
+        connected.filter(|peer| policy.is_blocked(now, *peer) && !policy.closing.contains(peer)).collect();
     policy.closing.extend(&due);
     let reason = DisconnectReason::Blocked;
-    due.into_iter()
-        .map(|peer| ConnectAction::Disconnect { peer, reason })
-        .collect()
+    due.into_iter().map(|peer| ConnectAction::Disconnect { peer, reason }).collect()
 }
 
 /// Closes some of too many connections, those with nobody wanted first. Seeds stay: the operator
@@ -75,27 +70,19 @@ fn prune(policy: &mut ConnectPolicy, now: Moment, rng: &mut ChaCha8Rng) -> Vec<C
         .iter()
         .filter(|(_, connection)| connection.since + PRUNE_AGE_MIN <= now)
         .map(|(peer, _)| *peer);
-    let mut loose: Vec<AuthorKey> = old_enough
-        .filter(|peer| !seeds.contains(peer) && !policy.closing.contains(peer))
-        .collect();
+    let mut loose: Vec<AuthorKey> =
+        old_enough.filter(|peer| !seeds.contains(peer) && !policy.closing.contains(peer)).collect();
     shuffle(rng, &mut loose);
     loose.sort_by_key(|peer| policy.wanted.contains(peer));
     loose.truncate(excess.min(PRUNES_MAX));
     policy.prune_next = now + PRUNE_SPACING;
     policy.closing.extend(&loose);
     let reason = DisconnectReason::TooMany;
-    loose
-        .into_iter()
-        .map(|peer| ConnectAction::Disconnect { peer, reason })
-        .collect()
+    loose.into_iter().map(|peer| ConnectAction::Disconnect { peer, reason }).collect()
 }
 
 fn excess(policy: &ConnectPolicy) -> usize {
-    policy
-        .connected
-        .len()
-        .saturating_sub(policy.closing.len())
-        .saturating_sub(DEGREE_HIGH)
+    policy.connected.len().saturating_sub(policy.closing.len()).saturating_sub(DEGREE_HIGH)
 }
 
 fn candidates(policy: &ConnectPolicy, now: Moment, wanted: &[Wanted]) -> Vec<Candidate> {
@@ -105,11 +92,8 @@ fn candidates(policy: &ConnectPolicy, now: Moment, wanted: &[Wanted]) -> Vec<Can
             && !policy.is_blocked(now, peer)
             && !policy.dialling.contains_key(&DialTarget::Peer(peer))
     };
-    let present: BTreeSet<AuthorKey> = wanted
-        .iter()
-        .filter(|wanted| !wanted.away)
-        .map(|wanted| wanted.peer)
-        .collect();
+    let present: BTreeSet<AuthorKey> =
+        wanted.iter().filter(|wanted| !wanted.away).map(|wanted| wanted.peer).collect();
     let mut under_way = BTreeSet::new();
     let mut found = Vec::new();
     for (address, seed) in &policy.seeds {
@@ -119,12 +103,7 @@ fn candidates(policy: &ConnectPolicy, now: Moment, wanted: &[Wanted]) -> Vec<Can
         } else if seed.peer.is_none_or(free) {
             let bridges = seed.peer.is_none_or(|peer| !present.contains(&peer));
             let (due, failures) = (seed.retry.due(), seed.retry.failures());
-            found.push(Candidate {
-                target,
-                due,
-                failures,
-                bridges,
-            });
+            found.push(Candidate { target, due, failures, bridges });
         }
     }
     for Wanted { peer, away } in wanted.iter().copied() {
@@ -132,12 +111,7 @@ fn candidates(policy: &ConnectPolicy, now: Moment, wanted: &[Wanted]) -> Vec<Can
             && !under_way.contains(&peer)
             && let Some((due, failures)) = policy.known.prospect(peer)
         {
-            found.push(Candidate {
-                target: DialTarget::Peer(peer),
-                due,
-                failures,
-                bridges: away,
-            });
+            found.push(Candidate { target: DialTarget::Peer(peer), due, failures, bridges: away });
         }
     }
     found
@@ -145,11 +119,7 @@ fn candidates(policy: &ConnectPolicy, now: Moment, wanted: &[Wanted]) -> Vec<Can
 
 /// Connections still lacking, counting dials under way as made.
 fn deficit(policy: &ConnectPolicy) -> usize {
-    let connected = policy
-        .connected
-        .keys()
-        .filter(|peer| policy.wanted.contains(peer))
-        .count();
+    let connected = policy.connected.keys().filter(|peer| policy.wanted.contains(peer)).count();
     DEGREE_TARGET.saturating_sub(connected + policy.dialling.len())
 }
 
@@ -163,11 +133,7 @@ fn dial(
     let slots = DIALS_MAX.saturating_sub(policy.dialling.len());
     let deficit = deficit(policy);
     let bridging = deficit == 0;
-    let room = if bridging {
-        usize::from(policy.bridge_next <= now)
-    } else {
-        deficit
-    };
+    let room = if bridging { usize::from(policy.bridge_next <= now) } else { deficit };
     shuffle(rng, candidates);
     candidates.sort_by_key(|candidate| candidate.failures);
     let mut actions = Vec::new();
@@ -184,9 +150,7 @@ fn dial(
             && peer.is_none_or(|peer| aimed.insert(peer));
         if chosen {
             actions.push(action(policy, &candidate.target));
-            policy
-                .dialling
-                .insert(candidate.target.clone(), now + DIAL_TIMEOUT);
+            policy.dialling.insert(candidate.target.clone(), now + DIAL_TIMEOUT);
         }
         !chosen
     });
@@ -201,43 +165,25 @@ fn action(policy: &ConnectPolicy, target: &DialTarget) -> ConnectAction {
         DialTarget::Peer(peer) => (Some(*peer), policy.known.addresses(*peer)),
         DialTarget::Seed(address) => (None, vec![address.clone()]),
     };
-    ConnectAction::Dial {
-        target: target.clone(),
-        peer,
-        addresses,
-    }
+    ConnectAction::Dial { target: target.clone(), peer, addresses }
 }
 
 /// The next moment at which time alone changes what to do. Results of dials wake the policy anyway.
 fn next_wakeup(policy: &ConnectPolicy, now: Moment, candidates: &[Candidate]) -> Option<Moment> {
     let dials = policy.dialling.values().copied().min();
     let blocks = policy.blocked.values().copied().flatten().min();
-    let oldest = policy
-        .connected
-        .values()
-        .map(|connection| connection.since)
-        .min();
-    let pruning = oldest
-        .filter(|_| excess(policy) > 0)
-        .map(|oldest| policy.prune_next.max(oldest + PRUNE_AGE_MIN));
+    let oldest = policy.connected.values().map(|connection| connection.since).min();
+    let pruning =
+        oldest.filter(|_| excess(policy) > 0).map(|oldest| policy.prune_next.max(oldest + PRUNE_AGE_MIN));
     let slots = policy.dialling.len() < DIALS_MAX;
     let dialling = if !slots {
         None
     } else if deficit(policy) > 0 {
-        let later = candidates
-            .iter()
-            .map(|candidate| candidate.due)
-            .filter(|due| *due > now);
+        let later = candidates.iter().map(|candidate| candidate.due).filter(|due| *due > now);
         later.min()
     } else {
         let bridges = candidates.iter().filter(|candidate| candidate.bridges);
-        bridges
-            .map(|candidate| candidate.due)
-            .min()
-            .map(|due| due.max(policy.bridge_next))
+        bridges.map(|candidate| candidate.due).min().map(|due| due.max(policy.bridge_next))
     };
-    [dials, blocks, pruning, dialling]
-        .into_iter()
-        .flatten()
-        .min()
+    [dials, blocks, pruning, dialling].into_iter().flatten().min()
 }

@@ -57,26 +57,16 @@ impl Retry {
 
     /// There is reason to hope: starts over within `spread`, unless that happened just before.
     pub(super) fn hope(&mut self, now: Moment, rng: &mut ChaCha8Rng, spread: Duration) {
-        let too_soon = self
-            .reset
-            .is_some_and(|last| now.since(last) < RESET_SPACING_MIN);
+        let too_soon = self.reset.is_some_and(|last| now.since(last) < RESET_SPACING_MIN);
         if !too_soon {
             let due = now + between(rng, Duration::ZERO, spread);
-            *self = Self {
-                failures: 0,
-                due: due.min(self.due.max(now)),
-                reset: Some(now),
-            };
+            *self = Self { failures: 0, due: due.min(self.due.max(now)), reset: Some(now) };
         }
     }
 
     /// The operator says so: starts over at once.
     pub(super) fn start_over(&mut self, now: Moment) {
-        *self = Self {
-            failures: 0,
-            due: now,
-            reset: Some(now),
-        };
+        *self = Self { failures: 0, due: now, reset: Some(now) };
     }
 }
 
@@ -94,10 +84,7 @@ mod tests {
             let now = Moment(u64::from(attempt) * 1_000_000_000);
             retry.fail(now, &mut rng);
             let delay = retry.due().since(now);
-            assert!(
-                delay >= expected / 2 && delay <= expected,
-                "{attempt}: {delay:?}"
-            );
+            assert!(delay >= expected / 2 && delay <= expected, "{attempt}: {delay:?}");
             expected = (expected * 2).min(RETRY_MAX);
         }
         retry.lose(Moment(5), &mut rng, false);

@@ -133,10 +133,7 @@ impl Document {
     fn validate(&mut self, bytes: &[u8]) -> Result<Option<Change>, Poison> {
         let Ok(chunk) = ChangeChunk::parse(bytes) else {
             let hash = Sha256::digest(bytes.get(UNHASHED_BYTES..).unwrap_or_default());
-            return Err(Poison {
-                hash: ChangeHash(hash.into()),
-                reason: PoisonReason::Malformed,
-            });
+            return Err(Poison { hash: ChangeHash(hash.into()), reason: PoisonReason::Malformed });
         };
         let hash = chunk.hash;
         if self.index.contains(&hash) {
@@ -148,10 +145,7 @@ impl Document {
             Some((change, expanded))
         }));
         let Ok(Some((change, expanded))) = decoded else {
-            return Err(Poison {
-                hash,
-                reason: PoisonReason::Malformed,
-            });
+            return Err(Poison { hash, reason: PoisonReason::Malformed });
         };
         match validate::admit(&mut self.index, hash, &expanded, bytes.len()) {
             Ok(()) => Ok(Some(change)),
@@ -167,18 +161,11 @@ impl Document {
         let mut waiting = vec![changes];
         while let Some(mut part) = waiting.pop() {
             part.retain(|change| {
-                let culprit = change
-                    .deps()
-                    .iter()
-                    .map(bridge::hash)
-                    .find(|hash| dropped.contains(hash));
+                let culprit = change.deps().iter().map(bridge::hash).find(|hash| dropped.contains(hash));
                 if let Some(culprit) = culprit {
                     let hash = bridge::hash(&change.hash());
                     dropped.push(hash);
-                    poison.push(Poison {
-                        hash,
-                        reason: PoisonReason::Dependency(culprit),
-                    });
+                    poison.push(Poison { hash, reason: PoisonReason::Dependency(culprit) });
                 }
                 culprit.is_none()
             });
@@ -187,10 +174,7 @@ impl Document {
             } else if part.len() == 1 {
                 let hash = bridge::hash(&part[0].hash());
                 dropped.push(hash);
-                poison.push(Poison {
-                    hash,
-                    reason: PoisonReason::Crash,
-                });
+                poison.push(Poison { hash, reason: PoisonReason::Crash });
             } else {
                 let later = part.split_off(part.len() / 2);
                 waiting.push(later);
@@ -205,12 +189,7 @@ impl Document {
         self.index = super::Index::new();
         for change in self.automerge.get_changes(&[]) {
             let hash = bridge::hash(&change.hash());
-            let admitted = validate::admit(
-                &mut self.index,
-                hash,
-                &change.decode(),
-                change.raw_bytes().len(),
-            );
+            let admitted = validate::admit(&mut self.index, hash, &change.decode(), change.raw_bytes().len());
             // Each of them was admitted before, on the same past.
             self.damaged |= admitted.is_err();
         }

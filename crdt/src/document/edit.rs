@@ -15,9 +15,7 @@ use super::write::{Slot, WriteError, Writer};
 use super::{DELETION_MESSAGE, Document, bridge, canonical, is_deletion, validate};
 use crate::chunk::ChunkError;
 use crate::id::{Actor, ChangeHash};
-use crate::limits::{
-    CHANGE_DEPENDENCIES_MAX, CHANGE_MESSAGE_BYTES_MAX, DOCUMENT_DEPTH_MAX, OP_COUNTER_MAX,
-};
+use crate::limits::{CHANGE_DEPENDENCIES_MAX, CHANGE_MESSAGE_BYTES_MAX, DOCUMENT_DEPTH_MAX, OP_COUNTER_MAX};
 
 /// Most heads that one change merges: its actor's own last change may come on top.
 const MERGED_HEADS_MAX: usize = CHANGE_DEPENDENCIES_MAX - 1;
@@ -182,33 +180,22 @@ impl Document {
         }
         check(commit, edit)?;
         let base = match edit {
-            Edit::Put {
-                base: Some(heads), ..
-            } => Some(self.known_heads(heads)?),
+            Edit::Put { base: Some(heads), .. } => Some(self.known_heads(heads)?),
             _ => None,
         };
         let base = base.as_deref();
         let mut changes = Vec::new();
         if self.index.heads_count() > MERGED_HEADS_MAX {
-            if self
-                .attempt(commit, edit, base, Finish::Rollback)?
-                .is_none()
-            {
+            if self.attempt(commit, edit, base, Finish::Rollback)?.is_none() {
                 return Ok(Edited::default());
             }
             changes = self.merge_heads(commit)?;
         }
         match self.attempt(commit, edit, base, Finish::Commit) {
-            Ok(None) => Ok(Edited {
-                changes,
-                created: false,
-            }),
+            Ok(None) => Ok(Edited { changes, created: false }),
             Ok(Some(outcome)) => {
                 changes.extend(outcome.change);
-                Ok(Edited {
-                    changes,
-                    created: outcome.created,
-                })
+                Ok(Edited { changes, created: outcome.created })
             }
             Err(error) => {
                 self.take_back(&changes);
@@ -229,12 +216,7 @@ impl Document {
         let counters_left = self.counters_left();
         self.automerge.set_actor(bridge::actor_id(commit.actor));
         let mut tx = self.automerge.transaction();
-        let mut writer = Writer {
-            tx: &mut tx,
-            index: &self.index,
-            base,
-            value_bytes: 0,
-        };
+        let mut writer = Writer { tx: &mut tx, index: &self.index, base, value_bytes: 0 };
         let Ok(written) = catch_unwind(AssertUnwindSafe(|| write(&mut writer, edit))) else {
             // Dropping the transaction would roll it back, which may panic again and abort.
             std::mem::forget(tx);
@@ -257,16 +239,11 @@ impl Document {
         }
         if finish == Finish::Rollback {
             tx.rollback();
-            return Ok(Some(Outcome {
-                change: None,
-                created,
-            }));
+            return Ok(Some(Outcome { change: None, created }));
         }
         let options = options(commit, edit);
         let hash = if ops > 0 {
-            catch_unwind(AssertUnwindSafe(|| tx.commit_with(options).0))
-                .ok()
-                .flatten()
+            catch_unwind(AssertUnwindSafe(|| tx.commit_with(options).0)).ok().flatten()
         } else {
             tx.rollback();
             catch_unwind(AssertUnwindSafe(|| self.automerge.empty_commit(options))).ok()
@@ -276,34 +253,21 @@ impl Document {
             return Err(EditError::Crash);
         };
         let change = self.export(&hash)?;
-        Ok(Some(Outcome {
-            change: Some(change),
-            created,
-        }))
+        Ok(Some(Outcome { change: Some(change), created }))
     }
 
     /// The bytes of a change just committed, entered into the index; or the change taken back,
     /// since nothing leaves this node that others would refuse.
     fn export(&mut self, hash: &automerge::ChangeHash) -> Result<LocalChange, EditError> {
-        let read = catch_unwind(AssertUnwindSafe(|| self.automerge.get_change_by_hash(hash)))
-            .ok()
-            .flatten();
+        let read = catch_unwind(AssertUnwindSafe(|| self.automerge.get_change_by_hash(hash))).ok().flatten();
         let Some(change) = read else {
             self.damaged = true;
             return Err(EditError::Crash);
         };
-        let local = LocalChange {
-            hash: bridge::hash(hash),
-            bytes: change.raw_bytes().to_vec(),
-        };
+        let local = LocalChange { hash: bridge::hash(hash), bytes: change.raw_bytes().to_vec() };
         let verdict = match canonical(&local.bytes) {
-            Ok(_) => validate::admit(
-                &mut self.index,
-                local.hash,
-                &change.decode(),
-                local.bytes.len(),
-            )
-            .map_err(|_| EditError::Crash),
+            Ok(_) => validate::admit(&mut self.index, local.hash, &change.decode(), local.bytes.len())
+                .map_err(|_| EditError::Crash),
             Err(CanonicalError::Chunk(error)) => Err(of_limit(error)),
             Err(_) => Err(EditError::Crash),
         };
@@ -324,11 +288,8 @@ impl Document {
             let mut dependencies: BTreeSet<ChangeHash> =
                 self.heads().into_iter().take(MERGED_HEADS_MAX).collect();
             dependencies.extend(tip.map(|tip| tip.hash));
-            let start_op = 1 + dependencies
-                .iter()
-                .filter_map(|hash| self.index.max_op(hash))
-                .max()
-                .unwrap_or(0);
+            let start_op =
+                1 + dependencies.iter().filter_map(|hash| self.index.max_op(hash)).max().unwrap_or(0);
             let expanded = ExpandedChange {
                 operations: Vec::new(),
                 actor_id: bridge::actor_id(commit.actor),
@@ -342,10 +303,8 @@ impl Document {
                 author: None,
             };
             let change = Change::from(expanded);
-            let merge = LocalChange {
-                hash: bridge::hash(&change.hash()),
-                bytes: change.raw_bytes().to_vec(),
-            };
+            let merge =
+                LocalChange { hash: bridge::hash(&change.hash()), bytes: change.raw_bytes().to_vec() };
             if !self.apply(&[&merge.bytes]).is_empty() {
                 self.take_back(&merges);
                 return Err(EditError::Crash);
@@ -367,11 +326,7 @@ impl Document {
         if changes.is_empty() || self.damaged {
             return;
         }
-        let gone = |change: &Change| {
-            changes
-                .iter()
-                .any(|local| local.hash == bridge::hash(&change.hash()))
-        };
+        let gone = |change: &Change| changes.iter().any(|local| local.hash == bridge::hash(&change.hash()));
         let rebuilt = catch_unwind(AssertUnwindSafe(|| {
             let mut kept = self.automerge.get_changes(&[]);
             kept.retain(|change| !gone(change));
@@ -402,15 +357,8 @@ fn of_limit(error: ChunkError) -> EditError {
 }
 
 fn options(commit: Commit<'_>, edit: &Edit) -> CommitOptions {
-    let message = if matches!(edit, Edit::Remove) {
-        Some(DELETION_MESSAGE)
-    } else {
-        commit.message
-    };
-    CommitOptions {
-        message: message.map(str::to_owned),
-        time: Some(commit.time_seconds),
-    }
+    let message = if matches!(edit, Edit::Remove) { Some(DELETION_MESSAGE) } else { commit.message };
+    CommitOptions { message: message.map(str::to_owned), time: Some(commit.time_seconds) }
 }
 
 /// What can be refused without looking at the document.
@@ -441,10 +389,7 @@ fn check(commit: Commit<'_>, edit: &Edit) -> Result<(), EditError> {
 /// Writes the edit; whether an increment created its counter.
 fn write(writer: &mut Writer<'_, '_>, edit: &Edit) -> Result<bool, EditError> {
     match edit {
-        Edit::Put {
-            value: Json::Map(members),
-            ..
-        } => {
+        Edit::Put { value: Json::Map(members), .. } => {
             writer.change_map(Some(&[ROOT]), &[ROOT], members)?;
             Ok(false)
         }
@@ -479,10 +424,7 @@ fn set(writer: &mut Writer<'_, '_>, pointer: &Pointer, value: &Json) -> Result<(
                 writer.merge(&maps)?;
                 now = writer.view().member(&maps, step)?;
             }
-            let slot = Slot::Member {
-                maps,
-                key: step.to_owned(),
-            };
+            let slot = Slot::Member { maps, key: step.to_owned() };
             Ok(writer.change(&slot, now.as_ref(), now.as_ref(), value)?)
         }
         Node::List(list) => match list_place(writer.view().length(&list), step) {
@@ -505,13 +447,7 @@ fn increment(writer: &mut Writer<'_, '_>, pointer: &Pointer, by: i64) -> Result<
     let (slot, now) = match container(writer, &parent)? {
         Node::Map(maps) => {
             let now = writer.view().member(&maps, step)?;
-            (
-                Slot::Member {
-                    maps,
-                    key: step.to_owned(),
-                },
-                now,
-            )
+            (Slot::Member { maps, key: step.to_owned() }, now)
         }
         Node::List(list) => match list_place(writer.view().length(&list), step) {
             Some(Place::End(position)) => {
@@ -545,9 +481,7 @@ fn increment(writer: &mut Writer<'_, '_>, pointer: &Pointer, by: i64) -> Result<
 /// What holds the place an edit is about.
 fn container(writer: &Writer<'_, '_>, parent: &Pointer) -> Result<Node, EditError> {
     let entry = writer.view().find(parent.steps())?;
-    entry
-        .map(|entry| entry.node)
-        .ok_or_else(|| EditError::MissingParent(parent.clone()))
+    entry.map(|entry| entry.node).ok_or_else(|| EditError::MissingParent(parent.clone()))
 }
 
 /// Where a step leads in a list.

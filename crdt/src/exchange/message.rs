@@ -82,6 +82,9 @@ pub enum Request {
         /// Documents and the heads asked about.
         #[n(1)]
         documents: Vec<DocumentHeads>,
+        /// Everything: the fingerprint of the asker's items.
+        #[n(2)]
+        items: Option<u64>,
     },
 }
 
@@ -126,7 +129,7 @@ pub enum Response {
     /// To `Join`: the charter's statements that make the asker a member.
     #[n(5)]
     Joined(#[n(0)] Vec<ByteVec>),
-    /// To `Confirm`: which of the documents are held as asked, in order.
+    /// To `Confirm`: whether everything is held, then each of the documents, in order.
     #[n(6)]
     Confirmed(#[n(0)] Vec<bool>),
     /// Not now.

@@ -28,7 +28,9 @@ fn offered(key: ItemKey, item: &Item) -> OfferedItem {
 }
 
 fn fingerprint(items: &Items, salt: u64, start: ItemKey, end: Option<ItemKey>) -> u64 {
-    items.range(start, end).fold(0, |sum, (key, item)| sum.wrapping_add(item_fingerprint(salt, key, &item.tip)))
+    items
+        .range(start, end)
+        .fold(0, |sum, (key, item)| sum.wrapping_add(item_fingerprint(salt, key, &item.tip)))
 }
 
 /// The one range that holds every item.
@@ -55,7 +57,9 @@ fn answer_range(items: &Items, salt: u64, range: &RangeFingerprint) -> RangeAnsw
         return RangeAnswer::Equal;
     }
     if mine.len() <= LISTED_ITEMS_MAX {
-        return RangeAnswer::Items(items.range(range.start, range.end).map(|(key, item)| offered(key, item)).collect());
+        return RangeAnswer::Items(
+            items.range(range.start, range.end).map(|(key, item)| offered(key, item)).collect(),
+        );
     }
     let size = mine.len().div_ceil(RANGE_PARTS);
     let parts: Vec<&[(ItemKey, u64)]> = mine.chunks(size).collect();
@@ -139,7 +143,9 @@ impl Reconciliation {
             && parts.len() <= RANGE_PARTS
             && parts.first().is_some_and(|first| first.start == range.start)
             && parts.last().is_some_and(|last| last.end == range.end)
-            && parts.windows(2).all(|pair| pair[0].end == Some(pair[1].start) && pair[0].start < pair[1].start);
+            && parts
+                .windows(2)
+                .all(|pair| pair[0].end == Some(pair[1].start) && pair[0].start < pair[1].start);
         if !tiles {
             return;
         }
@@ -211,7 +217,8 @@ mod tests {
     #[test]
     fn every_difference_is_found_in_few_rounds() {
         let count = 10_000;
-        let mine = items((0..count).filter(|n| n % 1_000 != 3).map(|n| (n, if n % 2_500 == 7 { 1 } else { 2 })));
+        let mine =
+            items((0..count).filter(|n| n % 1_000 != 3).map(|n| (n, if n % 2_500 == 7 { 1 } else { 2 })));
         let theirs = items((0..count).filter(|n| n % 2_000 != 5).map(|n| (n, 2)));
         let (run, rounds) = reconcile(&mine, &theirs);
         assert_eq!((run.wants.len(), run.offers.len()), (14, 5));

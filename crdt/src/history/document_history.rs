@@ -97,7 +97,8 @@ impl DocumentHistory {
         if !fits {
             return Err(Misfit::Sequence);
         }
-        let last_op = chunk.dependencies.iter().filter_map(|hash| self.nodes.get(hash)).map(|node| node.max_op).max();
+        let last_op =
+            chunk.dependencies.iter().filter_map(|hash| self.nodes.get(hash)).map(|node| node.max_op).max();
         let expected = 1 + last_op.unwrap_or(0);
         if chunk.start_op != expected {
             return Err(Misfit::StartOp { expected, found: chunk.start_op });
@@ -107,7 +108,13 @@ impl DocumentHistory {
 
     /// Takes a change in that [`DocumentHistory::check`] found to fit. Returns whether it is in the view.
     pub fn insert(&mut self, chunk: &ChangeChunk) -> bool {
-        let node = Node { actor: chunk.actor, seq: chunk.seq, max_op: chunk.max_op(), dependencies: chunk.dependencies.clone(), deletes: chunk.deletes() };
+        let node = Node {
+            actor: chunk.actor,
+            seq: chunk.seq,
+            max_op: chunk.max_op(),
+            dependencies: chunk.dependencies.clone(),
+            deletes: chunk.deletes(),
+        };
         self.by_actor.insert((chunk.actor, chunk.seq), chunk.hash);
         self.nodes.insert(chunk.hash, node);
         let shown = !chunk.dependencies.iter().any(|hash| self.excluded.contains(hash));
@@ -134,7 +141,8 @@ impl DocumentHistory {
                 .nodes
                 .iter()
                 .filter(|(hash, node)| {
-                    !self.excluded.contains(*hash) && node.dependencies.iter().any(|d| self.excluded.contains(d))
+                    !self.excluded.contains(*hash)
+                        && node.dependencies.iter().any(|d| self.excluded.contains(d))
                 })
                 .map(|(hash, _)| *hash)
                 .collect();

@@ -90,7 +90,11 @@ impl Items {
     }
 
     /// Items from `start` on and before `end` (none: to the end).
-    pub fn range(&self, start: ItemKey, end: Option<ItemKey>) -> impl DoubleEndedIterator<Item = (ItemKey, &Item)> {
+    pub fn range(
+        &self,
+        start: ItemKey,
+        end: Option<ItemKey>,
+    ) -> impl DoubleEndedIterator<Item = (ItemKey, &Item)> {
         let end = match end {
             Some(end) if end <= start => Bound::Excluded(start),
             Some(end) => Bound::Excluded(end),

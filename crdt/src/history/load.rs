@@ -9,7 +9,9 @@ use crate::delta::{Delta, VerifiedDelta};
 use crate::id::{Actor, ChangeHash, DocumentName, SpaceId};
 use crate::identity::Signature;
 use crate::incarnation::VerifiedIncarnation;
-use crate::store::tables::{DeltaRecord, FrontierRecord, SpaceIndex, delta_key, frontier_key, record, walk_prefix};
+use crate::store::tables::{
+    DeltaRecord, FrontierRecord, SpaceIndex, delta_key, frontier_key, record, walk_prefix,
+};
 use crate::store::{KeyRange, StoreError, StoreRead, Table};
 
 /// An admitted change as it lies in the store.
@@ -148,7 +150,14 @@ pub fn stored_delta(
 impl DeltaRecord {
     /// The delta as it travels.
     pub fn into_delta(self, space: SpaceId, document: DocumentName, actor: Actor, first_seq: u64) -> Delta {
-        Delta { space, document, actor, first_seq, changes: self.changes, signature: Signature(self.signature) }
+        Delta {
+            space,
+            document,
+            actor,
+            first_seq,
+            changes: self.changes,
+            signature: Signature(self.signature),
+        }
     }
 }
 
@@ -187,9 +196,11 @@ fn verify_deltas(
     incarnation: &dyn Fn(Actor) -> Result<Option<VerifiedIncarnation>, StoreError>,
 ) -> Result<(), StoreError> {
     walk_prefix(store, Table::Deltas, &space.document_rows(document), |key, value| {
-        let (actor, first_seq) = delta_key(key).ok_or_else(|| corrupt(document, "a delta key is malformed"))?;
+        let (actor, first_seq) =
+            delta_key(key).ok_or_else(|| corrupt(document, "a delta key is malformed"))?;
         let stored: DeltaRecord = record(value, "delta record")?;
-        let certificate = incarnation(actor)?.ok_or_else(|| corrupt(document, "an incarnation is missing"))?;
+        let certificate =
+            incarnation(actor)?.ok_or_else(|| corrupt(document, "an incarnation is missing"))?;
         VerifiedDelta::verify(stored.into_delta(id, document.clone(), actor, first_seq), &certificate)
             .map_err(|fault| corrupt(document, &fault.to_string()))?;
         Ok(())

@@ -88,10 +88,7 @@ pub struct Beacon {
     pub signature: Signature,
 }
 
-fn decode_lost<'b, C>(
-    d: &mut Decoder<'b>,
-    ctx: &mut C,
-) -> Result<Vec<Lost>, minicbor::decode::Error> {
+fn decode_lost<'b, C>(d: &mut Decoder<'b>, ctx: &mut C) -> Result<Vec<Lost>, minicbor::decode::Error> {
     decode_list(d, ctx, BEACON_LOST_MAX, "lost neighbours")
 }
 
@@ -120,9 +117,10 @@ impl Beacon {
             .bytes(facts.name.as_str().as_bytes())
             .bytes(facts.version.as_str().as_bytes())
             .number(facts.addresses.len() as u64);
-        let addresses = facts.addresses.iter().fold(head, |signable, address| {
-            signable.bytes(address.as_str().as_bytes())
-        });
+        let addresses = facts
+            .addresses
+            .iter()
+            .fold(head, |signable, address| signable.bytes(address.as_str().as_bytes()));
         let middle = addresses
             .bytes(&facts.statements)
             .bytes(&facts.documents)
@@ -132,9 +130,10 @@ impl Beacon {
             .number(u64::from(self.period_ms))
             .number(u64::from(self.leaving))
             .number(self.lost.len() as u64);
-        let lost = self.lost.iter().fold(middle, |signable, lost| {
-            signable.bytes(lost.author.as_bytes()).number(lost.counter)
-        });
+        let lost = self
+            .lost
+            .iter()
+            .fold(middle, |signable, lost| signable.bytes(lost.author.as_bytes()).number(lost.counter));
         lost.number(self.time.0.cast_unsigned())
     }
 

@@ -7,7 +7,7 @@ use minicbor::{Decode, Encode};
 use super::input::{MessageToken, RequestTicket};
 use crate::address::Address;
 use crate::budget::Offence;
-use crate::charter::{JoinRefused, Member, Ticket, VoidReason};
+use crate::charter::{IssueError, JoinRefused, Member, Ticket, VoidReason};
 use crate::connect::DialTarget;
 use crate::document::EditError;
 use crate::id::{AuthorKey, ChangeHash, DocumentName, Position, SpaceId, Topic};
@@ -426,8 +426,8 @@ pub enum Refusal {
     #[error(transparent)]
     Join(#[from] JoinRefused),
     /// The statement would have no effect.
-    #[error("the statement would have no effect")]
-    Void(#[from] VoidReason),
+    #[error(transparent)]
+    Issue(#[from] IssueError),
     /// The charter takes no more statements.
     #[error("the charter is full")]
     CharterFull,

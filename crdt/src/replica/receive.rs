@@ -54,16 +54,14 @@ impl Core {
                     Verdict::Ignore
                 }
             }
-            (Some(space), ScreenedFrame::Delta(delta)) => {
-                match self.take_delta(step, space, from, delta)? {
-                    Taken::Whole => Verdict::Accept,
-                    Taken::Refused(_) => Verdict::Reject,
-                    Taken::Waiting | Taken::Unknown => {
-                        self.repair_soon(step.now.monotonic, from);
-                        Verdict::Ignore
-                    }
+            (Some(space), ScreenedFrame::Delta(delta)) => match self.take_delta(step, space, from, delta)? {
+                Taken::Whole => Verdict::Accept,
+                Taken::Refused(_) => Verdict::Reject,
+                Taken::Waiting | Taken::Unknown => {
+                    self.repair_soon(step.now.monotonic, from);
+                    Verdict::Ignore
                 }
-            }
+            },
             (Some(space), ScreenedFrame::Announcement { key, seq }) => {
                 let known = self.spaces.get(&space).and_then(|space| space.items.item(key));
                 if known.is_none_or(|item| item.tip.seq < seq) {
@@ -74,9 +72,7 @@ impl Core {
             (Some(space), ScreenedFrame::Statement(statement)) => {
                 self.take_statement(step, space, from, statement)
             }
-            (Some(space), ScreenedFrame::Beacon(beacon)) => {
-                self.take_beacon(step, space, from, beacon)
-            }
+            (Some(space), ScreenedFrame::Beacon(beacon)) => self.take_beacon(step, space, from, beacon),
         };
         step.effects.push(Effect::Verdict { token, verdict });
         Ok(())
@@ -98,7 +94,7 @@ impl Core {
             },
             ScreenedDelta::Refused(refused) => {
                 let taken = Taken::Refused(refused.code());
-                return Ok(self.refused(step, from, taken, Offence::Structure));
+                return Ok(self.refused(step, from, taken, Offence::StructureViolation));
             }
         };
         if delta.delta().space != space {
@@ -117,11 +113,7 @@ impl Core {
     }
 
     /// Verifies a delta whose incarnation only the store knows.
-    fn verify_late(
-        &self,
-        step: &Step<'_>,
-        delta: Delta,
-    ) -> Result<Result<VerifiedDelta, Taken>, StoreError> {
+    fn verify_late(&self, step: &Step<'_>, delta: Delta) -> Result<Result<VerifiedDelta, Taken>, StoreError> {
         let Some(space) = self.spaces.get(&delta.space) else {
             return Ok(Err(Taken::Unknown));
         };
@@ -202,7 +194,7 @@ impl Core {
             }
             Some(misfit) => {
                 let taken = Taken::Refused(misfit.code());
-                Ok(self.refused(step, from, taken, Offence::Structure))
+                Ok(self.refused(step, from, taken, Offence::StructureViolation))
             }
         }
     }
@@ -360,12 +352,14 @@ impl Core {
             return Ok(());
         }
         let store = &step.transaction;
-        let history = crate::history::load_verified(store, space.index, space_id, document, &|actor| {
-            match self.screener.incarnation(actor) {
+        let history =
+            crate::history::load_verified(store, space.index, space_id, document, &|actor| match self
+                .screener
+                .incarnation(actor)
+            {
                 Some(known) => Ok(Some(known)),
                 None => space.incarnation(store, actor),
-            }
-        })?;
+            })?;
         let bytes = history.approximate_bytes();
         self.histories.insert(key, history, bytes);
         Ok(())

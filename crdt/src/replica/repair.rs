@@ -258,11 +258,21 @@ impl Core {
     }
 
     /// The space a peer's greeting speaks of.
-    pub(super) fn greeted_space(&self, asker: AuthorKey, asked: AuthorKey, sought: [u8; 16]) -> Option<SpaceId> {
+    pub(super) fn greeted_space(
+        &self,
+        asker: AuthorKey,
+        asked: AuthorKey,
+        sought: [u8; 16],
+    ) -> Option<SpaceId> {
         self.spaces.keys().find(|space| tag(**space, asker, asked) == sought).copied()
     }
 
-    fn fetch_question(&mut self, peer: AuthorKey, space: SpaceId, mut goals: Goals) -> Option<(Asked, Request)> {
+    fn fetch_question(
+        &mut self,
+        peer: AuthorKey,
+        space: SpaceId,
+        mut goals: Goals,
+    ) -> Option<(Asked, Request)> {
         let items = &self.spaces.get(&space)?.items;
         let tip = |key: ItemKey| items.item(key).map_or(0, |item| item.tip.seq);
         // Others may have brought it meanwhile, or are about to.
@@ -352,7 +362,14 @@ impl Core {
         Ok(())
     }
 
-    fn refused_by(&mut self, step: &mut Step<'_>, key: AuthorKey, asked: Asked, code: RefusalCode, reason: String) {
+    fn refused_by(
+        &mut self,
+        step: &mut Step<'_>,
+        key: AuthorKey,
+        asked: Asked,
+        code: RefusalCode,
+        reason: String,
+    ) {
         if let Asked::Task(Task::Join { space, .. }) = asked {
             if code == RefusalCode::JoinRefused
                 && let Some(space) = self.spaces.get_mut(&space).filter(|space| space.ticket.is_some())
@@ -393,10 +410,7 @@ impl Core {
             (Asked::Task(Task::Hello), ScreenedAnswer::Plain(Response::Hello(greetings))) => {
                 self.take_greetings(key, &greetings);
             }
-            (
-                Asked::Task(Task::Join { space, .. }),
-                ScreenedAnswer::Plain(Response::Joined(statements)),
-            ) => {
+            (Asked::Task(Task::Join { space, .. }), ScreenedAnswer::Plain(Response::Joined(statements))) => {
                 self.take_statements(step, space, key, &statements);
             }
             (
@@ -426,10 +440,7 @@ impl Core {
                     self.push_task(key, Task::Offer { space, items });
                 }
             }
-            (
-                Asked::Fetch { space, goals, rest },
-                ScreenedAnswer::Deltas { incarnations, deltas, more },
-            ) => {
+            (Asked::Fetch { space, goals, rest }, ScreenedAnswer::Deltas { incarnations, deltas, more }) => {
                 self.take_deltas(step, key, space, incarnations, deltas, (goals, rest, more))?;
             }
             _ => return Ok(false),
@@ -539,7 +550,12 @@ impl Core {
     }
 
     /// The sequence number at which an item differs, unless the fork is proven already.
-    fn unproven_fork(&self, step: &Step<'_>, space: SpaceId, item: ItemKey) -> Result<Option<u64>, StoreError> {
+    fn unproven_fork(
+        &self,
+        step: &Step<'_>,
+        space: SpaceId,
+        item: ItemKey,
+    ) -> Result<Option<u64>, StoreError> {
         let Some(space) = self.spaces.get(&space) else { return Ok(None) };
         let Some(item) = space.items.item(item) else { return Ok(None) };
         let prefix = space.index.actor_rows(&item.document, item.actor);

@@ -10,9 +10,7 @@ use crate::id::{Actor, AuthorKey, SpaceId, Topic};
 use crate::incarnation::{Incarnation, VerifiedIncarnation};
 use crate::presence::Presence;
 use crate::seal::{self, EpochKey};
-use crate::store::tables::{
-    DocumentRecord, SpaceIndex, SpaceRecord, frontier_key, record, walk_prefix,
-};
+use crate::store::tables::{DocumentRecord, SpaceIndex, SpaceRecord, frontier_key, record, walk_prefix};
 use crate::store::{StoreError, StoreRead, Table};
 use crate::time::{Moment, Now};
 
@@ -124,8 +122,8 @@ impl Space {
     fn load_items(&mut self, store: &dyn StoreRead) -> Result<(), StoreError> {
         let mut last: Option<Arc<crate::id::DocumentName>> = None;
         walk_prefix(store, Table::Frontiers, &self.index.all(), |key, value| {
-            let (document, actor) = frontier_key(key)
-                .ok_or_else(|| StoreError::Corrupt("a frontier key is malformed".into()))?;
+            let (document, actor) =
+                frontier_key(key).ok_or_else(|| StoreError::Corrupt("a frontier key is malformed".into()))?;
             // Rows of one document follow each other, so its name is kept once.
             let document = match &last {
                 Some(name) if **name == document => name.clone(),

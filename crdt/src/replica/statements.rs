@@ -94,11 +94,7 @@ impl Core {
     }
 
     /// Opens an invite and makes its ticket.
-    pub(super) fn invite(
-        &mut self,
-        step: &mut Step<'_>,
-        request: LocalRequest,
-    ) -> Result<Reply, Refusal> {
+    pub(super) fn invite(&mut self, step: &mut Step<'_>, request: LocalRequest) -> Result<Reply, Refusal> {
         let LocalRequest::Invite { space, role, prefix, uses, expires_in, secret } = request else {
             return Err(Refusal::Internal);
         };
@@ -255,7 +251,7 @@ impl Core {
         let author = beacon.author;
         let now = step.now.monotonic;
         if author == self.identity.key() {
-            space.presence.raise_own_counter(now, beacon.counter);
+            space.presence.on_beacon(now, &mut self.rng, beacon);
             return Verdict::Ignore;
         }
         if !space.charter.is_member(author) {
@@ -272,7 +268,7 @@ impl Core {
         if known {
             return Verdict::Ignore;
         }
-        let source = crate::connect::AddressSource::Announced;
+        let source = crate::connect::AddressSource::Beacon;
         self.connect.on_addresses(now, &mut self.rng, author, &addresses, source);
         if differs && self.peers.contains_key(&author) {
             self.repair_later(now, author);

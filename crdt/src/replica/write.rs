@@ -99,8 +99,7 @@ impl Core {
             wanted.sort_unstable();
             wanted != heads
         });
-        let tag_differs =
-            tags.as_ref().is_some_and(|tags| !exists || !tags.contains(&EntityTag::of(&heads)));
+        let tag_differs = tags.as_ref().is_some_and(|tags| !exists || !tags.contains(&EntityTag::of(&heads)));
         if heads_differ || tag_differs || (*absent && exists) || (*present && !exists) {
             return Err(Refusal::Precondition { heads });
         }
@@ -117,8 +116,7 @@ impl Core {
             !history.view_heads().is_empty() && !history.deleted()
         };
         let actor = self.own_actor(step, write.space)?;
-        let commit =
-            Commit { actor, time_seconds: step.now.wall.0.div_euclid(1_000), message: None };
+        let commit = Commit { actor, time_seconds: step.now.wall.0.div_euclid(1_000), message: None };
         let view = self.loaded_view(write.space, &write.document)?;
         let edited = view.document_mut().edit(commit, &write.edit);
         let edited = match edited {
@@ -139,9 +137,8 @@ impl Core {
 
     /// A document that automerge failed on is built anew next time; what was written stays.
     fn edit_failed(&mut self, step: &mut Step<'_>, write: &Write, error: EditError) -> Refusal {
-        let damaged = self
-            .loaded_view(write.space, &write.document)
-            .is_ok_and(|view| view.document().is_damaged());
+        let damaged =
+            self.loaded_view(write.space, &write.document).is_ok_and(|view| view.document().is_damaged());
         if !damaged {
             return Refusal::Edit(error);
         }
@@ -172,8 +169,7 @@ impl Core {
         }
         history.insert(&chunk);
         self.loaded_view(write.space, &write.document)?.wrote(actor, chunk.seq);
-        let touch =
-            Touch { author: self.identity.key(), time: WallTime(chunk.time.saturating_mul(1_000)) };
+        let touch = Touch { author: self.identity.key(), time: WallTime(chunk.time.saturating_mul(1_000)) };
         step.touch(write.space, &write.document, touch);
         let key = (write.space, write.document.clone());
         if step.runs.get(&key).is_some_and(|run| !run.fits(actor, bytes.len())) {
@@ -193,14 +189,9 @@ impl Core {
             return Ok(own.incarnation.actor());
         }
         let tips = space.charter.tips_for(own_key);
-        let incarnation =
-            VerifiedIncarnation::sign(&self.identity, space.id, (self.nonces)(), tips);
+        let incarnation = VerifiedIncarnation::sign(&self.identity, space.id, (self.nonces)(), tips);
         let actor = incarnation.actor();
-        step.transaction.put(
-            Table::Incarnations,
-            space.index.incarnation(actor),
-            incarnation.certificate(),
-        );
+        step.transaction.put(Table::Incarnations, space.index.incarnation(actor), incarnation.certificate());
         space.own = Some(OwnIncarnation { incarnation, born: step.now.monotonic, rights });
         Ok(actor)
     }
@@ -215,14 +206,12 @@ impl Core {
         let Some(run) = step.runs.remove(&(space, document.clone())) else {
             return Ok(());
         };
-        let delta =
-            VerifiedDelta::sign(&self.identity, space, document.clone(), run.actor, run.changes)
-                .map_err(|_| Refusal::Internal)?;
+        let delta = VerifiedDelta::sign(&self.identity, space, document.clone(), run.actor, run.changes)
+            .map_err(|_| Refusal::Internal)?;
         self.store_delta(step, space, &delta, delta.last_seq(), delta.last_hash());
         let space = self.space(space)?;
         let young = space.own.as_ref().filter(|own| {
-            own.incarnation.actor() == run.actor
-                && step.now.monotonic.since(own.born) < INCARNATION_INLINE
+            own.incarnation.actor() == run.actor && step.now.monotonic.since(own.born) < INCARNATION_INLINE
         });
         let incarnation = young.map(|own| own.incarnation.certificate().clone());
         let frame = Frame::Delta { incarnation, delta: delta.delta().clone() };
@@ -247,17 +236,10 @@ impl Core {
         let Some(space) = self.spaces.get_mut(&space) else { return };
         self.arrival += 1;
         let sent = delta.delta();
-        let stored = DeltaRecord {
-            arrival: self.arrival,
-            changes: sent.changes.clone(),
-            signature: sent.signature.0,
-        };
+        let stored =
+            DeltaRecord { arrival: self.arrival, changes: sent.changes.clone(), signature: sent.signature.0 };
         let document = &sent.document;
-        step.transaction.put(
-            Table::Deltas,
-            space.index.delta(document, sent.actor, sent.first_seq),
-            &stored,
-        );
+        step.transaction.put(Table::Deltas, space.index.delta(document, sent.actor, sent.first_seq), &stored);
         let tip = FrontierRecord { seq, hash };
         step.transaction.put(Table::Frontiers, space.index.actor_rows(document, sent.actor), &tip);
         let name = space
@@ -288,13 +270,11 @@ impl Core {
     ) -> Result<(), Refusal> {
         let position = self.position(step.commit);
         let history = self.loaded_history(space_id, document)?;
-        let (heads, deleted, changes) =
-            (history.view_heads(), history.deleted(), history.changes());
+        let (heads, deleted, changes) = (history.view_heads(), history.deleted(), history.changes());
         let space = self.spaces.get_mut(&space_id).ok_or(Refusal::UnknownSpace(space_id))?;
         let key = space.index.document(document.as_str());
         let old = step.transaction.value(Table::Documents, &key)?;
-        let old: Option<DocumentRecord> =
-            old.map(|value| record(&value, "document record")).transpose()?;
+        let old: Option<DocumentRecord> = old.map(|value| record(&value, "document record")).transpose()?;
         if let Some(old) = &old {
             step.transaction.remove(Table::Changed, space.index.changed(old.commit, document));
             space.changes -= old.changes;
@@ -349,7 +329,12 @@ impl Core {
             let row = QuarantineRecord { reason: reason.clone() };
             step.transaction.put(Table::Quarantine, index.quarantined(document, hash), &row);
             step.count(Counted::Quarantined, 1);
-            step.note(Note::Quarantined { space: space_id, document: document.clone(), change: hash, reason });
+            step.note(Note::Quarantined {
+                space: space_id,
+                document: document.clone(),
+                change: hash,
+                reason,
+            });
             let touch = self.last_touch(step, space_id, document)?;
             step.touch(space_id, document, touch);
         }
@@ -361,12 +346,7 @@ impl Core {
         Ok(())
     }
 
-    fn last_touch(
-        &self,
-        step: &Step<'_>,
-        space: SpaceId,
-        document: &DocumentName,
-    ) -> Result<Touch, Refusal> {
+    fn last_touch(&self, step: &Step<'_>, space: SpaceId, document: &DocumentName) -> Result<Touch, Refusal> {
         let own = Touch { author: self.identity.key(), time: step.now.wall };
         if let Some(touch) = step.touched.get(&(space, document.clone())) {
             return Ok(*touch);
@@ -380,12 +360,7 @@ impl Core {
     }
 
     /// Brings history and built document of a name into memory, up to date with this step.
-    fn load(
-        &mut self,
-        step: &mut Step<'_>,
-        space: SpaceId,
-        document: &DocumentName,
-    ) -> Result<(), Refusal> {
+    fn load(&mut self, step: &mut Step<'_>, space: SpaceId, document: &DocumentName) -> Result<(), Refusal> {
         self.load_history(step, space, document)?;
         // A poisonous change makes the view differ from what history shows; once it is excluded a
         // second pass agrees. More than a few passes would mean that building is not a function.

@@ -112,10 +112,7 @@ pub fn author_of_peer_id(text: &str) -> Option<AuthorKey> {
 pub fn parse(text: &str) -> Result<Vec<PeerAddress>, AddressError> {
     Ok(dialable(text)?
         .into_iter()
-        .map(|target| PeerAddress {
-            peer: target.peer,
-            address: target.address.to_string(),
-        })
+        .map(|target| PeerAddress { peer: target.peer, address: target.address.to_string() })
         .collect())
 }
 
@@ -148,29 +145,15 @@ pub(super) fn dialable(text: &str) -> Result<Vec<Target>, AddressError> {
     }
     let (host, port) = split_host(text)?;
     let addresses = both_transports(&host, port);
-    addresses
-        .into_iter()
-        .map(|address| {
-            named(&address).map(|()| Target {
-                peer: None,
-                address,
-            })
-        })
-        .collect()
+    addresses.into_iter().map(|address| named(&address).map(|()| Target { peer: None, address })).collect()
 }
 
 /// The address to listen on that `text` names. Port 0 lets the system choose one.
 pub(super) fn listenable(text: &str) -> Result<Multiaddr, AddressError> {
     let address = read_multiaddr(text.trim())?;
-    let fail = || AddressError::NotListenable {
-        address: address.to_string(),
-    };
+    let fail = || AddressError::NotListenable { address: address.to_string() };
     match shape(&address) {
-        Some(Shape {
-            host: Protocol::Ip4(_) | Protocol::Ip6(_),
-            peer: None,
-            ..
-        }) => Ok(address),
+        Some(Shape { host: Protocol::Ip4(_) | Protocol::Ip6(_), peer: None, .. }) => Ok(address),
         _ => Err(fail()),
     }
 }
@@ -187,35 +170,19 @@ pub(super) fn usable(address: &Multiaddr) -> Option<PeerAddress> {
         Some(peer) => Some(peer::author_key(&peer)?),
         None => None,
     };
-    Some(PeerAddress {
-        peer,
-        address: without_peer(address).to_string(),
-    })
+    Some(PeerAddress { peer, address: without_peer(address).to_string() })
 }
 
 /// `address` without its `/p2p` part.
 pub(super) fn without_peer(address: &Multiaddr) -> Multiaddr {
-    address
-        .iter()
-        .filter(|part| !matches!(part, Protocol::P2p(_)))
-        .collect()
+    address.iter().filter(|part| !matches!(part, Protocol::P2p(_))).collect()
 }
 
 /// The TCP socket that a listen address means, if it is one of TCP.
 pub(super) fn tcp_socket(address: &Multiaddr) -> Option<SocketAddr> {
     match shape(address)? {
-        Shape {
-            host: Protocol::Ip4(ip),
-            tcp: true,
-            port,
-            ..
-        } => Some((ip, port).into()),
-        Shape {
-            host: Protocol::Ip6(ip),
-            tcp: true,
-            port,
-            ..
-        } => Some((ip, port).into()),
+        Shape { host: Protocol::Ip4(ip), tcp: true, port, .. } => Some((ip, port).into()),
+        Shape { host: Protocol::Ip6(ip), tcp: true, port, .. } => Some((ip, port).into()),
         _ => None,
     }
 }
@@ -227,32 +194,23 @@ fn read_multiaddr(text: &str) -> Result<Multiaddr, AddressError> {
     if text.len() > ADDRESS_CHARACTERS_MAX {
         return Err(AddressError::TooLong);
     }
-    text.parse().map_err(
-        |error: libp2p::multiaddr::Error| AddressError::BadMultiaddr {
-            address: text.to_owned(),
-            reason: error.to_string(),
-        },
-    )
+    text.parse().map_err(|error: libp2p::multiaddr::Error| AddressError::BadMultiaddr {
+        address: text.to_owned(),
+        reason: error.to_string(),
+    })
 }
 
 fn dialable_multiaddr(text: &str) -> Result<Target, AddressError> {
     let address = read_multiaddr(text)?;
     let shape = shape(&address).filter(|shape| shape.port != 0);
-    let shape = shape.ok_or_else(|| AddressError::Unsupported {
-        address: address.to_string(),
-    })?;
+    let shape = shape.ok_or_else(|| AddressError::Unsupported { address: address.to_string() })?;
     named(&address)?;
-    let foreign = || AddressError::ForeignPeer {
-        address: address.to_string(),
-    };
+    let foreign = || AddressError::ForeignPeer { address: address.to_string() };
     let peer = match shape.peer {
         Some(peer) => Some(peer::author_key(&peer).ok_or_else(foreign)?),
         None => None,
     };
-    Ok(Target {
-        peer,
-        address: without_peer(&address),
-    })
+    Ok(Target { peer, address: without_peer(&address) })
 }
 
 /// The parts of the only multiaddrs a node uses.
@@ -279,12 +237,7 @@ fn shape(address: &Multiaddr) -> Option<Shape<'_>> {
         Some(Protocol::P2p(peer)) => Some(peer),
         Some(_) => return None,
     };
-    parts.next().is_none().then_some(Shape {
-        host,
-        tcp,
-        port,
-        peer,
-    })
+    parts.next().is_none().then_some(Shape { host, tcp, port, peer })
 }
 
 /// Refuses an address that names every host.
@@ -295,9 +248,7 @@ fn named(address: &Multiaddr) -> Result<(), AddressError> {
         _ => false,
     };
     if unspecified {
-        return Err(AddressError::Unspecified {
-            address: address.to_string(),
-        });
+        return Err(AddressError::Unspecified { address: address.to_string() });
     }
     Ok(())
 }
@@ -315,9 +266,7 @@ fn split_host(text: &str) -> Result<(Protocol<'_>, u16), AddressError> {
     if let Ok(ip) = text.parse::<Ipv6Addr>() {
         return Ok((Protocol::Ip6(ip), DEFAULT_PORT));
     }
-    let bad_host = || AddressError::BadHost {
-        host: text.to_owned(),
-    };
+    let bad_host = || AddressError::BadHost { host: text.to_owned() };
     if let Some(rest) = text.strip_prefix('[') {
         let (ip, rest) = rest.split_once(']').ok_or_else(bad_host)?;
         let ip = ip.parse::<Ipv6Addr>().map_err(|_| bad_host())?;
@@ -334,9 +283,7 @@ fn split_host(text: &str) -> Result<(Protocol<'_>, u16), AddressError> {
 }
 
 fn read_port(text: &str) -> Result<u16, AddressError> {
-    let bad_port = || AddressError::BadPort {
-        port: text.to_owned(),
-    };
+    let bad_port = || AddressError::BadPort { port: text.to_owned() };
     let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     let port = digits.then(|| text.parse::<u16>().ok()).flatten();
     port.filter(|port| *port != 0).ok_or_else(bad_port)
@@ -352,14 +299,10 @@ fn read_host(text: &str) -> Result<Protocol<'_>, AddressError> {
         let inner = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
         (1..=63).contains(&label.len()) && label.bytes().all(inner) && !label.starts_with('-')
     };
-    let last_is_number = name
-        .rsplit('.')
-        .next()
-        .is_some_and(|last| last.bytes().all(|byte| byte.is_ascii_digit()));
+    let last_is_number =
+        name.rsplit('.').next().is_some_and(|last| last.bytes().all(|byte| byte.is_ascii_digit()));
     if name.len() > 253 || last_is_number || !name.split('.').all(label) {
-        return Err(AddressError::BadHost {
-            host: text.to_owned(),
-        });
+        return Err(AddressError::BadHost { host: text.to_owned() });
     }
     Ok(Protocol::Dns(name.into()))
 }
@@ -376,35 +319,14 @@ mod tests {
             ("/ip4/192.0.2.7/tcp/4710", &["/ip4/192.0.2.7/tcp/4710"]),
             ("/dns4/host/udp/1/quic-v1", &["/dns4/host/udp/1/quic-v1"]),
             ("/dns6/host/tcp/1", &["/dns6/host/tcp/1"]),
-            (
-                " 192.0.2.7:99 ",
-                &["/ip4/192.0.2.7/tcp/99", "/ip4/192.0.2.7/udp/99/quic-v1"],
-            ),
-            (
-                "192.0.2.7",
-                &["/ip4/192.0.2.7/tcp/4710", "/ip4/192.0.2.7/udp/4710/quic-v1"],
-            ),
+            (" 192.0.2.7:99 ", &["/ip4/192.0.2.7/tcp/99", "/ip4/192.0.2.7/udp/99/quic-v1"]),
+            ("192.0.2.7", &["/ip4/192.0.2.7/tcp/4710", "/ip4/192.0.2.7/udp/4710/quic-v1"]),
             ("::1", &["/ip6/::1/tcp/4710", "/ip6/::1/udp/4710/quic-v1"]),
             ("[::1]", &["/ip6/::1/tcp/4710", "/ip6/::1/udp/4710/quic-v1"]),
-            (
-                "[2001:db8::1]:5",
-                &["/ip6/2001:db8::1/tcp/5", "/ip6/2001:db8::1/udp/5/quic-v1"],
-            ),
-            (
-                "host-1",
-                &["/dns/host-1/tcp/4710", "/dns/host-1/udp/4710/quic-v1"],
-            ),
-            (
-                "a.example.:80",
-                &["/dns/a.example/tcp/80", "/dns/a.example/udp/80/quic-v1"],
-            ),
-            (
-                "node_1.lan:65535",
-                &[
-                    "/dns/node_1.lan/tcp/65535",
-                    "/dns/node_1.lan/udp/65535/quic-v1",
-                ],
-            ),
+            ("[2001:db8::1]:5", &["/ip6/2001:db8::1/tcp/5", "/ip6/2001:db8::1/udp/5/quic-v1"]),
+            ("host-1", &["/dns/host-1/tcp/4710", "/dns/host-1/udp/4710/quic-v1"]),
+            ("a.example.:80", &["/dns/a.example/tcp/80", "/dns/a.example/udp/80/quic-v1"]),
+            ("node_1.lan:65535", &["/dns/node_1.lan/tcp/65535", "/dns/node_1.lan/udp/65535/quic-v1"]),
         ];
         for (text, expected) in rows {
             let expected: Vec<String> = expected.iter().map(ToString::to_string).collect();
@@ -450,23 +372,14 @@ mod tests {
             ("/ip4/1.2.3/tcp/1", |e| matches!(e, E::BadMultiaddr { .. })),
             ("/nonsense", |e| matches!(e, E::BadMultiaddr { .. })),
             ("/ip4/192.0.2.7", |e| matches!(e, E::Unsupported { .. })),
-            ("/ip4/192.0.2.7/tcp/0", |e| {
-                matches!(e, E::Unsupported { .. })
-            }),
-            ("/ip4/192.0.2.7/udp/1", |e| {
-                matches!(e, E::Unsupported { .. })
-            }),
-            ("/ip4/192.0.2.7/udp/1/quic", |e| {
-                matches!(e, E::Unsupported { .. })
-            }),
-            ("/ip4/192.0.2.7/tcp/1/ws", |e| {
-                matches!(e, E::Unsupported { .. })
-            }),
+            ("/ip4/192.0.2.7/tcp/0", |e| matches!(e, E::Unsupported { .. })),
+            ("/ip4/192.0.2.7/udp/1", |e| matches!(e, E::Unsupported { .. })),
+            ("/ip4/192.0.2.7/udp/1/quic", |e| matches!(e, E::Unsupported { .. })),
+            ("/ip4/192.0.2.7/tcp/1/ws", |e| matches!(e, E::Unsupported { .. })),
             ("/memory/1", |e| matches!(e, E::Unsupported { .. })),
-            (
-                "/ip4/192.0.2.7/tcp/1/p2p/QmYyQSo1c1Ym7orWxLYvCrM2EmxFTANf8wXmmE7DWjhx5N",
-                |e| matches!(e, E::ForeignPeer { .. }),
-            ),
+            ("/ip4/192.0.2.7/tcp/1/p2p/QmYyQSo1c1Ym7orWxLYvCrM2EmxFTANf8wXmmE7DWjhx5N", |e| {
+                matches!(e, E::ForeignPeer { .. })
+            }),
         ];
         for (text, matches) in rows {
             let error = parse(text).expect_err(text);
@@ -479,21 +392,11 @@ mod tests {
 
     #[test]
     fn only_addresses_of_this_host_can_be_listened_on() {
-        for good in [
-            "/ip4/0.0.0.0/tcp/0",
-            "/ip6/::/udp/4710/quic-v1",
-            "/ip4/127.0.0.1/tcp/1",
-        ] {
+        for good in ["/ip4/0.0.0.0/tcp/0", "/ip6/::/udp/4710/quic-v1", "/ip4/127.0.0.1/tcp/1"] {
             assert!(listenable(good).is_ok(), "{good}");
         }
         let named = format!("/ip4/0.0.0.0/tcp/1/p2p/{PEER}");
-        for bad in [
-            "/dns/host/tcp/1",
-            "/ip4/0.0.0.0/udp/1",
-            "host:1",
-            "",
-            named.as_str(),
-        ] {
+        for bad in ["/dns/host/tcp/1", "/ip4/0.0.0.0/udp/1", "host:1", "", named.as_str()] {
             assert!(listenable(bad).is_err(), "{bad}");
         }
     }

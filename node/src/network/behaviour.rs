@@ -45,9 +45,7 @@ impl Protocols {
             .with_agent_version(config.agent.clone())
             .with_push_listen_addr_updates(true)
             .with_cache_size(0);
-        let ping = ping::Config::new()
-            .with_interval(PING_INTERVAL)
-            .with_timeout(PING_TIMEOUT);
+        let ping = ping::Config::new().with_interval(PING_INTERVAL).with_timeout(PING_TIMEOUT);
         let exchange = request_response::Config::default()
             .with_request_timeout(REQUEST_TIMEOUT)
             .with_max_concurrent_streams(EXCHANGE_STREAMS_MAX);

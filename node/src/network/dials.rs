@@ -38,11 +38,7 @@ struct Attempt {
 
 impl Attempt {
     fn failed(self, reason: DialFailure) -> Event {
-        Event::DialFailed {
-            peer: self.peer,
-            addresses: self.given,
-            reason,
-        }
+        Event::DialFailed { peer: self.peer, addresses: self.given, reason }
     }
 }
 
@@ -54,13 +50,7 @@ impl Dials {
         peer: Option<AuthorKey>,
         given: Vec<String>,
     ) -> Option<Event> {
-        let mut attempt = Attempt {
-            peer,
-            given,
-            ahead: VecDeque::new(),
-            failures: Vec::new(),
-            wrong: None,
-        };
+        let mut attempt = Attempt { peer, given, ahead: VecDeque::new(), failures: Vec::new(), wrong: None };
         if self.attempts.len() >= DIALS_MAX {
             return Some(attempt.failed(DialFailure::TooMany));
         }
@@ -75,9 +65,7 @@ impl Dials {
 
     /// A dial led to a connection: the addresses it was given.
     pub(super) fn succeeded(&mut self, connection: ConnectionId) -> Option<Vec<String>> {
-        self.attempts
-            .remove(&connection)
-            .map(|attempt| attempt.given)
+        self.attempts.remove(&connection).map(|attempt| attempt.given)
     }
 
     /// A dial's connection failed; the event says so unless other addresses are left.
@@ -97,9 +85,7 @@ impl Dials {
     /// The failures of all dials under way, for the end.
     pub(super) fn abandon(&mut self) -> impl Iterator<Item = Event> + use<> {
         let attempts = std::mem::take(&mut self.attempts);
-        attempts
-            .into_values()
-            .map(|attempt| attempt.failed(DialFailure::Stopping))
+        attempts.into_values().map(|attempt| attempt.failed(DialFailure::Stopping))
     }
 
     fn advance(&mut self, swarm: &mut Swarm<Protocols>, mut attempt: Attempt) -> Option<Event> {
@@ -160,12 +146,7 @@ fn next(attempt: &mut Attempt) -> Option<DialOpts> {
         Some(_) => None,
         None => {
             let address = attempt.ahead.pop_front()?;
-            Some(
-                DialOpts::unknown_peer_id()
-                    .address(address)
-                    .allocate_new_port()
-                    .build(),
-            )
+            Some(DialOpts::unknown_peer_id().address(address).allocate_new_port().build())
         }
     }
 }
@@ -176,25 +157,15 @@ fn judge(attempt: &mut Attempt, swarm: &Swarm<Protocols>, error: DialError) -> O
         // The swarm strikes out the addresses that it listens on itself, and some were given.
         DialError::LocalPeerId { .. } | DialError::NoAddresses => Some(DialFailure::ToSelf),
         DialError::DialPeerConditionFalse(_) => {
-            let connected = attempt
-                .peer
-                .is_some_and(|author| swarm.is_connected(&peer::peer_id(&author)));
-            Some(if connected {
-                DialFailure::AlreadyConnected
-            } else {
-                DialFailure::AlreadyDialing
-            })
+            let connected = attempt.peer.is_some_and(|author| swarm.is_connected(&peer::peer_id(&author)));
+            Some(if connected { DialFailure::AlreadyConnected } else { DialFailure::AlreadyDialing })
         }
-        DialError::Aborted => Some(DialFailure::Unreachable(vec![
-            "the dial was given up".to_owned(),
-        ])),
+        DialError::Aborted => Some(DialFailure::Unreachable(vec!["the dial was given up".to_owned()])),
         DialError::WrongPeerId { obtained, address } => wrong_peer(attempt, &obtained, &address),
         DialError::Denied { cause } => Some(denied(&cause)),
         DialError::Transport(errors) => {
             for (address, error) in errors {
-                attempt
-                    .failures
-                    .push(format!("{address}: {}", explain(&error)));
+                attempt.failures.push(format!("{address}: {}", explain(&error)));
             }
             let more = attempt.peer.is_none() && !attempt.ahead.is_empty();
             (!more).then(|| unreachable(attempt))
@@ -203,14 +174,8 @@ fn judge(attempt: &mut Attempt, swarm: &Swarm<Protocols>, error: DialError) -> O
 }
 
 /// Someone else answered at `address`: the other addresses may still be right.
-fn wrong_peer(
-    attempt: &mut Attempt,
-    obtained: &PeerId,
-    address: &Multiaddr,
-) -> Option<DialFailure> {
-    let wrong = DialFailure::WrongPeer {
-        found: peer::author_key(obtained),
-    };
+fn wrong_peer(attempt: &mut Attempt, obtained: &PeerId, address: &Multiaddr) -> Option<DialFailure> {
+    let wrong = DialFailure::WrongPeer { found: peer::author_key(obtained) };
     attempt.failures.push(format!("{address}: {wrong}"));
     let answered = address::without_peer(address);
     let before = attempt.ahead.len();
@@ -235,8 +200,5 @@ fn denied(cause: &ConnectionDenied) -> DialFailure {
 /// That someone else answered tells more than that the remaining addresses did not.
 fn unreachable(attempt: &mut Attempt) -> DialFailure {
     let failures = std::mem::take(&mut attempt.failures);
-    attempt
-        .wrong
-        .take()
-        .unwrap_or(DialFailure::Unreachable(failures))
+    attempt.wrong.take().unwrap_or(DialFailure::Unreachable(failures))
 }

@@ -50,10 +50,7 @@ struct Budget {
 
 impl Budget {
     fn new(limit: usize) -> Self {
-        Self {
-            used: Arc::default(),
-            limit,
-        }
+        Self { used: Arc::default(), limit }
     }
 }
 
@@ -66,10 +63,7 @@ pub(super) struct Share {
 
 impl Share {
     fn of(budget: &Budget) -> Self {
-        Self {
-            budget: Some(budget.clone()),
-            bytes: 0,
-        }
+        Self { budget: Some(budget.clone()), bytes: 0 }
     }
 
     /// Takes `more` bytes; false, and nothing taken, when the budget does not have them.
@@ -78,11 +72,9 @@ impl Share {
             return true;
         };
         let limit = budget.limit;
-        let taken = budget
-            .used
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |used| {
-                used.checked_add(more).filter(|used| *used <= limit)
-            });
+        let taken = budget.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |used| {
+            used.checked_add(more).filter(|used| *used <= limit)
+        });
         if taken.is_ok() {
             self.bytes += more;
         }
@@ -107,10 +99,7 @@ pub(super) struct FrameCodec {
 
 impl Default for FrameCodec {
     fn default() -> Self {
-        Self {
-            requests: Budget::new(REQUEST_BYTES_MAX),
-            responses: Budget::new(RESPONSE_BYTES_MAX),
-        }
+        Self { requests: Budget::new(REQUEST_BYTES_MAX), responses: Budget::new(RESPONSE_BYTES_MAX) }
     }
 }
 
@@ -145,9 +134,7 @@ where
     let Frame::Whole(body, _share) = frame else {
         return Err(io::Error::other("only whole frames are sent"));
     };
-    let length = u32::try_from(body.len())
-        .map_err(io::Error::other)?
-        .to_be_bytes();
+    let length = u32::try_from(body.len()).map_err(io::Error::other)?.to_be_bytes();
     if body.len() <= JOINED_BYTES_MAX {
         return io.write_all(&[&length, body.as_slice()].concat()).await;
     }
@@ -174,24 +161,14 @@ impl Codec for FrameCodec {
         read_frame(&self.responses, io).await
     }
 
-    async fn write_request<T>(
-        &mut self,
-        _: &StreamProtocol,
-        io: &mut T,
-        request: Frame,
-    ) -> io::Result<()>
+    async fn write_request<T>(&mut self, _: &StreamProtocol, io: &mut T, request: Frame) -> io::Result<()>
     where
         T: AsyncWrite + Unpin + Send,
     {
         write_frame(io, request).await
     }
 
-    async fn write_response<T>(
-        &mut self,
-        _: &StreamProtocol,
-        io: &mut T,
-        response: Frame,
-    ) -> io::Result<()>
+    async fn write_response<T>(&mut self, _: &StreamProtocol, io: &mut T, response: Frame) -> io::Result<()>
     where
         T: AsyncWrite + Unpin + Send,
     {
@@ -217,20 +194,11 @@ mod tests {
 
     #[test]
     fn frames_of_every_size_round_trip() {
-        let sizes = [
-            0,
-            1,
-            JOINED_BYTES_MAX,
-            JOINED_BYTES_MAX + 1,
-            EXCHANGE_FRAME_BYTES_MAX,
-        ];
+        let sizes = [0, 1, JOINED_BYTES_MAX, JOINED_BYTES_MAX + 1, EXCHANGE_FRAME_BYTES_MAX];
         for size in sizes {
             let body: Vec<u8> = (0..size).map(|n| n as u8).collect();
             let frame = read(&sent(body.clone()), REQUEST_BYTES_MAX).expect("whole");
-            assert!(
-                matches!(frame, Frame::Whole(read, _) if read == body),
-                "{size}"
-            );
+            assert!(matches!(frame, Frame::Whole(read, _) if read == body), "{size}");
         }
     }
 
@@ -246,10 +214,7 @@ mod tests {
     fn a_truncated_frame_is_an_error() {
         let wire = sent(vec![7; 100]);
         for length in 0..wire.len() {
-            assert!(
-                read(&wire[..length], REQUEST_BYTES_MAX).is_err(),
-                "{length}"
-            );
+            assert!(read(&wire[..length], REQUEST_BYTES_MAX).is_err(), "{length}");
         }
     }
 

@@ -10,9 +10,8 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use libp2p::gossipsub::{
-    AllowAllSubscriptionFilter, Behaviour, ConfigBuilder, DataTransform,
-    MaxCountSubscriptionFilter, Message, MessageAuthenticity, MessageId, RawMessage, TopicHash,
-    ValidationMode,
+    AllowAllSubscriptionFilter, Behaviour, ConfigBuilder, DataTransform, MaxCountSubscriptionFilter, Message,
+    MessageAuthenticity, MessageId, RawMessage, TopicHash, ValidationMode,
 };
 use sha2::{Digest, Sha256};
 use starling_crdt::id::Topic;
@@ -30,8 +29,7 @@ const TRANSMIT_BYTES_MAX: usize = GOSSIP_BYTES_MAX + 16 * 1024;
 const REMEMBERED: Duration = Duration::from_secs(30);
 
 /// gossipsub with the filters below.
-pub(super) type Gossip =
-    Behaviour<FollowedOnly, MaxCountSubscriptionFilter<AllowAllSubscriptionFilter>>;
+pub(super) type Gossip = Behaviour<FollowedOnly, MaxCountSubscriptionFilter<AllowAllSubscriptionFilter>>;
 
 /// gossipsub's name of `topic`.
 pub(super) fn topic_hash(topic: &Topic) -> TopicHash {
@@ -107,10 +105,7 @@ impl DataTransform for FollowedOnly {
 /// fresh nodes need no heartbeat to hear each other, and a publisher sends to every subscribed
 /// neighbour, in the mesh or not. No timer stands in the way of a publish or a forward.
 pub(super) fn gossip(followed: Followed) -> Result<Gossip, NetworkError> {
-    let fail = |reason: String| NetworkError::Build {
-        part: "gossipsub",
-        reason,
-    };
+    let fail = |reason: String| NetworkError::Build { part: "gossipsub", reason };
     let config = ConfigBuilder::default()
         .validation_mode(ValidationMode::Anonymous)
         .validate_messages()
@@ -148,12 +143,7 @@ mod tests {
 
     fn message(topic: u8, data: &[u8]) -> Message {
         let topic = topic_hash(&Topic([topic; 32]));
-        Message {
-            source: None,
-            data: data.to_vec(),
-            sequence_number: None,
-            topic,
-        }
+        Message { source: None, data: data.to_vec(), sequence_number: None, topic }
     }
 
     #[test]
@@ -193,10 +183,7 @@ mod tests {
         for n in 0..TOPICS_MAX {
             assert!(followed.insert(topic_hash(&Topic([n as u8; 32]))));
         }
-        assert!(
-            followed.insert(topic_hash(&Topic([0; 32]))),
-            "followed already"
-        );
+        assert!(followed.insert(topic_hash(&Topic([0; 32]))), "followed already");
         assert!(!followed.insert(topic_hash(&Topic([255; 32]))));
     }
 }

@@ -13,9 +13,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::command::Command;
 use super::counters::{NetworkCounts, SharedCounters};
-use super::limits::{
-    CONTROL_COMMANDS_MAX, DATA_COMMANDS_BYTES_MAX, DATA_COMMANDS_MAX, STOP_TIMEOUT,
-};
+use super::limits::{CONTROL_COMMANDS_MAX, DATA_COMMANDS_BYTES_MAX, DATA_COMMANDS_MAX, STOP_TIMEOUT};
 
 /// Why a command was not taken. It had no effect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -70,20 +68,8 @@ impl NetworkHandle {
         let (stopped_in, stopped) = watch::channel(false);
         let data = Arc::new(Room::new(DATA_COMMANDS_MAX, DATA_COMMANDS_BYTES_MAX));
         let control = Arc::new(Room::new(CONTROL_COMMANDS_MAX, usize::MAX));
-        let handle = Self {
-            local,
-            commands,
-            data,
-            control,
-            stop,
-            stopped,
-            counters,
-        };
-        let queue = CommandQueue {
-            commands: commands_out,
-            stop: stop_out,
-            stopped: stopped_in,
-        };
+        let handle = Self { local, commands, data, control, stop, stopped, counters };
+        let queue = CommandQueue { commands: commands_out, stop: stop_out, stopped: stopped_in };
         (handle, queue)
     }
 
@@ -99,14 +85,12 @@ impl NetworkHandle {
     /// [`Command::Decline`] are never refused as [`SendError::Full`].
     pub fn send(&self, command: Command) -> Result<(), SendError> {
         let place = match &command {
-            Command::Publish { payload, .. } => Some(Room::enter(
-                &self.data,
-                within(payload.len(), GOSSIP_BYTES_MAX)?,
-            )?),
-            Command::Request { body, .. } => Some(Room::enter(
-                &self.data,
-                within(body.len(), EXCHANGE_FRAME_BYTES_MAX)?,
-            )?),
+            Command::Publish { payload, .. } => {
+                Some(Room::enter(&self.data, within(payload.len(), GOSSIP_BYTES_MAX)?)?)
+            }
+            Command::Request { body, .. } => {
+                Some(Room::enter(&self.data, within(body.len(), EXCHANGE_FRAME_BYTES_MAX)?)?)
+            }
             Command::Respond { body, .. } => {
                 within(body.len(), EXCHANGE_FRAME_BYTES_MAX)?;
                 None
@@ -119,10 +103,7 @@ impl NetworkHandle {
             | Command::Block { .. }
             | Command::Unblock { .. } => Some(Room::enter(&self.control, 0)?),
         };
-        let queued = Queued {
-            command,
-            _place: place,
-        };
+        let queued = Queued { command, _place: place };
         self.commands.send(queued).map_err(|_| SendError::Stopped)
     }
 
@@ -139,9 +120,7 @@ impl NetworkHandle {
         // An error means that the task is gone, which is what is waited for.
         let ended = stopped.wait_for(|stopped| *stopped);
         if tokio::time::timeout(STOP_TIMEOUT * 2, ended).await.is_err() {
-            tracing::warn!(
-                "the network's task does not end; its connections close with the process"
-            );
+            tracing::warn!("the network's task does not end; its connections close with the process");
         }
     }
 }
@@ -171,21 +150,13 @@ struct Place {
 
 impl Room {
     fn new(count_limit: usize, bytes_limit: usize) -> Self {
-        Self {
-            count: 0.into(),
-            bytes: 0.into(),
-            count_limit,
-            bytes_limit,
-        }
+        Self { count: 0.into(), bytes: 0.into(), count_limit, bytes_limit }
     }
 
     fn enter(room: &Arc<Self>, bytes: usize) -> Result<Place, SendError> {
         add(&room.count, 1, room.count_limit)?;
         // From here the place gives back what it took, also on the way out by `?`.
-        let mut place = Place {
-            room: Arc::clone(room),
-            bytes: 0,
-        };
+        let mut place = Place { room: Arc::clone(room), bytes: 0 };
         add(&room.bytes, bytes, room.bytes_limit)?;
         place.bytes = bytes;
         Ok(place)
@@ -201,9 +172,7 @@ impl Drop for Place {
 
 fn add(used: &AtomicUsize, more: usize, limit: usize) -> Result<(), SendError> {
     let room = |used: usize| used.checked_add(more).filter(|sum| *sum <= limit);
-    used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, room)
-        .map(|_| ())
-        .map_err(|_| SendError::Full)
+    used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, room).map(|_| ()).map_err(|_| SendError::Full)
 }
 
 #[cfg(test)]
@@ -221,10 +190,7 @@ mod tests {
     #[test]
     fn data_is_refused_when_full_and_control_is_not() {
         let (handle, mut queue) = queue();
-        let publish = || Command::Publish {
-            topic: TOPIC,
-            payload: vec![0],
-        };
+        let publish = || Command::Publish { topic: TOPIC, payload: vec![0] };
         for _ in 0..DATA_COMMANDS_MAX {
             assert_eq!(handle.send(publish()), Ok(()));
         }
@@ -238,21 +204,13 @@ mod tests {
     fn bytes_are_bounded_and_given_back() {
         let (handle, mut queue) = queue();
         let peer = AuthorKey([2; 32]);
-        let request = || Command::Request {
-            peer,
-            id: 1,
-            body: vec![0; EXCHANGE_FRAME_BYTES_MAX],
-        };
+        let request = || Command::Request { peer, id: 1, body: vec![0; EXCHANGE_FRAME_BYTES_MAX] };
         let fit = DATA_COMMANDS_BYTES_MAX / EXCHANGE_FRAME_BYTES_MAX;
         for _ in 0..fit {
             assert_eq!(handle.send(request()), Ok(()));
         }
         assert_eq!(handle.send(request()), Err(SendError::Full));
-        let respond = Command::Respond {
-            peer,
-            id: 1,
-            body: vec![0; EXCHANGE_FRAME_BYTES_MAX],
-        };
+        let respond = Command::Respond { peer, id: 1, body: vec![0; EXCHANGE_FRAME_BYTES_MAX] };
         assert_eq!(handle.send(respond), Ok(()), "an answer always has room");
         drop(queue.commands.try_recv().expect("the first"));
         assert_eq!(handle.send(request()), Ok(()));
@@ -262,26 +220,14 @@ mod tests {
     fn what_is_too_long_is_refused() {
         let (handle, _queue) = queue();
         let payload = vec![0; GOSSIP_BYTES_MAX + 1];
-        let refused = SendError::TooLong {
-            bytes: payload.len(),
-            limit: GOSSIP_BYTES_MAX,
-        };
-        assert_eq!(
-            handle.send(Command::Publish {
-                topic: TOPIC,
-                payload
-            }),
-            Err(refused)
-        );
+        let refused = SendError::TooLong { bytes: payload.len(), limit: GOSSIP_BYTES_MAX };
+        assert_eq!(handle.send(Command::Publish { topic: TOPIC, payload }), Err(refused));
     }
 
     #[test]
     fn a_stopped_network_says_so() {
         let (handle, queue) = queue();
         drop(queue);
-        assert_eq!(
-            handle.send(Command::Subscribe { topic: TOPIC }),
-            Err(SendError::Stopped)
-        );
+        assert_eq!(handle.send(Command::Subscribe { topic: TOPIC }), Err(SendError::Stopped));
     }
 }

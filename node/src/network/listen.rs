@@ -14,10 +14,7 @@ use super::{NetworkError, peer};
 
 /// Reads the configured listen addresses.
 pub(super) fn listen_addresses(texts: &[String]) -> Result<Vec<Multiaddr>, NetworkError> {
-    texts
-        .iter()
-        .map(|text| address::listenable(text).map_err(|source| bad("listen", text, source)))
-        .collect()
+    texts.iter().map(|text| address::listenable(text).map_err(|source| bad("listen", text, source))).collect()
 }
 
 /// Reads the addresses to advertise; one with a `/p2p` part must name this node.
@@ -26,10 +23,7 @@ pub(super) fn advertised(texts: &[String], local: PeerId) -> Result<Vec<Multiadd
     for text in texts {
         let targets = address::dialable(text).map_err(|source| bad("advertise", text, source))?;
         for target in targets {
-            if target
-                .peer
-                .is_some_and(|named| peer::peer_id(&named) != local)
-            {
+            if target.peer.is_some_and(|named| peer::peer_id(&named) != local) {
                 return Err(NetworkError::AdvertisesAnother(text.clone()));
             }
             addresses.push(target.address);
@@ -39,11 +33,7 @@ pub(super) fn advertised(texts: &[String], local: PeerId) -> Result<Vec<Multiadd
 }
 
 fn bad(purpose: &'static str, text: &str, source: AddressError) -> NetworkError {
-    NetworkError::Address {
-        purpose,
-        text: text.to_owned(),
-        source,
-    }
+    NetworkError::Address { purpose, text: text.to_owned(), source }
 }
 
 /// Listens on all `addresses` that can be; the others become events.
@@ -59,19 +49,14 @@ pub(super) fn listen(
         let result = if taken {
             Err(explain(&io::Error::from(io::ErrorKind::AddrInUse)))
         } else {
-            swarm
-                .listen_on(address.clone())
-                .map(drop)
-                .map_err(|error| explain(&error))
+            swarm.listen_on(address.clone()).map(drop).map_err(|error| explain(&error))
         };
         if let Err(reason) = result {
             failures.push((address.to_string(), reason));
         }
     }
     if !addresses.is_empty() && failures.len() == addresses.len() {
-        let texts = failures
-            .iter()
-            .map(|(address, reason)| format!("{address}: {reason}"));
+        let texts = failures.iter().map(|(address, reason)| format!("{address}: {reason}"));
         return Err(NetworkError::NothingListens(texts.collect()));
     }
     let event = |(address, reason)| Event::ListenFailed { address, reason };
@@ -92,9 +77,8 @@ pub(super) fn explain(error: &(dyn Error + 'static)) -> String {
     while let Some(source) = cause.source() {
         cause = source;
     }
-    let in_use = cause
-        .downcast_ref::<io::Error>()
-        .is_some_and(|error| error.kind() == io::ErrorKind::AddrInUse);
+    let in_use =
+        cause.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::AddrInUse);
     if in_use {
         return "the port is in use; stop what listens there or choose another".to_owned();
     }

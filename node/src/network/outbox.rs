@@ -19,11 +19,7 @@ pub(super) struct Outbox {
 
 impl Outbox {
     pub(super) fn new(deliver: Deliver, counters: SharedCounters) -> Self {
-        Self {
-            deliver,
-            backlog: VecDeque::new(),
-            counters,
-        }
+        Self { deliver, backlog: VecDeque::new(), counters }
     }
 
     /// For an event that must arrive: now, or as soon as there is room, in order.
@@ -74,15 +70,9 @@ impl Outbox {
 /// An event as it may wait: without an answer's body, for which there is no room.
 fn lightened(event: Event) -> Event {
     match event {
-        Event::Response {
-            peer,
-            id,
-            result: Ok(_),
-        } => Event::Response {
-            peer,
-            id,
-            result: Err(RequestFailure::Overloaded),
-        },
+        Event::Response { peer, id, result: Ok(_) } => {
+            Event::Response { peer, id, result: Err(RequestFailure::Overloaded) }
+        }
         other => other,
     }
 }
@@ -102,16 +92,11 @@ mod tests {
                 TrySendError::Full(event) | TrySendError::Disconnected(event) => Box::new(event),
             })
         };
-        (
-            Outbox::new(Box::new(deliver), SharedCounters::default()),
-            receiver,
-        )
+        (Outbox::new(Box::new(deliver), SharedCounters::default()), receiver)
     }
 
     fn down(n: u8) -> Event {
-        Event::PeerDown {
-            peer: AuthorKey([n; 32]),
-        }
+        Event::PeerDown { peer: AuthorKey([n; 32]) }
     }
 
     #[test]
@@ -122,10 +107,7 @@ mod tests {
         }
         assert!(outbox.waits());
         assert_eq!(driver.try_recv(), Ok(down(1)));
-        assert!(
-            !outbox.offer(down(9)),
-            "there is room, but older events wait"
-        );
+        assert!(!outbox.offer(down(9)), "there is room, but older events wait");
         outbox.mention(down(8));
         outbox.retry();
         assert_eq!(driver.try_recv(), Ok(down(2)));
@@ -140,16 +122,8 @@ mod tests {
     fn a_waiting_answer_keeps_no_body() {
         let (mut outbox, driver) = outbox(0);
         let peer = AuthorKey([1; 32]);
-        outbox.insist(Event::Response {
-            peer,
-            id: 7,
-            result: Ok(vec![0; 1 << 20]),
-        });
-        let failed = Event::Response {
-            peer,
-            id: 7,
-            result: Err(RequestFailure::Overloaded),
-        };
+        outbox.insist(Event::Response { peer, id: 7, result: Ok(vec![0; 1 << 20]) });
+        let failed = Event::Response { peer, id: 7, result: Err(RequestFailure::Overloaded) };
         assert_eq!(outbox.backlog, [failed]);
         drop(driver);
     }

@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 
 use libp2p::PeerId;
 use libp2p::request_response::{
-    Behaviour, Event as ExchangeEvent, InboundRequestId, Message, OutboundFailure,
-    OutboundRequestId, ResponseChannel,
+    Behaviour, Event as ExchangeEvent, InboundRequestId, Message, OutboundFailure, OutboundRequestId,
+    ResponseChannel,
 };
 use starling_crdt::id::AuthorKey;
 
@@ -65,24 +65,13 @@ impl Requests {
         id: u64,
         body: Vec<u8>,
     ) -> Option<Event> {
-        let fail = |failure| {
-            Some(Event::Response {
-                peer,
-                id,
-                result: Err(failure),
-            })
-        };
+        let fail = |failure| Some(Event::Response { peer, id, result: Err(failure) });
         let target = peer::peer_id(&peer);
         if !exchange.is_connected(&target) {
             return fail(RequestFailure::NotConnected);
         }
-        let with_peer = self
-            .asked
-            .values()
-            .filter(|asked| asked.peer == peer)
-            .count();
-        if self.asked.len() >= OUTBOUND_REQUESTS_MAX || with_peer >= OUTBOUND_REQUESTS_PER_PEER_MAX
-        {
+        let with_peer = self.asked.values().filter(|asked| asked.peer == peer).count();
+        if self.asked.len() >= OUTBOUND_REQUESTS_MAX || with_peer >= OUTBOUND_REQUESTS_PER_PEER_MAX {
             return fail(RequestFailure::Busy);
         }
         let request = exchange.send_request(&target, Frame::new(body));
@@ -91,17 +80,8 @@ impl Requests {
     }
 
     /// Answers request `id` of `peer`, if it still waits.
-    pub(super) fn respond(
-        &mut self,
-        exchange: &mut Exchange,
-        peer: AuthorKey,
-        id: u64,
-        body: Vec<u8>,
-    ) {
-        let waiting = self
-            .answerable
-            .get_mut(&id)
-            .filter(|answerable| answerable.peer == peer);
+    pub(super) fn respond(&mut self, exchange: &mut Exchange, peer: AuthorKey, id: u64, body: Vec<u8>) {
+        let waiting = self.answerable.get_mut(&id).filter(|answerable| answerable.peer == peer);
         let Some(channel) = waiting.and_then(|answerable| answerable.channel.take()) else {
             tracing::debug!(%peer, id, "an answer comes too late");
             return;
@@ -113,10 +93,7 @@ impl Requests {
 
     /// Drops request `id` of `peer` unanswered. Its place is free when the peer has been told.
     pub(super) fn decline(&mut self, peer: AuthorKey, id: u64) {
-        let waiting = self
-            .answerable
-            .get_mut(&id)
-            .filter(|answerable| answerable.peer == peer);
+        let waiting = self.answerable.get_mut(&id).filter(|answerable| answerable.peer == peer);
         if let Some(answerable) = waiting {
             answerable.channel = None;
         }
@@ -124,11 +101,8 @@ impl Requests {
 
     /// The failures of all requests of ours, for the end.
     pub(super) fn abandon(&mut self) -> impl Iterator<Item = Event> + use<> {
-        let failed = |Asked { peer, id }| Event::Response {
-            peer,
-            id,
-            result: Err(RequestFailure::Disconnected),
-        };
+        let failed =
+            |Asked { peer, id }| Event::Response { peer, id, result: Err(RequestFailure::Disconnected) };
         std::mem::take(&mut self.asked).into_values().map(failed)
     }
 
@@ -136,23 +110,14 @@ impl Requests {
     pub(super) fn happened(&mut self, event: ExchangeEvent<Frame, Frame>, outbox: &mut Outbox) {
         match event {
             ExchangeEvent::Message { peer, message, .. } => match message {
-                Message::Request {
-                    request_id,
-                    request,
-                    channel,
-                } => {
+                Message::Request { request_id, request, channel } => {
                     self.requested(&peer, request_id, request, channel, outbox);
                 }
-                Message::Response {
-                    request_id,
-                    response,
-                } => {
+                Message::Response { request_id, response } => {
                     self.answered(request_id, response, outbox);
                 }
             },
-            ExchangeEvent::OutboundFailure {
-                request_id, error, ..
-            } => {
+            ExchangeEvent::OutboundFailure { request_id, error, .. } => {
                 self.settle(request_id, Err(failure(error)), outbox);
             }
             ExchangeEvent::InboundFailure { request_id, .. }
@@ -176,13 +141,8 @@ impl Requests {
             Frame::Oversized(bytes) => return self.oversized(peer, bytes, outbox),
             Frame::NoRoom => return self.counters.requests_no_room.increment(),
         };
-        let of_peer = self
-            .answerable
-            .values()
-            .filter(|waiting| waiting.peer == peer)
-            .count();
-        if self.answerable.len() >= INBOUND_REQUESTS_MAX || of_peer >= INBOUND_REQUESTS_PER_PEER_MAX
-        {
+        let of_peer = self.answerable.values().filter(|waiting| waiting.peer == peer).count();
+        if self.answerable.len() >= INBOUND_REQUESTS_MAX || of_peer >= INBOUND_REQUESTS_PER_PEER_MAX {
             return self.counters.requests_no_room.increment();
         }
         let id = self.next_number;
@@ -191,13 +151,7 @@ impl Requests {
             return self.counters.requests_no_room.increment();
         }
         self.counters.requests_delivered.increment();
-        self.answerable.insert(
-            id,
-            Answerable {
-                peer,
-                channel: Some(channel),
-            },
-        );
+        self.answerable.insert(id, Answerable { peer, channel: Some(channel) });
         self.numbers.insert(request, id);
     }
 
@@ -229,10 +183,7 @@ impl Requests {
     fn oversized(&self, peer: AuthorKey, bytes: usize, outbox: &mut Outbox) {
         self.counters.frames_oversized.increment();
         tracing::debug!(%peer, bytes, "a peer sent an oversized frame");
-        outbox.mention(Event::Offence {
-            peer,
-            offence: Offence::OversizedFrame { bytes },
-        });
+        outbox.mention(Event::Offence { peer, offence: Offence::OversizedFrame { bytes } });
     }
 
     fn free(&mut self, request: InboundRequestId) {

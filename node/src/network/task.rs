@@ -139,9 +139,7 @@ impl SwarmTask {
             self.outbox.insist(failure);
         }
         self.outbox.retry();
-        let CommandQueue {
-            commands, stopped, ..
-        } = self.queue;
+        let CommandQueue { commands, stopped, .. } = self.queue;
         drop((self.swarm, commands));
         stopped.send_replace(true);
     }
@@ -159,8 +157,7 @@ impl SwarmTask {
                 }
             }
             Command::Respond { peer, id, body } => {
-                self.requests
-                    .respond(&mut self.swarm.behaviour_mut().exchange, peer, id, body);
+                self.requests.respond(&mut self.swarm.behaviour_mut().exchange, peer, id, body);
             }
             Command::Decline { peer, id } => self.requests.decline(peer, id),
             Command::Dial { peer, addresses } => {
@@ -174,10 +171,7 @@ impl SwarmTask {
             }
             Command::Block { peer } => self.block(&peer),
             Command::Unblock { peer } => {
-                self.swarm
-                    .behaviour_mut()
-                    .blocked
-                    .unblock_peer(peer::peer_id(&peer));
+                self.swarm.behaviour_mut().blocked.unblock_peer(peer::peer_id(&peer));
             }
         }
     }
@@ -195,20 +189,12 @@ impl SwarmTask {
 
     fn unsubscribe(&mut self, topic: &Topic) {
         self.followed.remove(&topic_hash(topic));
-        self.swarm
-            .behaviour_mut()
-            .gossip
-            .unsubscribe(&IdentTopic::new(topic.to_string()));
+        self.swarm.behaviour_mut().gossip.unsubscribe(&IdentTopic::new(topic.to_string()));
     }
 
     fn publish(&mut self, topic: &Topic, payload: Vec<u8>) {
         let counters = &self.counters;
-        match self
-            .swarm
-            .behaviour_mut()
-            .gossip
-            .publish(topic_hash(topic), payload)
-        {
+        match self.swarm.behaviour_mut().gossip.publish(topic_hash(topic), payload) {
             Ok(_) => counters.published.increment(),
             // Nobody is there, or it went out before: the normal life of a small fleet.
             Err(PublishError::NoPeersSubscribedToTopic) => counters.published_to_nobody.increment(),
@@ -228,20 +214,13 @@ impl SwarmTask {
             Verdict::Ignore => MessageAcceptance::Ignore,
             Verdict::Reject => MessageAcceptance::Reject,
         };
-        if !self.report(
-            &MessageId::new(&message.id),
-            &peer::peer_id(&message.from),
-            acceptance,
-        ) {
+        if !self.report(&MessageId::new(&message.id), &peer::peer_id(&message.from), acceptance) {
             self.counters.verdicts_late.increment();
         }
     }
 
     fn report(&mut self, id: &MessageId, from: &PeerId, acceptance: MessageAcceptance) -> bool {
-        self.swarm
-            .behaviour_mut()
-            .gossip
-            .report_message_validation_result(id, from, acceptance)
+        self.swarm.behaviour_mut().gossip.report_message_validation_result(id, from, acceptance)
     }
 
     fn block(&mut self, peer: &AuthorKey) {
@@ -256,65 +235,37 @@ impl SwarmTask {
     fn happened(&mut self, event: SwarmEvent<ProtocolsEvent>) {
         match event {
             SwarmEvent::Behaviour(event) => self.protocol_happened(event),
-            SwarmEvent::ConnectionEstablished {
-                peer_id,
-                connection_id,
-                endpoint,
-                ..
-            } => {
+            SwarmEvent::ConnectionEstablished { peer_id, connection_id, endpoint, .. } => {
                 self.connected(&peer_id, connection_id, &endpoint);
             }
-            SwarmEvent::ConnectionClosed {
-                peer_id,
-                num_established: 0,
-                ..
-            } => {
+            SwarmEvent::ConnectionClosed { peer_id, num_established: 0, .. } => {
                 self.disconnected(&peer_id);
             }
-            SwarmEvent::OutgoingConnectionError {
-                connection_id,
-                error,
-                ..
-            } => {
+            SwarmEvent::OutgoingConnectionError { connection_id, error, .. } => {
                 if let Some(event) = self.dials.failed(&mut self.swarm, connection_id, error) {
                     self.outbox.insist(event);
                 }
             }
-            SwarmEvent::IncomingConnectionError {
-                send_back_addr,
-                error,
-                ..
-            } => {
+            SwarmEvent::IncomingConnectionError { send_back_addr, error, .. } => {
                 if matches!(error, ListenError::Denied { .. }) {
                     self.counters.connections_refused.increment();
                 }
                 tracing::debug!(from = %send_back_addr, error = explain(&error), "no connection came about");
             }
             SwarmEvent::NewListenAddr { address, .. } => {
-                self.outbox.insist(Event::Listening {
-                    address: address.to_string(),
-                });
+                self.outbox.insist(Event::Listening { address: address.to_string() });
             }
             SwarmEvent::ExpiredListenAddr { address, .. } => {
-                self.outbox.insist(Event::ListenEnded {
-                    address: address.to_string(),
-                });
+                self.outbox.insist(Event::ListenEnded { address: address.to_string() });
             }
-            SwarmEvent::ListenerClosed {
-                addresses,
-                reason: Err(error),
-                ..
-            } => {
+            SwarmEvent::ListenerClosed { addresses, reason: Err(error), .. } => {
                 for address in addresses {
                     let (address, reason) = (address.to_string(), explain(&error));
                     self.outbox.insist(Event::ListenFailed { address, reason });
                 }
             }
             SwarmEvent::ListenerError { error, .. } => {
-                tracing::warn!(
-                    error = explain(&error),
-                    "a listener could not accept a connection"
-                );
+                tracing::warn!(error = explain(&error), "a listener could not accept a connection");
             }
             _ => {}
         }
@@ -330,17 +281,10 @@ impl SwarmTask {
         if self.up.insert(author) {
             let address = address::without_peer(endpoint.get_remote_address()).to_string();
             let inbound = endpoint.is_listener();
-            self.outbox.insist(Event::PeerUp {
-                peer: author,
-                address,
-                inbound,
-            });
+            self.outbox.insist(Event::PeerUp { peer: author, address, inbound });
         }
         if let Some(addresses) = given {
-            self.outbox.insist(Event::Dialed {
-                peer: author,
-                addresses,
-            });
+            self.outbox.insist(Event::Dialed { peer: author, addresses });
         }
     }
 
@@ -369,11 +313,7 @@ impl SwarmTask {
 
     fn gossip_happened(&mut self, event: gossipsub::Event) {
         match event {
-            gossipsub::Event::Message {
-                propagation_source,
-                message_id,
-                message,
-            } => {
+            gossipsub::Event::Message { propagation_source, message_id, message } => {
                 self.heard(&propagation_source, message_id, message);
             }
             gossipsub::Event::Subscribed { peer_id, topic } => {
@@ -384,10 +324,7 @@ impl SwarmTask {
                 let event = |peer, topic| Event::Unfollows { peer, topic };
                 self.follower_changed(&peer_id, &topic, event);
             }
-            gossipsub::Event::SlowPeer {
-                peer_id,
-                failed_messages,
-            } => {
+            gossipsub::Event::SlowPeer { peer_id, failed_messages } => {
                 if let Some(peer) = peer::author_key(&peer_id) {
                     let messages = failed_messages.priority + failed_messages.non_priority;
                     self.outbox.mention(Event::SlowPeer { peer, messages });
@@ -418,17 +355,9 @@ impl SwarmTask {
             self.report(&id, from, MessageAcceptance::Reject);
             return;
         };
-        let token = MessageToken {
-            from: author,
-            id: id.0.clone(),
-        };
+        let token = MessageToken { from: author, id: id.0.clone() };
         let unjudged = self.unjudged.entry(author).or_default();
-        let event = Event::Gossip {
-            topic,
-            from: author,
-            message: token,
-            payload: message.data,
-        };
+        let event = Event::Gossip { topic, from: author, message: token, payload: message.data };
         if *unjudged < GOSSIP_UNJUDGED_PER_PEER_MAX && self.outbox.offer(event) {
             *unjudged += 1;
             self.counters.gossip_delivered.increment();
@@ -445,17 +374,12 @@ impl SwarmTask {
         if info.protocol_version != PROTOCOL {
             let protocol = shown(&info.protocol_version);
             tracing::info!(%peer, protocol, "disconnecting what is no Starling node of this version");
-            self.outbox.mention(Event::Offence {
-                peer,
-                offence: Offence::ForeignProtocol { protocol },
-            });
+            self.outbox.mention(Event::Offence { peer, offence: Offence::ForeignProtocol { protocol } });
             // An error means that it is gone already.
             let _ = self.swarm.disconnect_peer_id(*peer_id);
             return;
         }
-        let how = Discovery::Identify {
-            agent: shown(&info.agent_version),
-        };
+        let how = Discovery::Identify { agent: shown(&info.agent_version) };
         self.discovered(peer, info.listen_addrs, how);
     }
 
@@ -472,8 +396,7 @@ impl SwarmTask {
     }
 
     fn discovered(&mut self, peer: AuthorKey, addresses: Vec<Multiaddr>, how: Discovery) {
-        let of_peer =
-            |address: &address::PeerAddress| address.peer.is_none_or(|named| named == peer);
+        let of_peer = |address: &address::PeerAddress| address.peer.is_none_or(|named| named == peer);
         let addresses = addresses
             .iter()
             .take(DISCOVERED_ADDRESSES_MAX)
@@ -481,11 +404,7 @@ impl SwarmTask {
             .filter(of_peer)
             .map(|address| address.address)
             .collect();
-        self.outbox.mention(Event::Discovered {
-            peer,
-            addresses,
-            how,
-        });
+        self.outbox.mention(Event::Discovered { peer, addresses, how });
     }
 
     fn pinged(&mut self, event: ping::Event) {
@@ -502,8 +421,5 @@ impl SwarmTask {
 
 /// A text a peer chose, fit for a log or a table.
 fn shown(text: &str) -> String {
-    text.chars()
-        .filter(|c| !c.is_control())
-        .take(FOREIGN_TEXT_MAX)
-        .collect()
+    text.chars().filter(|c| !c.is_control()).take(FOREIGN_TEXT_MAX).collect()
 }

@@ -30,8 +30,8 @@ pub(super) fn transport(
         Ok(named) => named,
         Err(error) => without_name_servers(links(keypair)?, &error),
     };
-    let counted = BandwidthTransport::new(named, registry)
-        .map(|(peer, muxer), _| (peer, StreamMuxerBox::new(muxer)));
+    let counted =
+        BandwidthTransport::new(named, registry).map(|(peer, muxer), _| (peer, StreamMuxerBox::new(muxer)));
     Ok(TransportTimeout::new(counted, DIAL_TIMEOUT).boxed())
 }
 
@@ -47,10 +47,8 @@ fn without_name_servers(
 }
 
 fn links(keypair: &Keypair) -> Result<Boxed<Connection>, NetworkError> {
-    let noise = noise::Config::new(keypair).map_err(|error| NetworkError::Build {
-        part: "noise",
-        reason: error.to_string(),
-    })?;
+    let noise = noise::Config::new(keypair)
+        .map_err(|error| NetworkError::Build { part: "noise", reason: error.to_string() })?;
     let mut yamux = yamux::Config::default();
     yamux.set_max_num_streams(STREAMS_MAX);
     let tcp = tcp::tokio::Transport::new(tcp::Config::default().nodelay(true))
@@ -62,9 +60,6 @@ fn links(keypair: &Keypair) -> Result<Boxed<Connection>, NetworkError> {
     config.max_concurrent_stream_limit = STREAMS_MAX as u32;
     config.max_stream_data = QUIC_STREAM_BYTES_MAX;
     config.max_connection_data = QUIC_CONNECTION_BYTES_MAX;
-    let quic = quic::tokio::Transport::new(config)
-        .map(|(peer, muxer), _| (peer, StreamMuxerBox::new(muxer)));
-    Ok(OrTransport::new(quic, tcp)
-        .map(|either, _| either.into_inner())
-        .boxed())
+    let quic = quic::tokio::Transport::new(config).map(|(peer, muxer), _| (peer, StreamMuxerBox::new(muxer)));
+    Ok(OrTransport::new(quic, tcp).map(|either, _| either.into_inner()).boxed())
 }

@@ -21,22 +21,12 @@ const TURN: u64 = 50;
 /// Rows in each table before the first sample.
 const ROWS: u64 = 10_000;
 /// What a replica writes for one small local change: the delta, and what follows from it.
-const TABLES: [Table; 5] = [
-    Table::Meta,
-    Table::Deltas,
-    Table::Frontiers,
-    Table::Documents,
-    Table::Changed,
-];
+const TABLES: [Table; 5] = [Table::Meta, Table::Deltas, Table::Frontiers, Table::Documents, Table::Changed];
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let directory = std::env::args()
-        .nth(1)
-        .ok_or("usage: commit_cost DIRECTORY")?;
-    let (log, path) = (
-        Path::new(&directory).join("commit_cost.log"),
-        Path::new(&directory).join("commit_cost.redb"),
-    );
+    let directory = std::env::args().nth(1).ok_or("usage: commit_cost DIRECTORY")?;
+    let (log, path) =
+        (Path::new(&directory).join("commit_cost.log"), Path::new(&directory).join("commit_cost.redb"));
     let mut file = File::create(&log)?;
     let mut store = RedbStore::open(&path, StoreOptions::create(StoreId([1; 16])))?;
     let mut all = WriteBatch::default();
@@ -89,11 +79,7 @@ fn commit(store: &mut RedbStore, sample: u64) -> Result<Duration, StoreError> {
 
 /// Scattered as hashes are, except where keys are commit numbers.
 fn key(table: Table, number: u64) -> Vec<u8> {
-    let leading = if table == Table::Changed {
-        number
-    } else {
-        number.wrapping_mul(0x9e37_79b9_7f4a_7c15)
-    };
+    let leading = if table == Table::Changed { number } else { number.wrapping_mul(0x9e37_79b9_7f4a_7c15) };
     [&leading.to_be_bytes()[..], &[0; 24]].concat()
 }
 

@@ -110,9 +110,7 @@ impl Disk {
         if !power {
             return Err(IoError::other("the simulated disk has no power"));
         }
-        self.failing
-            .get(&operation)
-            .map_or(Ok(()), |kind| Err(IoError::from(*kind)))
+        self.failing.get(&operation).map_or(Ok(()), |kind| Err(IoError::from(*kind)))
     }
 
     fn change(&mut self, change: Change) {
@@ -146,14 +144,8 @@ impl LossyBackend {
     }
 
     fn of(image: Image) -> Self {
-        let disk = Disk {
-            seen: image.clone(),
-            synced: image,
-            ..Disk::default()
-        };
-        Self {
-            disk: Arc::new(Mutex::new(disk)),
-        }
+        let disk = Disk { seen: image.clone(), synced: image, ..Disk::default() };
+        Self { disk: Arc::new(Mutex::new(disk)) }
     }
 
     fn disk(&self) -> MutexGuard<'_, Disk> {
@@ -318,16 +310,10 @@ impl StorageBackend for LossyBackend {
         let mut disk = self.disk();
         disk.admit(Operation::Write)?;
         let blocks = disk.seen.blocks() + disk.seen.missing(offset, data.len()).len();
-        if disk
-            .blocks_max
-            .is_some_and(|max| blocks > max.max(disk.seen.blocks()))
-        {
+        if disk.blocks_max.is_some_and(|max| blocks > max.max(disk.seen.blocks())) {
             return Err(IoError::from(ErrorKind::StorageFull));
         }
-        disk.change(Change::Write {
-            offset,
-            bytes: data.to_vec(),
-        });
+        disk.change(Change::Write { offset, bytes: data.to_vec() });
         Ok(())
     }
 }
@@ -346,11 +332,7 @@ mod tests {
         assert_eq!(disk.contents().len(), 9000);
         assert_eq!(disk.restart(Loss::Nothing).contents().len(), 9000);
         assert_eq!(disk.restart(Loss::All).contents(), b"old");
-        assert!(
-            disk.write(0, b"dead").is_err()
-                && disk.read(0, &mut [0]).is_err()
-                && disk.len().is_err()
-        );
+        assert!(disk.write(0, b"dead").is_err() && disk.read(0, &mut [0]).is_err() && disk.len().is_err());
     }
 
     #[test]
@@ -366,11 +348,7 @@ mod tests {
         for seed in 0..100 {
             let bytes = outcome(seed);
             assert_eq!(bytes, outcome(seed));
-            assert!(
-                bytes
-                    .chunks(SECTOR_BYTES)
-                    .all(|sector| sector.iter().all(|byte| *byte == sector[0]))
-            );
+            assert!(bytes.chunks(SECTOR_BYTES).all(|sector| sector.iter().all(|byte| *byte == sector[0])));
             match bytes.iter().filter(|byte| **byte == 2).count() {
                 4096 => kept += 1,
                 0 => lost += 1,

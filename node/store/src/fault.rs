@@ -12,9 +12,9 @@ pub(crate) fn store_error(error: impl Into<redb::Error>) -> StoreError {
         redb::Error::PreviousIo => StoreError::Io("an earlier error made it unusable".to_owned()),
         redb::Error::DatabaseClosed => StoreError::Io("the store was closed".to_owned()),
         redb::Error::Unsupported => StoreError::Io("an operation is not supported".to_owned()),
-        redb::Error::ValueTooLarge(bytes) => StoreError::Io(format!(
-            "a value of {bytes} bytes is larger than any store can hold"
-        )),
+        redb::Error::ValueTooLarge(bytes) => {
+            StoreError::Io(format!("a value of {bytes} bytes is larger than any store can hold"))
+        }
         // What remains says that tables, pages or locks are not as this crate left them.
         other => StoreError::Corrupt(other.to_string()),
     }
@@ -23,9 +23,7 @@ pub(crate) fn store_error(error: impl Into<redb::Error>) -> StoreError {
 /// What the operating system said, in the words of the contract.
 pub(crate) fn io_error(error: &IoError) -> StoreError {
     match error.kind() {
-        ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => {
-            StoreError::Full
-        }
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => StoreError::Full,
         _ => StoreError::Io(error.to_string()),
     }
 }
@@ -42,9 +40,7 @@ pub(crate) fn contain<T>(work: impl FnOnce() -> Result<T, StoreError>) -> Result
             .map(|text| (*text).to_owned())
             .or_else(|| panic.downcast_ref::<String>().cloned())
             .unwrap_or_else(|| "no reason given".to_owned());
-        Err(StoreError::Corrupt(format!(
-            "a page is not as it was written ({why})"
-        )))
+        Err(StoreError::Corrupt(format!("a page is not as it was written ({why})")))
     })
 }
 
@@ -58,10 +54,7 @@ mod tests {
         assert_eq!(error(ErrorKind::StorageFull), StoreError::Full);
         assert_eq!(error(ErrorKind::QuotaExceeded), StoreError::Full);
         assert!(matches!(error(ErrorKind::Other), StoreError::Io(_)));
-        assert!(matches!(
-            store_error(redb::StorageError::PreviousIo),
-            StoreError::Io(_)
-        ));
+        assert!(matches!(store_error(redb::StorageError::PreviousIo), StoreError::Io(_)));
         let corrupt = redb::StorageError::Corrupted("x".to_owned());
         assert!(matches!(store_error(corrupt), StoreError::Corrupt(_)));
     }
@@ -71,9 +64,7 @@ mod tests {
         let contained = contain::<()>(|| panic!("page {}", 7));
         assert_eq!(
             contained,
-            Err(StoreError::Corrupt(
-                "a page is not as it was written (page 7)".to_owned()
-            ))
+            Err(StoreError::Corrupt("a page is not as it was written (page 7)".to_owned()))
         );
     }
 }

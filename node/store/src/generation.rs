@@ -4,8 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use redb::{
-    Builder, Database, ReadTransaction, ReadableDatabase, StorageBackend, TableDefinition,
-    TableError,
+    Builder, Database, ReadTransaction, ReadableDatabase, StorageBackend, TableDefinition, TableError,
 };
 use starling_crdt::id::StoreId;
 use starling_crdt::store::{KeyRange, Row, StoreError, Table, WriteBatch};
@@ -107,10 +106,7 @@ impl Generation {
         }
         let backend = handle.clone();
         let opened = contain(|| {
-            let database = match Builder::new()
-                .set_cache_size(cache_bytes)
-                .create_with_backend(backend)
-            {
+            let database = match Builder::new().set_cache_size(cache_bytes).create_with_backend(backend) {
                 Ok(database) => database,
                 Err(error) => return Ok(Err(Refusal::from(error))),
             };
@@ -138,9 +134,7 @@ impl Generation {
             WhenMissing::Create(id) => {
                 let transaction = self.database().begin_write().map_err(store_error)?;
                 let mut table = transaction.open_table(IDENTITY).map_err(store_error)?;
-                table
-                    .insert(SCHEMA, &SCHEMA_VERSION.to_be_bytes()[..])
-                    .map_err(store_error)?;
+                table.insert(SCHEMA, &SCHEMA_VERSION.to_be_bytes()[..]).map_err(store_error)?;
                 table.insert(ID, id.as_bytes()).map_err(store_error)?;
                 drop(table);
                 transaction.commit().map_err(store_error)?;
@@ -156,30 +150,23 @@ impl Generation {
             Ok(table) => table,
             Err(TableError::TableDoesNotExist(_)) => {
                 let mut tables = transaction.list_tables().map_err(store_error)?;
-                return if tables.next().is_none() {
-                    Ok(None)
-                } else {
-                    Err(Refusal::NotAStore)
-                };
+                return if tables.next().is_none() { Ok(None) } else { Err(Refusal::NotAStore) };
             }
             Err(TableError::Storage(error)) => return Err(store_error(error).into()),
             Err(_) => return Err(Refusal::NotAStore),
         };
         let row = |key| -> Result<Vec<u8>, StoreError> {
             let row = table.get(key).map_err(store_error)?;
-            row.map(|row| row.value().to_vec())
-                .ok_or_else(|| StoreError::Corrupt(format!("it has no {key}")))
+            row.map(|row| row.value().to_vec()).ok_or_else(|| StoreError::Corrupt(format!("it has no {key}")))
         };
         let version = row(SCHEMA)?.try_into().map(u32::from_be_bytes);
-        let version = version
-            .map_err(|_| StoreError::Corrupt("its schema version is no number".to_owned()))?;
+        let version =
+            version.map_err(|_| StoreError::Corrupt("its schema version is no number".to_owned()))?;
         if version > SCHEMA_VERSION {
             return Err(Refusal::Newer { found: version });
         }
         let id = StoreId::from_slice(&row(ID)?);
-        Ok(Some(id.ok_or_else(|| {
-            StoreError::Corrupt("its id has the wrong length".to_owned())
-        })?))
+        Ok(Some(id.ok_or_else(|| StoreError::Corrupt("its id has the wrong length".to_owned()))?))
     }
 
     pub(crate) fn id(&self) -> StoreId {
@@ -214,9 +201,7 @@ impl Generation {
 
     fn database(&self) -> &Database {
         // Taken only in `drop`.
-        self.database
-            .as_ref()
-            .expect("a generation holds its database until it is dropped")
+        self.database.as_ref().expect("a generation holds its database until it is dropped")
     }
 
     fn begin_read(&self) -> Result<ReadTransaction, StoreError> {
@@ -228,9 +213,7 @@ impl Generation {
         let transaction = self.database().begin_write().map_err(store_error)?;
         let mut writes = batch.iter().peekable();
         while let Some((table, ..)) = writes.peek().copied() {
-            let mut rows = transaction
-                .open_table(definition(table))
-                .map_err(store_error)?;
+            let mut rows = transaction.open_table(definition(table)).map_err(store_error)?;
             while let Some((_, key, value)) = writes.next_if(|write| write.0 == table) {
                 match value {
                     Some(value) => rows.insert(key, value).map_err(store_error)?,
@@ -242,12 +225,7 @@ impl Generation {
     }
 
     pub(crate) fn value(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        self.look(table, |rows| {
-            Ok(rows
-                .get(key)
-                .map_err(store_error)?
-                .map(|value| value.value().to_vec()))
-        })
+        self.look(table, |rows| Ok(rows.get(key).map_err(store_error)?.map(|value| value.value().to_vec())))
     }
 
     pub(crate) fn rows(
@@ -260,25 +238,17 @@ impl Generation {
             return Ok(Vec::new());
         }
         self.look(table, |rows| {
-            let found = rows
-                .range::<&[u8]>((range.start, range.end))
-                .map_err(store_error)?;
+            let found = rows.range::<&[u8]>((range.start, range.end)).map_err(store_error)?;
             found.take(limit).map(owned).collect()
         })
     }
 
-    pub(crate) fn last_row(
-        &self,
-        table: Table,
-        range: KeyRange<'_>,
-    ) -> Result<Option<Row>, StoreError> {
+    pub(crate) fn last_row(&self, table: Table, range: KeyRange<'_>) -> Result<Option<Row>, StoreError> {
         if range.is_empty() {
             return Ok(None);
         }
         self.look(table, |rows| {
-            let mut found = rows
-                .range::<&[u8]>((range.start, range.end))
-                .map_err(store_error)?;
+            let mut found = rows.range::<&[u8]>((range.start, range.end)).map_err(store_error)?;
             found.next_back().map(owned).transpose()
         })
     }
@@ -313,10 +283,7 @@ fn definition(table: Table) -> TableDefinition<'static, &'static [u8], &'static 
     TableDefinition::new(table.name())
 }
 
-type Found<'a> = (
-    redb::AccessGuard<'a, &'static [u8]>,
-    redb::AccessGuard<'a, &'static [u8]>,
-);
+type Found<'a> = (redb::AccessGuard<'a, &'static [u8]>, redb::AccessGuard<'a, &'static [u8]>);
 
 fn owned(found: Result<Found<'_>, redb::StorageError>) -> Result<Row, StoreError> {
     let (key, value) = found.map_err(store_error)?;

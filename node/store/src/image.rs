@@ -50,10 +50,7 @@ impl Image {
     pub(crate) fn write(&mut self, offset: u64, bytes: &[u8]) {
         for (block, start, range) in parts(offset, bytes.len()) {
             let taken = range.len();
-            let block = self
-                .blocks
-                .entry(block)
-                .or_insert_with(|| Arc::new([0; BLOCK_BYTES]));
+            let block = self.blocks.entry(block).or_insert_with(|| Arc::new([0; BLOCK_BYTES]));
             Arc::make_mut(block)[start..start + taken].copy_from_slice(&bytes[range]);
         }
         self.len = self.len.max(offset + bytes.len() as u64);
@@ -76,10 +73,7 @@ impl Image {
 
     /// The blocks that `len` bytes from `offset` touch and that were never written.
     pub(crate) fn missing(&self, offset: u64, len: usize) -> Vec<u64> {
-        parts(offset, len)
-            .map(|part| part.0)
-            .filter(|block| !self.blocks.contains_key(block))
-            .collect()
+        parts(offset, len).map(|part| part.0).filter(|block| !self.blocks.contains_key(block)).collect()
     }
 }
 

@@ -55,7 +55,8 @@ impl Medium {
         let Some(on_file) = &self.file else {
             return true;
         };
-        let path = on_file.path.with_extension("room");
+        let mut path = on_file.path.clone().into_os_string();
+        path.push(".room");
         let tried = File::create(&path).and_then(|mut file| {
             file.write_all(&vec![0; ROOM_BYTES])?;
             file.sync_data()
@@ -156,9 +157,7 @@ pub(crate) struct Handle {
 
 impl fmt::Debug for Handle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Handle")
-            .field("medium", &self.medium)
-            .finish_non_exhaustive()
+        f.debug_struct("Handle").field("medium", &self.medium).finish_non_exhaustive()
     }
 }
 
@@ -170,20 +169,13 @@ impl Handle {
 
     /// A handle that reads the medium and keeps its writes in memory.
     pub(crate) fn beside(medium: &Arc<Medium>) -> IoResult<Self> {
-        let mut beside = Beside {
-            image: Image::default(),
-            shows: medium.backend.len()?,
-        };
+        let mut beside = Beside { image: Image::default(), shows: medium.backend.len()? };
         beside.image.resize(beside.shows);
         Ok(Self::new(medium, Writes::Beside(Mutex::new(beside))))
     }
 
     fn new(medium: &Arc<Medium>, writes: Writes) -> Self {
-        Self {
-            medium: Arc::clone(medium),
-            writes: Arc::new(writes),
-            access: Arc::default(),
-        }
+        Self { medium: Arc::clone(medium), writes: Arc::new(writes), access: Arc::default() }
     }
 
     /// Changes what the handle may do, once it has finished what it is doing now.
@@ -251,11 +243,7 @@ impl StorageBackend for Handle {
         self.medium.backend.try_lock_range(start, end)
     }
 
-    fn try_lock_shared_range(
-        &self,
-        start: Bound<u64>,
-        end: Bound<u64>,
-    ) -> Result<bool, BackendError> {
+    fn try_lock_shared_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<bool, BackendError> {
         self.medium.backend.try_lock_shared_range(start, end)
     }
 

@@ -30,18 +30,12 @@ pub struct StoreOptions {
 impl StoreOptions {
     /// Opens the store, or creates it with `id`.
     pub fn create(id: StoreId) -> Self {
-        Self {
-            when_missing: WhenMissing::Create(id),
-            cache_bytes: CACHE_BYTES,
-        }
+        Self { when_missing: WhenMissing::Create(id), cache_bytes: CACHE_BYTES }
     }
 
     /// Opens the store, which must be there.
     pub fn existing() -> Self {
-        Self {
-            when_missing: WhenMissing::Refuse,
-            cache_bytes: CACHE_BYTES,
-        }
+        Self { when_missing: WhenMissing::Refuse, cache_bytes: CACHE_BYTES }
     }
 }
 
@@ -135,16 +129,9 @@ impl OpenError {
             Refusal::InUse => Self::AlreadyOpen { place },
             Refusal::Missing => Self::Missing { place },
             Refusal::NotAStore => Self::NotAStore { place },
-            Refusal::Newer { found } => Self::Newer {
-                place,
-                found,
-                known: SCHEMA_VERSION,
-            },
+            Refusal::Newer { found } => Self::Newer { place, found, known: SCHEMA_VERSION },
             Refusal::Disk(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
-                Self::NotPermitted {
-                    place,
-                    source: error,
-                }
+                Self::NotPermitted { place, source: error }
             }
             Refusal::Disk(error) => Self::at(place, Refusal::Store(crate::fault::io_error(&error))),
             Refusal::Store(StoreError::Full) => Self::Full { place },

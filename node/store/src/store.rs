@@ -51,25 +51,14 @@ impl RedbStore {
         let file = open_file(path, options.when_missing, &place)?;
         let disk = |error| OpenError::at(place.clone(), Refusal::Disk(error));
         let backend = file.try_clone().map_err(disk)?;
-        let backend = FileBackend::new(backend)
-            .map_err(|error| OpenError::at(place.clone(), error.into()))?;
-        let on_file = OnFile {
-            file,
-            path: path.to_owned(),
-        };
-        let store = Self::on_medium(
-            Medium::new(Box::new(backend), Some(on_file)),
-            options,
-            place.clone(),
-        )?;
+        let backend =
+            FileBackend::new(backend).map_err(|error| OpenError::at(place.clone(), error.into()))?;
+        let on_file = OnFile { file, path: path.to_owned() };
+        let store = Self::on_medium(Medium::new(Box::new(backend), Some(on_file)), options, place.clone())?;
         if !existed {
             // The file's name must survive a crash as well as its bytes.
-            let directory = path
-                .parent()
-                .filter(|parent| !parent.as_os_str().is_empty());
-            File::open(directory.unwrap_or(Path::new(".")))
-                .and_then(|file| file.sync_all())
-                .map_err(disk)?;
+            let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+            File::open(directory.unwrap_or(Path::new("."))).and_then(|file| file.sync_all()).map_err(disk)?;
         }
         Ok(store)
     }
@@ -78,22 +67,11 @@ impl RedbStore {
     ///
     /// # Errors
     /// [`OpenError`], with "the backend" as the place.
-    pub fn with_backend(
-        backend: impl StorageBackend,
-        options: StoreOptions,
-    ) -> Result<Self, OpenError> {
-        Self::on_medium(
-            Medium::new(Box::new(backend), None),
-            options,
-            "the backend".to_owned(),
-        )
+    pub fn with_backend(backend: impl StorageBackend, options: StoreOptions) -> Result<Self, OpenError> {
+        Self::on_medium(Medium::new(Box::new(backend), None), options, "the backend".to_owned())
     }
 
-    fn on_medium(
-        medium: Arc<Medium>,
-        options: StoreOptions,
-        place: String,
-    ) -> Result<Self, OpenError> {
+    fn on_medium(medium: Arc<Medium>, options: StoreOptions, place: String) -> Result<Self, OpenError> {
         let generation = Generation::open(&medium, options.cache_bytes, options.when_missing)
             .map_err(|refusal| OpenError::at(place, refusal))?;
         let shared = Shared {
@@ -101,12 +79,7 @@ impl RedbStore {
             current: RwLock::new(Some(Arc::new(generation))),
             writing: Mutex::new(()),
         };
-        Ok(Self {
-            shared: Arc::new(shared),
-            medium,
-            cache_bytes: options.cache_bytes,
-            full: false,
-        })
+        Ok(Self { shared: Arc::new(shared), medium, cache_bytes: options.cache_bytes, full: false })
     }
 
     /// Puts a new handle in the place of a broken one; when the disk does not allow that, at least a
@@ -123,9 +96,7 @@ impl RedbStore {
                 broken.retire();
                 return Ok(());
             }
-            Ok(_) => Refusal::Store(StoreError::Corrupt(
-                "another store is in its place".to_owned(),
-            )),
+            Ok(_) => Refusal::Store(StoreError::Corrupt("another store is in its place".to_owned())),
             Err(refusal) => refusal,
         };
         if !broken.is_view() {
@@ -163,61 +134,32 @@ fn refused(refusal: Refusal) -> StoreError {
         Refusal::Store(error) => error,
         Refusal::Disk(error) => crate::fault::io_error(&error),
         Refusal::InUse => StoreError::Io("another process took the store".to_owned()),
-        Refusal::Missing | Refusal::NotAStore => {
-            StoreError::Corrupt("its first page is gone".to_owned())
-        }
-        Refusal::Newer { found } => {
-            StoreError::Corrupt(format!("its schema version became {found}"))
-        }
+        Refusal::Missing | Refusal::NotAStore => StoreError::Corrupt("its first page is gone".to_owned()),
+        Refusal::Newer { found } => StoreError::Corrupt(format!("its schema version became {found}")),
     }
 }
 
 fn open_file(path: &Path, when_missing: WhenMissing, place: &str) -> Result<File, OpenError> {
-    let directory = path
-        .parent()
-        .filter(|parent| !parent.as_os_str().is_empty());
-    if let Some(directory) =
-        directory.filter(|directory| matches!(directory.try_exists(), Ok(false)))
-    {
-        return Err(OpenError::NoDirectory {
-            directory: directory.to_owned(),
-        });
+    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    if let Some(directory) = directory.filter(|directory| matches!(directory.try_exists(), Ok(false))) {
+        return Err(OpenError::NoDirectory { directory: directory.to_owned() });
     }
     let create = matches!(when_missing, WhenMissing::Create(_));
-    let opened = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(create)
-        .truncate(false)
-        .mode(0o600)
-        .open(path);
+    let opened =
+        OpenOptions::new().read(true).write(true).create(create).truncate(false).mode(0o600).open(path);
     let file = opened.map_err(|error: IoError| match error.kind() {
-        ErrorKind::NotFound if !create => OpenError::Missing {
-            place: place.to_owned(),
-        },
-        ErrorKind::IsADirectory => OpenError::NotAStore {
-            place: place.to_owned(),
-        },
+        ErrorKind::NotFound if !create => OpenError::Missing { place: place.to_owned() },
+        ErrorKind::IsADirectory => OpenError::NotAStore { place: place.to_owned() },
         _ => OpenError::at(place.to_owned(), Refusal::Disk(error)),
     })?;
-    let metadata = file
-        .metadata()
-        .map_err(|error| OpenError::at(place.to_owned(), Refusal::Disk(error)))?;
-    if metadata.is_file() {
-        Ok(file)
-    } else {
-        Err(OpenError::NotAStore {
-            place: place.to_owned(),
-        })
-    }
+    let metadata = file.metadata().map_err(|error| OpenError::at(place.to_owned(), Refusal::Disk(error)))?;
+    if metadata.is_file() { Ok(file) } else { Err(OpenError::NotAStore { place: place.to_owned() }) }
 }
 
 impl Shared {
     fn current(&self) -> Result<Arc<Generation>, StoreError> {
         let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
-        current
-            .clone()
-            .ok_or_else(|| StoreError::Io("the store was closed".to_owned()))
+        current.clone().ok_or_else(|| StoreError::Io("the store was closed".to_owned()))
     }
 
     fn replace(&self, generation: Option<Generation>) {
@@ -228,10 +170,7 @@ impl Shared {
         drop(old);
     }
 
-    fn read<T>(
-        &self,
-        look: impl Fn(&Generation) -> Result<T, StoreError>,
-    ) -> Result<T, StoreError> {
+    fn read<T>(&self, look: impl Fn(&Generation) -> Result<T, StoreError>) -> Result<T, StoreError> {
         let mut generation = self.current()?;
         for _ in 1..READ_ATTEMPTS {
             match contain(|| look(&generation)) {
@@ -263,12 +202,7 @@ impl StoreRead for Shared {
         self.read(|generation| generation.value(table, key))
     }
 
-    fn rows(
-        &self,
-        table: Table,
-        range: KeyRange<'_>,
-        limit: usize,
-    ) -> Result<Vec<Row>, StoreError> {
+    fn rows(&self, table: Table, range: KeyRange<'_>, limit: usize) -> Result<Vec<Row>, StoreError> {
         self.read(|generation| generation.rows(table, range, limit))
     }
 
@@ -286,12 +220,7 @@ impl StoreRead for RedbStore {
         self.shared.value(table, key)
     }
 
-    fn rows(
-        &self,
-        table: Table,
-        range: KeyRange<'_>,
-        limit: usize,
-    ) -> Result<Vec<Row>, StoreError> {
+    fn rows(&self, table: Table, range: KeyRange<'_>, limit: usize) -> Result<Vec<Row>, StoreError> {
         self.shared.rows(table, range, limit)
     }
 
@@ -308,10 +237,7 @@ impl Store for RedbStore {
     /// An empty batch writes nothing, but replaces a broken handle.
     fn commit(&mut self, batch: &WriteBatch) -> Result<(), StoreError> {
         let shared = Arc::clone(&self.shared);
-        let writing = shared
-            .writing
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let writing = shared.writing.lock().unwrap_or_else(PoisonError::into_inner);
         let done = self.try_commit(batch);
         drop(writing);
         self.full = done == Err(StoreError::Full);

@@ -46,11 +46,8 @@ fn a_disk_that_loses_unsynced_writes_keeps_the_contract() {
 fn a_commit_costs_one_sync() {
     let disk = LossyBackend::new();
     let mut store = RedbStore::with_backend(disk.clone(), StoreOptions::create(ID)).unwrap();
-    let commit = batch(&[
-        (Table::Deltas, b"k", b"v"),
-        (Table::Meta, b"k", b"v"),
-        (Table::Changed, b"k", b"v"),
-    ]);
+    let commit =
+        batch(&[(Table::Deltas, b"k", b"v"), (Table::Meta, b"k", b"v"), (Table::Changed, b"k", b"v")]);
     for _ in 0..5 {
         let before = disk.syncs();
         store.commit(&commit).unwrap();
@@ -92,17 +89,11 @@ fn readers_see_whole_commits_while_the_writer_writes() {
             std::thread::spawn(move || {
                 let mut seen = 0;
                 while seen < commits {
-                    let rows = reader
-                        .rows(Table::Deltas, KeyRange::ALL, usize::MAX)
-                        .unwrap();
+                    let rows = reader.rows(Table::Deltas, KeyRange::ALL, usize::MAX).unwrap();
                     let values: Vec<_> = rows.iter().map(|row| row.1.clone()).collect();
-                    assert!(
-                        values.windows(2).all(|pair| pair[0] == pair[1]),
-                        "half a commit was seen"
-                    );
-                    let last = values
-                        .first()
-                        .map_or(0, |value| u64::from_be_bytes(value[..].try_into().unwrap()));
+                    assert!(values.windows(2).all(|pair| pair[0] == pair[1]), "half a commit was seen");
+                    let last =
+                        values.first().map_or(0, |value| u64::from_be_bytes(value[..].try_into().unwrap()));
                     assert!(last >= seen, "a later read saw an earlier commit");
                     seen = last;
                 }

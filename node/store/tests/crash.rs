@@ -64,10 +64,7 @@ fn contents(store: &dyn StoreRead) -> Contents {
 /// `Ok`, or nothing when the store could not even be opened.
 fn run(disk: &LossyBackend) -> Option<usize> {
     let mut store = RedbStore::with_backend(disk.clone(), options()).ok()?;
-    let done = workload()
-        .iter()
-        .take_while(|batch| store.commit(batch).is_ok())
-        .count();
+    let done = workload().iter().take_while(|batch| store.commit(batch).is_ok()).count();
     Some(done)
 }
 
@@ -79,19 +76,11 @@ fn check_after(disk: &LossyBackend, acknowledged: usize, story: &str) {
     assert_eq!(store.store_id(), StoreId([3; 16]), "{story}");
     let mut kept = Contents::new();
     let batches = workload();
-    batches[..acknowledged]
-        .iter()
-        .for_each(|batch| apply(&mut kept, batch));
+    batches[..acknowledged].iter().for_each(|batch| apply(&mut kept, batch));
     let mut with_next = kept.clone();
-    batches
-        .get(acknowledged)
-        .into_iter()
-        .for_each(|batch| apply(&mut with_next, batch));
+    batches.get(acknowledged).into_iter().for_each(|batch| apply(&mut with_next, batch));
     let found = contents(&store);
-    assert!(
-        found == kept || found == with_next,
-        "{story}: neither {acknowledged} commits nor one more"
-    );
+    assert!(found == kept || found == with_next, "{story}: neither {acknowledged} commits nor one more");
     let mut batch = WriteBatch::default();
     batch.put(Table::Peers, b"after".to_vec(), b"crash".to_vec());
     store.commit(&batch).unwrap();
@@ -99,10 +88,7 @@ fn check_after(disk: &LossyBackend, acknowledged: usize, story: &str) {
     let store = RedbStore::with_backend(disk.restart(Loss::All), options()).unwrap();
     let mut expected = found;
     apply(&mut expected, &batch);
-    assert!(
-        contents(&store) == expected,
-        "{story}: the commit after the crash is not whole"
-    );
+    assert!(contents(&store) == expected, "{story}: the commit after the crash is not whole");
 }
 
 #[test]
@@ -110,18 +96,13 @@ fn every_acknowledged_commit_survives_a_crash_at_every_operation() {
     let whole = LossyBackend::new();
     assert_eq!(run(&whole), Some(workload().len()));
     let operations = whole.operations();
-    assert!(
-        operations > 100,
-        "the workload has only {operations} places to crash at"
-    );
+    assert!(operations > 100, "the workload has only {operations} places to crash at");
     let mut commits_in_flight_kept = 0;
     for at in 0..operations {
         let disk = LossyBackend::new();
         disk.cut_power_after(at);
         let acknowledged = run(&disk).unwrap_or(0);
-        let outcomes = (0..SEEDS).map(|seed| Loss::Some {
-            seed: seed + SEEDS * at,
-        });
+        let outcomes = (0..SEEDS).map(|seed| Loss::Some { seed: seed + SEEDS * at });
         for loss in [Loss::All, Loss::Nothing].into_iter().chain(outcomes) {
             let story = format!("power cut after {at} of {operations} operations, {loss:?}");
             let after = disk.restart(loss);
@@ -133,10 +114,7 @@ fn every_acknowledged_commit_survives_a_crash_at_every_operation() {
         }
     }
     // Without this the test would also pass for a disk that never keeps anything unsynced.
-    assert!(
-        commits_in_flight_kept > 0,
-        "no crash hit between the last write and the sync"
-    );
+    assert!(commits_in_flight_kept > 0, "no crash hit between the last write and the sync");
 }
 
 #[test]
@@ -144,26 +122,17 @@ fn a_lost_commit_would_be_noticed() {
     let disk = LossyBackend::new();
     assert_eq!(run(&disk), Some(workload().len()));
     let after = disk.restart(Loss::All);
-    let one_more =
-        std::panic::catch_unwind(|| check_after(&after, workload().len() - 2, "planted"));
+    let one_more = std::panic::catch_unwind(|| check_after(&after, workload().len() - 2, "planted"));
     assert!(one_more.is_err());
 }
 
 #[test]
 fn a_file_that_is_not_redb_is_never_taken_for_an_interrupted_creation() {
-    for bytes in [
-        &b"not a store"[..],
-        &[0, 0, 0, 1],
-        &[[0; 600].as_slice(), b"data"].concat(),
-    ] {
+    for bytes in [&b"not a store"[..], &[0, 0, 0, 1], &[[0; 600].as_slice(), b"data"].concat()] {
         let disk = LossyBackend::holding(bytes);
         let refused = RedbStore::with_backend(disk.clone(), options());
         let blank_header = bytes.len() <= 512 && bytes.iter().take(9).all(|byte| *byte == 0);
-        assert_eq!(
-            matches!(refused, Err(OpenError::NotAStore { .. })),
-            !blank_header,
-            "{bytes:?}"
-        );
+        assert_eq!(matches!(refused, Err(OpenError::NotAStore { .. })), !blank_header, "{bytes:?}");
         if !blank_header {
             drop(refused);
             assert_eq!(disk.contents(), bytes);

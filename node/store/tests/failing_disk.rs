@@ -13,10 +13,7 @@ const SMALL_CACHE: usize = 64 * 1024;
 const ROWS: u32 = 2_000;
 
 fn options() -> StoreOptions {
-    StoreOptions {
-        cache_bytes: SMALL_CACHE,
-        ..StoreOptions::create(StoreId([5; 16]))
-    }
+    StoreOptions { cache_bytes: SMALL_CACHE, ..StoreOptions::create(StoreId([5; 16])) }
 }
 
 fn row(number: u32) -> (Vec<u8>, Vec<u8>) {
@@ -43,17 +40,8 @@ fn assert_reads(store: &dyn StoreRead) {
         let (key, value) = row(number);
         assert_eq!(store.value(Table::Deltas, &key).unwrap(), Some(value));
     }
-    assert!(
-        store
-            .rows(Table::Deltas, KeyRange::ALL, usize::MAX)
-            .unwrap()
-            .len()
-            >= ROWS as usize
-    );
-    let last = store
-        .last_row(Table::Deltas, KeyRange::ALL)
-        .unwrap()
-        .unwrap();
+    assert!(store.rows(Table::Deltas, KeyRange::ALL, usize::MAX).unwrap().len() >= ROWS as usize);
+    let last = store.last_row(Table::Deltas, KeyRange::ALL).unwrap().unwrap();
     assert!(last.0 >= row(ROWS - 1).0);
 }
 
@@ -71,27 +59,16 @@ fn a_full_disk_refuses_commits_serves_reads_and_recovers() {
     }
     disk.heal();
     store.commit(&rows(ROWS..2 * ROWS)).unwrap();
-    assert_eq!(
-        reader.value(Table::Deltas, &row(2 * ROWS - 1).0).unwrap(),
-        Some(row(2 * ROWS - 1).1)
-    );
+    assert_eq!(reader.value(Table::Deltas, &row(2 * ROWS - 1).0).unwrap(), Some(row(2 * ROWS - 1).1));
     let store = RedbStore::with_backend(disk.restart(Loss::All), options()).unwrap();
-    assert_eq!(
-        store
-            .rows(Table::Deltas, KeyRange::ALL, usize::MAX)
-            .unwrap()
-            .len(),
-        2 * ROWS as usize
-    );
+    assert_eq!(store.rows(Table::Deltas, KeyRange::ALL, usize::MAX).unwrap().len(), 2 * ROWS as usize);
 }
 
 #[test]
 fn a_disk_that_refuses_every_change_still_serves_reads_and_recovers() {
-    for operations in [
-        &[Operation::Write][..],
-        &[Operation::Sync],
-        &[Operation::Write, Operation::Sync, Operation::Resize],
-    ] {
+    for operations in
+        [&[Operation::Write][..], &[Operation::Sync], &[Operation::Write, Operation::Sync, Operation::Resize]]
+    {
         let disk = LossyBackend::new();
         let mut store = filled(&disk);
         let reader = store.reader();
@@ -99,27 +76,15 @@ fn a_disk_that_refuses_every_change_still_serves_reads_and_recovers() {
             disk.fail(*operation, ErrorKind::ReadOnlyFilesystem);
         }
         for _ in 0..3 {
-            assert!(
-                matches!(store.commit(&rows(0..3)), Err(StoreError::Io(_))),
-                "{operations:?}"
-            );
+            assert!(matches!(store.commit(&rows(0..3)), Err(StoreError::Io(_))), "{operations:?}");
             assert_reads(&store);
             assert_reads(reader.as_ref());
         }
         disk.heal();
         store.commit(&rows(ROWS..ROWS + 1)).unwrap();
-        assert_eq!(
-            reader.value(Table::Deltas, &row(ROWS).0).unwrap(),
-            Some(row(ROWS).1)
-        );
+        assert_eq!(reader.value(Table::Deltas, &row(ROWS).0).unwrap(), Some(row(ROWS).1));
         let store = RedbStore::with_backend(disk.restart(Loss::All), options()).unwrap();
-        assert_eq!(
-            store
-                .rows(Table::Deltas, KeyRange::ALL, usize::MAX)
-                .unwrap()
-                .len(),
-            ROWS as usize + 1
-        );
+        assert_eq!(store.rows(Table::Deltas, KeyRange::ALL, usize::MAX).unwrap().len(), ROWS as usize + 1);
     }
 }
 
@@ -144,16 +109,9 @@ fn a_failed_commit_is_there_whole_or_not_at_all() {
         disk.cut_power_after(disk.operations() + after);
         let done = store.commit(&rows(ROWS..ROWS + 100));
         drop(store);
-        let store =
-            RedbStore::with_backend(disk.restart(Loss::Some { seed: after }), options()).unwrap();
-        let found = store
-            .rows(Table::Deltas, KeyRange::ALL, usize::MAX)
-            .unwrap()
-            .len() as u32;
-        assert!(
-            found == ROWS + 100 || (found == ROWS && done.is_err()),
-            "{after}: {found} {done:?}"
-        );
+        let store = RedbStore::with_backend(disk.restart(Loss::Some { seed: after }), options()).unwrap();
+        let found = store.rows(Table::Deltas, KeyRange::ALL, usize::MAX).unwrap().len() as u32;
+        assert!(found == ROWS + 100 || (found == ROWS && done.is_err()), "{after}: {found} {done:?}");
     }
 }
 
@@ -178,19 +136,10 @@ fn readers_never_see_a_wrong_value_while_handles_are_replaced() {
         })
         .collect();
     for round in 0..30 {
-        disk.fail(
-            if round % 2 == 0 {
-                Operation::Write
-            } else {
-                Operation::Sync
-            },
-            ErrorKind::Other,
-        );
+        disk.fail(if round % 2 == 0 { Operation::Write } else { Operation::Sync }, ErrorKind::Other);
         assert!(store.commit(&rows(ROWS..ROWS + 50)).is_err());
         disk.heal();
-        store
-            .commit(&rows(ROWS + round..ROWS + round + 50))
-            .unwrap();
+        store.commit(&rows(ROWS + round..ROWS + round + 50)).unwrap();
     }
     done.store(true, std::sync::atomic::Ordering::Release);
     for reader in readers {

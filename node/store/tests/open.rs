@@ -21,10 +21,7 @@ fn a_new_file_is_for_its_owner_only() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("store.redb");
     let _store = RedbStore::open(&path, options()).unwrap();
-    assert_eq!(
-        fs::metadata(&path).unwrap().permissions().mode() & 0o777,
-        0o600
-    );
+    assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
 }
 
 #[test]
@@ -33,16 +30,10 @@ fn a_file_keeps_its_rows_and_its_id() {
     let path = directory.path().join("store.redb");
     let mut batch = WriteBatch::default();
     batch.put(Table::Spaces, b"k".to_vec(), b"v".to_vec());
-    RedbStore::open(&path, options())
-        .unwrap()
-        .commit(&batch)
-        .unwrap();
+    RedbStore::open(&path, options()).unwrap().commit(&batch).unwrap();
     let store = RedbStore::open(&path, StoreOptions::existing()).unwrap();
     assert_eq!(store.store_id(), StoreId([9; 16]));
-    assert_eq!(
-        store.value(Table::Spaces, b"k").unwrap().as_deref(),
-        Some(&b"v"[..])
-    );
+    assert_eq!(store.value(Table::Spaces, b"k").unwrap().as_deref(), Some(&b"v"[..]));
 }
 
 #[test]
@@ -51,14 +42,8 @@ fn a_second_handle_is_refused_until_the_first_is_closed() {
     let path = directory.path().join("store.redb");
     let store = RedbStore::open(&path, options()).unwrap();
     let refused = RedbStore::open(&path, options()).err().unwrap();
-    assert!(
-        matches!(refused, OpenError::AlreadyOpen { .. }),
-        "{refused}"
-    );
-    assert!(
-        refused.to_string().contains("in use by another node"),
-        "{refused}"
-    );
+    assert!(matches!(refused, OpenError::AlreadyOpen { .. }), "{refused}");
+    assert!(refused.to_string().contains("in use by another node"), "{refused}");
     drop(store);
     RedbStore::open(&path, options()).unwrap();
 }
@@ -67,18 +52,13 @@ fn a_second_handle_is_refused_until_the_first_is_closed() {
 #[test]
 fn as_the_second_process() {
     if let Ok(path) = std::env::var("STARLING_STORE_TEST_SECOND") {
-        println!(
-            "second process: {:?}",
-            RedbStore::open(path.as_ref(), options()).err()
-        );
+        println!("second process: {:?}", RedbStore::open(path.as_ref(), options()).err());
     }
 }
 
 fn second_process(program: &Path, path: &Path) -> Command {
     let mut command = Command::new(program);
-    command
-        .args(["--exact", "as_the_second_process", "--nocapture"])
-        .env("STARLING_STORE_TEST_SECOND", path);
+    command.args(["--exact", "as_the_second_process", "--nocapture"]).env("STARLING_STORE_TEST_SECOND", path);
     command
 }
 
@@ -87,9 +67,7 @@ fn a_second_process_is_refused() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("store.redb");
     let _store = RedbStore::open(&path, options()).unwrap();
-    let output = second_process(&std::env::current_exe().unwrap(), &path)
-        .output()
-        .unwrap();
+    let output = second_process(&std::env::current_exe().unwrap(), &path).output().unwrap();
     assert!(
         String::from_utf8_lossy(&output.stdout).contains("second process: Some(AlreadyOpen"),
         "{output:?}"
@@ -106,11 +84,7 @@ fn a_file_of_another_user_is_named_as_such() {
         // Root may open everything, so a copy of this program tries as nobody.
         let program = directory.path().join("program");
         fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
-        let output = second_process(&program, &path)
-            .uid(65_534)
-            .gid(65_534)
-            .output()
-            .unwrap();
+        let output = second_process(&program, &path).uid(65_534).gid(65_534).output().unwrap();
         assert!(
             String::from_utf8_lossy(&output.stdout).contains("second process: Some(NotPermitted"),
             "{output:?}"
@@ -118,10 +92,7 @@ fn a_file_of_another_user_is_named_as_such() {
     } else {
         fs::set_permissions(&path, fs::Permissions::from_mode(0o400)).unwrap();
         let refused = RedbStore::open(&path, options()).err().unwrap();
-        assert!(
-            matches!(refused, OpenError::NotPermitted { .. }),
-            "{refused}"
-        );
+        assert!(matches!(refused, OpenError::NotPermitted { .. }), "{refused}");
     }
 }
 
@@ -129,22 +100,16 @@ fn a_file_of_another_user_is_named_as_such() {
 fn what_is_missing_is_named() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("store.redb");
-    let refused = RedbStore::open(&path, StoreOptions::existing())
-        .err()
-        .unwrap();
+    let refused = RedbStore::open(&path, StoreOptions::existing()).err().unwrap();
     assert!(matches!(refused, OpenError::Missing { .. }), "{refused}");
     assert!(!path.exists());
-    let refused = RedbStore::open(&directory.path().join("no/such/store.redb"), options())
-        .err()
-        .unwrap();
+    let refused = RedbStore::open(&directory.path().join("no/such/store.redb"), options()).err().unwrap();
     assert!(
         matches!(&refused, OpenError::NoDirectory { directory } if directory.ends_with("no/such")),
         "{refused}"
     );
     fs::write(&path, b"").unwrap();
-    let refused = RedbStore::open(&path, StoreOptions::existing())
-        .err()
-        .unwrap();
+    let refused = RedbStore::open(&path, StoreOptions::existing()).err().unwrap();
     assert!(matches!(refused, OpenError::Missing { .. }), "{refused}");
 }
 
@@ -156,19 +121,12 @@ fn what_is_no_store_is_left_alone() {
     let other = directory.path().join("other.redb");
     let database = Database::create(&other).unwrap();
     let transaction = database.begin_write().unwrap();
-    transaction
-        .open_table(TableDefinition::<u8, u8>::new("theirs"))
-        .unwrap()
-        .insert(1, 1)
-        .unwrap();
+    transaction.open_table(TableDefinition::<u8, u8>::new("theirs")).unwrap().insert(1, 1).unwrap();
     transaction.commit().unwrap();
     drop(database);
     for path in [&text, &other, &directory.path().to_owned()] {
         let refused = RedbStore::open(path, options()).err().unwrap();
-        assert!(
-            matches!(refused, OpenError::NotAStore { .. }),
-            "{path:?}: {refused}"
-        );
+        assert!(matches!(refused, OpenError::NotAStore { .. }), "{path:?}: {refused}");
     }
     assert_eq!(fs::read(&text).unwrap(), b"a letter to my aunt");
 }
@@ -182,30 +140,14 @@ fn a_newer_store_is_refused_with_both_versions() {
     let transaction = database.begin_write().unwrap();
     let newer = (SCHEMA_VERSION + 41).to_be_bytes();
     let identity = TableDefinition::<&str, &[u8]>::new("starling");
-    transaction
-        .open_table(identity)
-        .unwrap()
-        .insert("schema", &newer[..])
-        .unwrap();
+    transaction.open_table(identity).unwrap().insert("schema", &newer[..]).unwrap();
     transaction.commit().unwrap();
     drop(database);
     let refused = RedbStore::open(&path, options()).err().unwrap();
-    assert!(
-        matches!(
-            refused,
-            OpenError::Newer {
-                found: 41,
-                known: 0,
-                ..
-            }
-        ),
-        "{refused}"
-    );
+    assert!(matches!(refused, OpenError::Newer { found: 41, known: 0, .. }), "{refused}");
     let text = refused.to_string();
     assert!(
-        text.contains("version 41")
-            && text.contains("up to 0")
-            && text.contains("restore a backup"),
+        text.contains("version 41") && text.contains("up to 0") && text.contains("restore a backup"),
         "{text}"
     );
 }
@@ -217,16 +159,8 @@ fn damage_ends_in_an_error_or_in_rows_but_never_in_a_panic() {
     for round in 0..6_u16 {
         let mut batch = WriteBatch::default();
         for row in 0..120_u16 {
-            batch.put(
-                Table::Deltas,
-                (row * 7 + round).to_be_bytes().to_vec(),
-                vec![round as u8; 150],
-            );
-            batch.put(
-                Table::Frontiers,
-                row.to_be_bytes().to_vec(),
-                vec![round as u8; 30],
-            );
+            batch.put(Table::Deltas, (row * 7 + round).to_be_bytes().to_vec(), vec![round as u8; 150]);
+            batch.put(Table::Frontiers, row.to_be_bytes().to_vec(), vec![round as u8; 30]);
         }
         store.commit(&batch).unwrap();
     }
@@ -235,22 +169,14 @@ fn damage_ends_in_an_error_or_in_rows_but_never_in_a_panic() {
     let clean = disk.contents();
     let mut state = 0x5eed_u64;
     let mut draw = move |below: usize| {
-        state = state
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (state >> 33) as usize % below
     };
     let (mut refused, mut survived) = (0, 0);
     for round in 0..1_500 {
-        let mut bytes = if round % 2 == 0 {
-            clean.clone()
-        } else {
-            unclean.clone()
-        };
-        let used: Vec<usize> = (0..bytes.len())
-            .step_by(4096)
-            .filter(|at| bytes[*at..*at + 8] != [0; 8])
-            .collect();
+        let mut bytes = if round % 2 == 0 { clean.clone() } else { unclean.clone() };
+        let used: Vec<usize> =
+            (0..bytes.len()).step_by(4096).filter(|at| bytes[*at..*at + 8] != [0; 8]).collect();
         for _ in 0..=draw(3) {
             // The first bytes of a page say what it is; the rest are its pointers and rows.
             let page = used[draw(used.len())];
@@ -260,16 +186,9 @@ fn damage_ends_in_an_error_or_in_rows_but_never_in_a_panic() {
         if draw(20) == 0 {
             bytes.truncate(draw(bytes.len()));
         }
-        if try_everything(&bytes) {
-            survived += 1
-        } else {
-            refused += 1
-        }
+        if try_everything(&bytes) { survived += 1 } else { refused += 1 }
     }
-    assert!(
-        refused > 100 && survived > 100,
-        "{refused} refused, {survived} survived"
-    );
+    assert!(refused > 100 && survived > 100, "{refused} refused, {survived} survived");
 }
 
 /// Opens, reads and writes a damaged store; whether nothing reported the damage.

@@ -50,12 +50,7 @@ fn one_peer_does_not_fill_the_whole_inbox() {
     let counts = a.handle.counts();
     assert_eq!((counts.gossip_delivered, counts.gossip_no_room), (share, 1));
     let heard = a.hear();
-    a.send(Command::Verdict {
-        message: heard.token,
-        verdict: crate::network::Verdict::Ignore,
-    });
+    a.send(Command::Verdict { message: heard.token, verdict: crate::network::Verdict::Ignore });
     b.publish(TOPIC, b"room again");
-    eventually("the share is free again", || {
-        a.handle.counts().gossip_delivered == share + 1
-    });
+    eventually("the share is free again", || a.handle.counts().gossip_delivered == share + 1);
 }

@@ -4,9 +4,7 @@ use starling_crdt::id::AuthorKey;
 
 use super::node::{Node, QUIC, RUNTIME, TCP, config, connect, eventually};
 use crate::network::address::peer_id_text;
-use crate::network::{
-    Command, DialFailure, Discovery, Event, NetworkError, SendError, author_of_seed,
-};
+use crate::network::{Command, DialFailure, Discovery, Event, NetworkError, SendError, author_of_seed};
 
 fn dial_failure(node: &mut Node) -> DialFailure {
     node.wait("failed dial", |event| match event {
@@ -40,22 +38,9 @@ fn another_key_than_the_asked_one_is_named() {
     let (mut a, b) = (Node::new(64, TCP), Node::new(65, TCP));
     let wanted = author_of_seed(&config(66, &[]).identity_seed).expect("a key");
     a.dial(Some(wanted), &b.address);
-    assert_eq!(
-        dial_failure(&mut a),
-        DialFailure::WrongPeer {
-            found: Some(b.key())
-        }
-    );
-    a.dial(
-        None,
-        &format!("{}/p2p/{}", b.address, peer_id_text(&wanted)),
-    );
-    assert_eq!(
-        dial_failure(&mut a),
-        DialFailure::WrongPeer {
-            found: Some(b.key())
-        }
-    );
+    assert_eq!(dial_failure(&mut a), DialFailure::WrongPeer { found: Some(b.key()) });
+    a.dial(None, &format!("{}/p2p/{}", b.address, peer_id_text(&wanted)));
+    assert_eq!(dial_failure(&mut a), DialFailure::WrongPeer { found: Some(b.key()) });
     assert!(!a.has(|event| matches!(event, Event::PeerUp { .. })));
 }
 
@@ -63,10 +48,7 @@ fn another_key_than_the_asked_one_is_named() {
 fn a_stale_address_does_not_hide_the_right_one() {
     let (mut a, b, c) = (Node::new(67, TCP), Node::new(68, TCP), Node::new(69, TCP));
     let addresses = vec![b.address.clone(), c.address.clone()];
-    a.send(Command::Dial {
-        peer: Some(c.key()),
-        addresses,
-    });
+    a.send(Command::Dial { peer: Some(c.key()), addresses });
     a.wait_up(c.key());
     assert!(!a.has(|event| matches!(event, Event::DialFailed { .. })));
 }
@@ -93,10 +75,7 @@ fn what_cannot_be_dialled_fails_with_its_reason() {
     let mut a = Node::new(71, TCP);
     a.dial(None, "/ip4/127.0.0.1/tcp/9/ws");
     assert!(matches!(dial_failure(&mut a), DialFailure::BadAddress(_)));
-    a.send(Command::Dial {
-        peer: None,
-        addresses: Vec::new(),
-    });
+    a.send(Command::Dial { peer: None, addresses: Vec::new() });
     assert_eq!(dial_failure(&mut a), DialFailure::NoAddress);
     let free = std::net::TcpListener::bind("127.0.0.1:0").expect("binds");
     let port = free.local_addr().expect("has an address").port();
@@ -144,9 +123,7 @@ fn a_block_closes_refuses_and_can_be_lifted() {
     let refused = a.handle.counts().connections_refused;
     b.dial(Some(a.key()), &a.address);
     // The refusal comes after the handshake, so the blocked side may see a short connection.
-    eventually("the connection is refused", || {
-        a.handle.counts().connections_refused > refused
-    });
+    eventually("the connection is refused", || a.handle.counts().connections_refused > refused);
     assert!(!a.has(|event| matches!(event, Event::PeerUp { .. })));
     a.send(Command::Unblock { peer: b.key() });
     a.dial(Some(b.key()), &b.address);
@@ -172,23 +149,16 @@ fn a_peer_tells_where_it_can_be_reached() {
     let mut b = Node::with(&settings, 1_000).expect("starts");
     connect(&mut a, &mut b);
     let (addresses, agent) = a.wait("addresses", |event| match event {
-        Event::Discovered {
-            addresses,
-            how: Discovery::Identify { agent },
-            ..
-        } => Some((addresses.clone(), agent.clone())),
+        Event::Discovered { addresses, how: Discovery::Identify { agent }, .. } => {
+            Some((addresses.clone(), agent.clone()))
+        }
         _ => None,
     });
     assert_eq!(agent, settings.agent);
     for expected in [b.address.as_str(), "/dns/starling.example/udp/4711/quic-v1"] {
-        assert!(
-            addresses.iter().any(|address| address == expected),
-            "{expected} in {addresses:?}"
-        );
+        assert!(addresses.iter().any(|address| address == expected), "{expected} in {addresses:?}");
     }
-    a.wait("round trip", |event| {
-        matches!(event, Event::RoundTrip { .. }).then_some(())
-    });
+    a.wait("round trip", |event| matches!(event, Event::RoundTrip { .. }).then_some(()));
 }
 
 #[test]
@@ -199,10 +169,7 @@ fn a_port_in_use_is_named_and_refused() {
     };
     assert!(matches!(error, NetworkError::NothingListens(_)), "{error}");
     let text = error.to_string();
-    assert!(
-        text.contains(&a.address) && text.contains("in use"),
-        "{text}"
-    );
+    assert!(text.contains(&a.address) && text.contains("in use"), "{text}");
 
     let quic = Node::new(84, QUIC);
     let mut b = Node::with(&config(85, &[quic.address.as_str(), TCP]), 10).expect("TCP is free");
@@ -225,10 +192,7 @@ fn addresses_that_cannot_be_listened_on_are_refused() {
         "/ip4/192.0.2.1/tcp/1/p2p/{}",
         peer_id_text(&author_of_seed(&config(87, &[]).identity_seed).expect("a key"))
     )];
-    assert!(matches!(
-        Node::with(&settings, 10),
-        Err(NetworkError::AdvertisesAnother(_))
-    ));
+    assert!(matches!(Node::with(&settings, 10), Err(NetworkError::AdvertisesAnother(_))));
 }
 
 #[test]
@@ -249,10 +213,7 @@ fn a_stop_closes_everything_within_a_second() {
     let took = start.elapsed();
     assert!(took < Duration::from_secs(1), "{took:?}");
     b.wait_down(a.key());
-    assert_eq!(
-        a.handle.send(Command::Disconnect { peer: b.key() }),
-        Err(SendError::Stopped)
-    );
+    assert_eq!(a.handle.send(Command::Disconnect { peer: b.key() }), Err(SendError::Stopped));
     let again = Node::with(&config(90, &[a.address.as_str()]), 100).expect("the port is free");
     assert_eq!(again.key(), a.key());
 }
@@ -267,9 +228,7 @@ fn inbound_connections_are_limited() {
         connect(other, &mut a);
     }
     others[2].dial(Some(a.key()), &a.address);
-    eventually("the third is refused", || {
-        a.handle.counts().connections_refused == 1
-    });
+    eventually("the third is refused", || a.handle.counts().connections_refused == 1);
     let third: AuthorKey = others[2].key();
     a.dial(Some(third), &others[2].address);
     a.wait_up(third);

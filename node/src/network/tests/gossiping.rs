@@ -19,22 +19,14 @@ fn heard_both_ways(seed: u8, listen: &str) {
     let (mut a, mut b) = pair(seed, listen);
     a.publish(TOPIC, b"from a");
     let heard = b.hear();
-    assert_eq!(
-        (heard.from, heard.payload.as_slice()),
-        (a.key(), b"from a".as_slice())
-    );
+    assert_eq!((heard.from, heard.payload.as_slice()), (a.key(), b"from a".as_slice()));
     b.judge(&heard, Verdict::Accept);
     b.publish(TOPIC, b"from b");
     let heard = a.hear();
-    assert_eq!(
-        (heard.from, heard.payload.as_slice()),
-        (b.key(), b"from b".as_slice())
-    );
+    assert_eq!((heard.from, heard.payload.as_slice()), (b.key(), b"from b".as_slice()));
     a.judge(&heard, Verdict::Accept);
     a.publish(TOPIC, b"from a");
-    eventually("the second publish counts as a repetition", || {
-        a.handle.counts().published_again == 1
-    });
+    eventually("the second publish counts as a repetition", || a.handle.counts().published_again == 1);
 }
 
 #[test]
@@ -100,16 +92,10 @@ fn a_message_travels_on_only_when_accepted() {
     a.publish(TOPIC, b"accept");
     let heard = b.hear();
     assert_eq!(heard.payload, b"accept");
-    assert!(
-        !c.has(|event| matches!(event, Event::Gossip { .. })),
-        "before the verdict"
-    );
+    assert!(!c.has(|event| matches!(event, Event::Gossip { .. })), "before the verdict");
     b.judge(&heard, Verdict::Accept);
     let heard = c.hear();
-    assert_eq!(
-        (heard.from, heard.payload.as_slice()),
-        (b.key(), b"accept".as_slice())
-    );
+    assert_eq!((heard.from, heard.payload.as_slice()), (b.key(), b"accept".as_slice()));
     // Gossip of one link arrives in order: what B had passed on before would have come first.
     assert!(!c.has(|event| matches!(event, Event::Gossip { .. })));
 }
@@ -127,9 +113,7 @@ fn fresh_nodes_hear_each_other_without_a_heartbeat() {
     a.publish(TOPIC, b"first");
     b.hear();
     let heard = start.elapsed();
-    println!(
-        "dial to connected {connected:?}, to follower known {known:?}, to first gossip {heard:?}"
-    );
+    println!("dial to connected {connected:?}, to follower known {known:?}, to first gossip {heard:?}");
 }
 
 #[test]
@@ -140,9 +124,7 @@ fn unfollowed_topics_are_not_delivered() {
         matches!(event, Event::Unfollows { peer, .. } if *peer == b.key()).then_some(())
     });
     a.publish(TOPIC, b"to nobody");
-    eventually("the publish finds nobody", || {
-        a.handle.counts().published_to_nobody == 1
-    });
+    eventually("the publish finds nobody", || a.handle.counts().published_to_nobody == 1);
     follow_again(&mut a, &mut b);
     a.publish(TOPIC, b"again");
     assert_eq!(b.hear().payload, b"again");
@@ -166,9 +148,7 @@ fn measure(seed: u8, listen: &str) {
     }
     latencies.sort();
     let (p50, p99, max) = (latencies[499], latencies[989], latencies[999]);
-    println!(
-        "{listen}: publish to receive, 300 bytes, 1,000 messages: p50 {p50:?} p99 {p99:?} max {max:?}"
-    );
+    println!("{listen}: publish to receive, 300 bytes, 1,000 messages: p50 {p50:?} p99 {p99:?} max {max:?}");
 }
 
 #[test]

@@ -39,24 +39,14 @@ impl Codec for RawCodec {
         Ok(bytes)
     }
 
-    async fn write_request<T>(
-        &mut self,
-        _: &StreamProtocol,
-        io: &mut T,
-        bytes: Vec<u8>,
-    ) -> io::Result<()>
+    async fn write_request<T>(&mut self, _: &StreamProtocol, io: &mut T, bytes: Vec<u8>) -> io::Result<()>
     where
         T: AsyncWrite + Unpin + Send,
     {
         io.write_all(&bytes).await
     }
 
-    async fn write_response<T>(
-        &mut self,
-        _: &StreamProtocol,
-        io: &mut T,
-        bytes: Vec<u8>,
-    ) -> io::Result<()>
+    async fn write_response<T>(&mut self, _: &StreamProtocol, io: &mut T, bytes: Vec<u8>) -> io::Result<()>
     where
         T: AsyncWrite + Unpin + Send,
     {
@@ -75,21 +65,14 @@ fn raw(protocol: &'static str) -> Swarm<Raw> {
     let _inside = RUNTIME.enter();
     SwarmBuilder::with_new_identity()
         .with_tokio()
-        .with_tcp(
-            tcp::Config::default(),
-            noise::Config::new,
-            yamux::Config::default,
-        )
+        .with_tcp(tcp::Config::default(), noise::Config::new, yamux::Config::default)
         .expect("noise takes the key")
         .with_behaviour(|key| Raw {
             exchange: request_response::Behaviour::new(
                 [(EXCHANGE_PROTOCOL, ProtocolSupport::Full)],
                 request_response::Config::default(),
             ),
-            identify: identify::Behaviour::new(identify::Config::new(
-                protocol.to_owned(),
-                key.public(),
-            )),
+            identify: identify::Behaviour::new(identify::Config::new(protocol.to_owned(), key.public())),
         })
         .expect("the behaviour is fine")
         .with_swarm_config(|config| config.with_idle_connection_timeout(Duration::from_secs(60)))
@@ -107,19 +90,13 @@ fn connect_raw(mut swarm: Swarm<Raw>, node: &mut Node, ask: Vec<u8>, answer: Vec
         loop {
             match swarm.select_next_some().await {
                 SwarmEvent::ConnectionEstablished { .. } if !ask.is_empty() => {
-                    swarm
-                        .behaviour_mut()
-                        .exchange
-                        .send_request(&target, ask.clone());
+                    swarm.behaviour_mut().exchange.send_request(&target, ask.clone());
                 }
                 SwarmEvent::Behaviour(RawEvent::Exchange(request_response::Event::Message {
                     message: Message::Request { channel, .. },
                     ..
                 })) => {
-                    let sent = swarm
-                        .behaviour_mut()
-                        .exchange
-                        .send_response(channel, answer.clone());
+                    let sent = swarm.behaviour_mut().exchange.send_response(channel, answer.clone());
                     assert!(sent.is_ok(), "the asker waits");
                 }
                 _ => {}
@@ -132,10 +109,7 @@ fn connect_raw(mut swarm: Swarm<Raw>, node: &mut Node, ask: Vec<u8>, answer: Vec
 
 fn oversized() -> (usize, Vec<u8>) {
     let bytes = EXCHANGE_FRAME_BYTES_MAX + 1;
-    (
-        bytes,
-        u32::try_from(bytes).expect("fits").to_be_bytes().to_vec(),
-    )
+    (bytes, u32::try_from(bytes).expect("fits").to_be_bytes().to_vec())
 }
 
 fn offence(node: &mut Node, by: AuthorKey) -> Offence {
@@ -160,11 +134,7 @@ fn an_oversized_answer_fails_the_request_and_is_reported() {
     let mut node = Node::new(131, TCP);
     let (bytes, frame) = oversized();
     let key = connect_raw(raw("/starling/0"), &mut node, Vec::new(), frame);
-    node.send(Command::Request {
-        peer: key,
-        id: 5,
-        body: b"?".to_vec(),
-    });
+    node.send(Command::Request { peer: key, id: 5, body: b"?".to_vec() });
     let result = node.wait("response", |event| match event {
         Event::Response { id: 5, result, .. } => Some(result.clone()),
         _ => None,
@@ -176,17 +146,8 @@ fn an_oversized_answer_fails_the_request_and_is_reported() {
 #[test]
 fn a_truncated_answer_fails_the_request() {
     let mut node = Node::new(132, TCP);
-    let key = connect_raw(
-        raw("/starling/0"),
-        &mut node,
-        Vec::new(),
-        vec![0, 0, 1, 0, 7],
-    );
-    node.send(Command::Request {
-        peer: key,
-        id: 5,
-        body: b"?".to_vec(),
-    });
+    let key = connect_raw(raw("/starling/0"), &mut node, Vec::new(), vec![0, 0, 1, 0, 7]);
+    node.send(Command::Request { peer: key, id: 5, body: b"?".to_vec() });
     let result = node.wait("response", |event| match event {
         Event::Response { id: 5, result, .. } => Some(result.clone()),
         _ => None,
@@ -199,9 +160,6 @@ fn what_speaks_another_protocol_is_disconnected() {
     let mut node = Node::new(133, TCP);
     let key = connect_raw(raw("/ipfs/0.1.0"), &mut node, Vec::new(), Vec::new());
     let protocol = "/ipfs/0.1.0".to_owned();
-    assert_eq!(
-        offence(&mut node, key),
-        Offence::ForeignProtocol { protocol }
-    );
+    assert_eq!(offence(&mut node, key), Offence::ForeignProtocol { protocol });
     node.wait_down(key);
 }

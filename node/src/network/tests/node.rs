@@ -21,8 +21,7 @@ pub(super) const TCP: &str = "/ip4/127.0.0.1/tcp/0";
 pub(super) const QUIC: &str = "/ip4/127.0.0.1/udp/0/quic-v1";
 
 /// One runtime for all nodes of the test binary.
-pub(super) static RUNTIME: LazyLock<Runtime> =
-    LazyLock::new(|| Runtime::new().expect("a runtime starts"));
+pub(super) static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().expect("a runtime starts"));
 
 /// What a test received as gossip.
 pub(super) struct Heard {
@@ -63,12 +62,7 @@ impl Node {
         let mut registry = Registry::default();
         let handle = start(RUNTIME.handle(), config, &mut registry, deliver)?;
         let address = String::new();
-        let mut node = Self {
-            handle,
-            events,
-            passed: VecDeque::new(),
-            address,
-        };
+        let mut node = Self { handle, events, passed: VecDeque::new(), address };
         if !config.listen.is_empty() {
             node.address = node.wait("listening", |event| match event {
                 Event::Listening { address } => Some(address.clone()),
@@ -83,18 +77,13 @@ impl Node {
     }
 
     pub(super) fn send(&self, command: Command) {
-        self.handle
-            .send(command)
-            .expect("the network takes the command");
+        self.handle.send(command).expect("the network takes the command");
     }
 
     /// The first event, among those not yet taken, that `pick` takes.
     pub(super) fn wait<T>(&mut self, what: &str, mut pick: impl FnMut(&Event) -> Option<T>) -> T {
-        let picked = self
-            .passed
-            .iter()
-            .enumerate()
-            .find_map(|(n, event)| pick(event).map(|picked| (n, picked)));
+        let picked =
+            self.passed.iter().enumerate().find_map(|(n, event)| pick(event).map(|picked| (n, picked)));
         if let Some((n, picked)) = picked {
             self.passed.remove(n);
             return picked;
@@ -108,10 +97,7 @@ impl Node {
                     None => self.passed.push_back(event),
                 },
                 Err(RecvTimeoutError::Timeout) => {
-                    panic!(
-                        "no {what} within {DEADLINE:?}; seen instead: {:?}",
-                        self.passed
-                    )
+                    panic!("no {what} within {DEADLINE:?}; seen instead: {:?}", self.passed)
                 }
                 Err(RecvTimeoutError::Disconnected) => panic!("the network ended before {what}"),
             }
@@ -145,39 +131,23 @@ impl Node {
 
     pub(super) fn hear(&mut self) -> Heard {
         self.wait("gossip", |event| match event {
-            Event::Gossip {
-                from,
-                message,
-                payload,
-                ..
-            } => Some(Heard {
-                from: *from,
-                token: message.clone(),
-                payload: payload.clone(),
-            }),
+            Event::Gossip { from, message, payload, .. } => {
+                Some(Heard { from: *from, token: message.clone(), payload: payload.clone() })
+            }
             _ => None,
         })
     }
 
     pub(super) fn judge(&self, heard: &Heard, verdict: Verdict) {
-        self.send(Command::Verdict {
-            message: heard.token.clone(),
-            verdict,
-        });
+        self.send(Command::Verdict { message: heard.token.clone(), verdict });
     }
 
     pub(super) fn publish(&self, topic: Topic, payload: &[u8]) {
-        self.send(Command::Publish {
-            topic,
-            payload: payload.to_vec(),
-        });
+        self.send(Command::Publish { topic, payload: payload.to_vec() });
     }
 
     pub(super) fn dial(&self, peer: Option<AuthorKey>, address: &str) {
-        self.send(Command::Dial {
-            peer,
-            addresses: vec![address.to_owned()],
-        });
+        self.send(Command::Dial { peer, addresses: vec![address.to_owned()] });
     }
 }
 
