@@ -4,6 +4,7 @@
 mod support;
 
 mod crash;
+mod demo;
 mod documents;
 mod refusals;
 mod usage;
