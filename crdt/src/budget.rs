@@ -141,3 +141,6 @@ impl Budget {
         account
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -26,7 +26,7 @@ mod verdict;
 use std::collections::{BTreeMap, BTreeSet};
 
 pub use genesis::{Genesis, GenesisError, Policy};
-pub use invite::{InviteState, JoinRefused, JoinRequest, Witnessed};
+pub use invite::{InviteState, JoinRefused, JoinRequest};
 pub use label::{Label, LabelError};
 pub use members::{Admitted, Member};
 pub use right::{Prefix, PrefixError, Right, Role, covers};
@@ -350,3 +350,6 @@ impl Charter {
         invite::apply(self, position);
     }
 }
+
+#[cfg(test)]
+mod tests;

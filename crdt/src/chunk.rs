@@ -85,7 +85,7 @@ impl ChangeChunk {
         let time = reader.signed()?;
         let message = message(&mut reader)?;
         let other_actors = other_actors(&mut reader, actor)?;
-        let ops = columns::count_ops(&mut reader)?;
+        let ops = columns::count_ops(&mut reader, other_actors.len() as u64 + 1)?;
         if reader.remaining() > 0 {
             return Err(ChunkError::ExtraBytes { bytes: reader.remaining() });
         }

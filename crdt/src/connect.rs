@@ -324,3 +324,6 @@ impl ConnectPolicy {
         self.wakeup = Some(self.wakeup.map_or(at, |wakeup| wakeup.min(at)));
     }
 }
+
+#[cfg(test)]
+mod tests;

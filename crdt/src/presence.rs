@@ -458,3 +458,6 @@ impl Presence {
         Some(StateChange { author, from, to, reason })
     }
 }
+
+#[cfg(test)]
+mod tests;

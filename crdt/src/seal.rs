@@ -161,3 +161,83 @@ pub fn open(key: &EpochKey, sealed: &[u8]) -> Result<Vec<u8>, OpenError> {
     let plaintext = key.cipher().decrypt(&nonce, payload).map_err(|_| OpenError::Refused)?;
     if key.nonce(&plaintext) == nonce { Ok(plaintext) } else { Err(OpenError::WrongNonce) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::codec::Signable;
+    use rand_chacha::rand_core::SeedableRng;
+
+    fn key(byte: u8) -> EpochKey {
+        EpochKey::from_bytes([byte; 32])
+    }
+
+    #[test]
+    fn the_same_plaintext_gives_the_same_bytes_and_another_gives_others() {
+        let one = seal(&key(7), b"starling");
+        assert_eq!(one, seal(&key(7), b"starling"));
+        assert_eq!(one.len(), b"starling".len() + SEAL_OVERHEAD);
+        let (other_text, other_key) = (seal(&key(7), b"starlinG"), seal(&key(8), b"starling"));
+        assert_ne!(one[1..25], other_text[1..25]);
+        assert_ne!(one[1..25], other_key[1..25]);
+        for length in [0, 1, 63, 64, 65, 48 * 1024] {
+            let plaintext = vec![0xa5; length];
+            assert_eq!(open(&key(7), &seal(&key(7), &plaintext)), Ok(plaintext));
+        }
+    }
+
+    #[test]
+    fn what_was_changed_or_sealed_otherwise_does_not_open() {
+        let sealed = seal(&key(7), b"starling");
+        for byte in 1..sealed.len() {
+            let mut bent = sealed.clone();
+            bent[byte] ^= 1;
+            assert_eq!(open(&key(7), &bent), Err(OpenError::Refused), "byte {byte}");
+        }
+        assert_eq!(open(&key(8), &sealed), Err(OpenError::Refused));
+        let mut newer = sealed.clone();
+        newer[0] = 1;
+        assert_eq!(open(&key(7), &newer), Err(OpenError::UnknownVersion(1)));
+        for length in 0..SEAL_OVERHEAD {
+            assert_eq!(
+                open(&key(7), &sealed[..length]),
+                Err(OpenError::TooShort(length))
+            );
+        }
+    }
+
+    #[test]
+    fn a_holder_of_the_key_cannot_seal_one_text_in_two_ways() {
+        let payload = Payload {
+            msg: b"starling",
+            aad: &[VERSION],
+        };
+        let nonce = XNonce::from([1; NONCE_BYTES]);
+        let sealed = key(7).cipher().encrypt(&nonce, payload).unwrap();
+        let variant = [&[VERSION], nonce.as_slice(), &sealed].concat();
+        assert_eq!(open(&key(7), &variant), Err(OpenError::WrongNonce));
+    }
+
+    #[test]
+    fn topics_depend_on_space_and_key() {
+        let (one, two) = (SpaceId([1; 32]), SpaceId([2; 32]));
+        assert_ne!(topic(one, &key(7)), topic(two, &key(7)));
+        assert_ne!(topic(one, &key(7)), topic(one, &key(8)));
+        // The layout is that of all hashed bytes.
+        let signable = Signable::new("starling/topic")
+            .bytes(&[7; 32])
+            .bytes(&[1; 32]);
+        assert_eq!(topic(one, &key(7)), Topic(signable.hash()));
+    }
+
+    #[test]
+    fn random_keys_differ_and_are_not_shown() {
+        let mut rng = ChaCha8Rng::from_seed([1; 32]);
+        let (one, two) = (EpochKey::random(&mut rng), EpochKey::random(&mut rng));
+        assert!(one != two);
+        assert_eq!(format!("{one:?}"), "EpochKey(not shown)");
+        let bytes = crate::codec::encode(&one);
+        assert!(crate::codec::decode::<EpochKey>(&bytes, "epoch key").unwrap() == one);
+        assert!(crate::codec::decode::<EpochKey>(&bytes[..20], "epoch key").is_err());
+    }
+}

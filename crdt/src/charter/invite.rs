@@ -155,15 +155,6 @@ impl JoinRequest {
     }
 }
 
-/// What a witness answers when nothing is wrong.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Witnessed {
-    /// To be issued by the witness.
-    New(StatementBody),
-    /// The member has what the invite gives: nothing to do.
-    AlreadyMember,
-}
-
 /// Why a join is not witnessed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum JoinRefused {
@@ -215,7 +206,8 @@ impl JoinRefused {
 }
 
 impl Charter {
-    /// Checks a request as the member `witness`, whose clock shows `wall`.
+    /// Checks a request as the member `witness`, whose clock shows `wall`, and returns what the
+    /// witness is to issue: nothing if the asking node has what the invite gives.
     ///
     /// # Errors
     /// [`JoinRefused`] with the first reason found.
@@ -224,7 +216,7 @@ impl Charter {
         request: &JoinRequest,
         witness: AuthorKey,
         wall: WallTime,
-    ) -> Result<Witnessed, JoinRefused> {
+    ) -> Result<Option<StatementBody>, JoinRefused> {
         if request.space != self.space() {
             return Err(JoinRefused::ForeignSpace(request.space));
         }
@@ -243,7 +235,7 @@ impl Charter {
             return Err(JoinRefused::InviteKeyJoins);
         }
         if covers(&self.rights_of(join.member), *role, prefix.as_ref()) {
-            return Ok(Witnessed::AlreadyMember);
+            return Ok(None);
         }
         if state.is_closed() {
             return Err(JoinRefused::Closed);
@@ -257,6 +249,6 @@ impl Charter {
         if !covers(&self.rights_of(witness), *role, prefix.as_ref()) {
             return Err(JoinRefused::WitnessTooWeak);
         }
-        Ok(Witnessed::New(StatementBody::Join(join)))
+        Ok(Some(StatementBody::Join(join)))
     }
 }

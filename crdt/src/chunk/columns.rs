@@ -12,6 +12,8 @@ const DEFLATED: u64 = 0b1000;
 enum Layout {
     /// Runs of unsigned numbers.
     Unsigned,
+    /// Runs of places in the list of actors, the author's own first.
+    Actor,
     /// Runs of signed differences.
     Delta,
     /// Runs of texts, each behind its length.
@@ -47,9 +49,9 @@ const PREDECESSOR_ACTOR: u64 = 113;
 /// Every column a change has, in order: object actor and counter; key actor, counter and text;
 /// insert; action; value type and bytes; predecessor count, actor and counter; and two for marks.
 const COLUMNS: [(u64, Layout, Rows); 14] = [
-    (1, Layout::Unsigned, Rows::Op),
+    (1, Layout::Actor, Rows::Op),
     (2, Layout::Unsigned, Rows::Op),
-    (17, Layout::Unsigned, Rows::Op),
+    (17, Layout::Actor, Rows::Op),
     (19, Layout::Delta, Rows::Op),
     (21, Layout::Text, Rows::Op),
     (52, Layout::Boolean, Rows::Op),
@@ -57,7 +59,7 @@ const COLUMNS: [(u64, Layout, Rows); 14] = [
     (VALUE_META, Layout::Unsigned, Rows::Op),
     (VALUE, Layout::Raw, Rows::ValueBytes),
     (PREDECESSOR_COUNT, Layout::Unsigned, Rows::Op),
-    (PREDECESSOR_ACTOR, Layout::Unsigned, Rows::Predecessor),
+    (PREDECESSOR_ACTOR, Layout::Actor, Rows::Predecessor),
     (115, Layout::Delta, Rows::Predecessor),
     (148, Layout::Boolean, Rows::Op),
     (165, Layout::Text, Rows::Op),
@@ -81,13 +83,14 @@ impl Tally {
     }
 }
 
-/// Reads the column list and the columns, and gives the number of operations.
-pub(super) fn count_ops(reader: &mut Reader<'_>) -> Result<u64, ChunkError> {
+/// Reads the column list and the columns of a change that lists `actors` actors, its own included,
+/// and gives the number of operations.
+pub(super) fn count_ops(reader: &mut Reader<'_>, actors: u64) -> Result<u64, ChunkError> {
     let list = column_list(reader)?;
     let mut tallies = Vec::with_capacity(list.len());
     for ((spec, layout, rows), length) in list {
         let bytes = reader.take(length)?;
-        tallies.push((spec, rows, tally(layout, bytes)?));
+        tallies.push((spec, rows, tally(layout, bytes, actors)?));
     }
     let of = |wanted| tallies.iter().find(|(spec, _, _)| *spec == wanted).map(|(_, _, tally)| tally);
     let ops = of(ACTION).map_or(0, |tally| tally.rows);
@@ -142,7 +145,7 @@ fn column_list(reader: &mut Reader<'_>) -> Result<Vec<ListedColumn>, ChunkError>
     Ok(list)
 }
 
-fn tally(layout: Layout, bytes: &[u8]) -> Result<Tally, ChunkError> {
+fn tally(layout: Layout, bytes: &[u8], actors: u64) -> Result<Tally, ChunkError> {
     let mut tally = Tally::default();
     match layout {
         Layout::Raw => tally.rows = bytes.len() as u64,
@@ -152,26 +155,28 @@ fn tally(layout: Layout, bytes: &[u8]) -> Result<Tally, ChunkError> {
                 tally.add(reader.unsigned()?, 0);
             }
         }
-        Layout::Unsigned | Layout::Delta | Layout::Text => runs(layout, bytes, &mut tally)?,
+        Layout::Unsigned | Layout::Actor | Layout::Delta | Layout::Text => {
+            runs(layout, bytes, actors, &mut tally)?;
+        }
     }
     Ok(tally)
 }
 
 /// Run lengths: a positive count and one value, a negative count and that many values, or zero and
 /// a count of absent values.
-fn runs(layout: Layout, bytes: &[u8], tally: &mut Tally) -> Result<(), ChunkError> {
+fn runs(layout: Layout, bytes: &[u8], actors: u64, tally: &mut Tally) -> Result<(), ChunkError> {
     let mut reader = Reader::new(bytes);
     while reader.remaining() > 0 {
         match reader.signed()? {
             0 => tally.add(reader.unsigned()?, 0),
             count if count > 0 => {
-                let number = value(layout, &mut reader)?;
+                let number = value(layout, &mut reader, actors)?;
                 tally.add(count.unsigned_abs(), number);
             }
             // Each literal takes at least a byte, so a lying count ends with the bytes.
             count => {
                 for _ in 0..count.unsigned_abs() {
-                    let number = value(layout, &mut reader)?;
+                    let number = value(layout, &mut reader, actors)?;
                     tally.add(1, number);
                 }
             }
@@ -180,9 +185,17 @@ fn runs(layout: Layout, bytes: &[u8], tally: &mut Tally) -> Result<(), ChunkErro
     Ok(())
 }
 
-fn value(layout: Layout, reader: &mut Reader<'_>) -> Result<u64, ChunkError> {
+fn value(layout: Layout, reader: &mut Reader<'_>, actors: u64) -> Result<u64, ChunkError> {
     match layout {
         Layout::Unsigned => reader.unsigned(),
+        // Automerge panics on a place that the list does not have.
+        Layout::Actor => reader.unsigned().and_then(|place| {
+            if place < actors {
+                Ok(place)
+            } else {
+                Err(ChunkError::UnknownActor { place })
+            }
+        }),
         Layout::Delta => reader.signed().map(|_| 0),
         Layout::Text => {
             let length = reader.length()?;

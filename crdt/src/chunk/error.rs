@@ -75,6 +75,12 @@ pub enum ChunkError {
     /// Other actors are not sorted and distinct, or contain the change's own.
     #[error("other actors that are not sorted and distinct, or contain the author's own")]
     ActorOrder,
+    /// An operation refers to an actor that the change does not list.
+    #[error("an operation refers to actor {place} of a shorter list")]
+    UnknownActor {
+        /// The place in the list of actors.
+        place: u64,
+    },
     /// Sequence numbers start at 1.
     #[error("sequence number 0")]
     ZeroSequence,
@@ -141,6 +147,7 @@ impl ChunkError {
             Self::ActorLength { .. } => "change-actor-length",
             Self::TooManyActors { .. } => "change-actors",
             Self::ActorOrder => "change-actor-order",
+            Self::UnknownActor { .. } => "change-actor-unknown",
             Self::ZeroSequence => "change-sequence",
             Self::OpCounter { .. } => "change-op-counter",
             Self::MessageTooLong { .. } => "change-message",

@@ -64,14 +64,11 @@ fn prune(policy: &mut ConnectPolicy, now: Moment, rng: &mut ChaCha8Rng) -> Vec<C
     if excess == 0 || policy.prune_next > now {
         return Vec::new();
     }
-    let seeds: BTreeSet<AuthorKey> = policy.seeds.values().filter_map(|seed| seed.peer).collect();
-    let old_enough = policy
-        .connected
-        .iter()
-        .filter(|(_, connection)| connection.since + PRUNE_AGE_MIN <= now)
-        .map(|(peer, _)| *peer);
-    let mut loose: Vec<AuthorKey> =
-        old_enough.filter(|peer| !seeds.contains(peer) && !policy.closing.contains(peer)).collect();
+    let old_enough = loose(policy).filter(|(_, since)| *since + PRUNE_AGE_MIN <= now);
+    let mut loose: Vec<AuthorKey> = old_enough.map(|(peer, _)| peer).collect();
+    if loose.is_empty() {
+        return Vec::new();
+    }
     shuffle(rng, &mut loose);
     loose.sort_by_key(|peer| policy.wanted.contains(peer));
     loose.truncate(excess.min(PRUNES_MAX));
@@ -79,6 +76,16 @@ fn prune(policy: &mut ConnectPolicy, now: Moment, rng: &mut ChaCha8Rng) -> Vec<C
     policy.closing.extend(&loose);
     let reason = DisconnectReason::TooMany;
     loose.into_iter().map(|peer| ConnectAction::Disconnect { peer, reason }).collect()
+}
+
+/// Connections that may be closed, and since when they stand.
+fn loose(policy: &ConnectPolicy) -> impl Iterator<Item = (AuthorKey, Moment)> + '_ {
+    let seeds: BTreeSet<AuthorKey> = policy.seeds.values().filter_map(|seed| seed.peer).collect();
+    let standing = policy
+        .connected
+        .iter()
+        .map(|(peer, connection)| (*peer, connection.since));
+    standing.filter(move |(peer, _)| !seeds.contains(peer) && !policy.closing.contains(peer))
 }
 
 fn excess(policy: &ConnectPolicy) -> usize {
@@ -117,10 +124,24 @@ fn candidates(policy: &ConnectPolicy, now: Moment, wanted: &[Wanted]) -> Vec<Can
     found
 }
 
-/// Connections still lacking, counting dials under way as made.
-fn deficit(policy: &ConnectPolicy) -> usize {
-    let connected = policy.connected.keys().filter(|peer| policy.wanted.contains(peer)).count();
-    DEGREE_TARGET.saturating_sub(connected + policy.dialling.len())
+/// How many more dials connections are lacking.
+enum Need {
+    /// So many, those under way not counted.
+    Dials(usize),
+    /// Connections enough: only bridges are worth a dial.
+    Bridges,
+}
+
+fn need(policy: &ConnectPolicy) -> Need {
+    let connected = policy
+        .connected
+        .keys()
+        .filter(|peer| policy.wanted.contains(peer))
+        .count();
+    match DEGREE_TARGET.checked_sub(connected) {
+        None | Some(0) => Need::Bridges,
+        Some(lacking) => Need::Dials(lacking.saturating_sub(policy.dialling.len())),
+    }
 }
 
 /// Dials who is due, those that failed least first, and takes them out of `candidates`.
@@ -131,9 +152,10 @@ fn dial(
     candidates: &mut Vec<Candidate>,
 ) -> Vec<ConnectAction> {
     let slots = DIALS_MAX.saturating_sub(policy.dialling.len());
-    let deficit = deficit(policy);
-    let bridging = deficit == 0;
-    let room = if bridging { usize::from(policy.bridge_next <= now) } else { deficit };
+    let (room, bridging) = match need(policy) {
+        Need::Dials(lacking) => (lacking, false),
+        Need::Bridges => (usize::from(policy.bridge_next <= now), true),
+    };
     shuffle(rng, candidates);
     candidates.sort_by_key(|candidate| candidate.failures);
     let mut actions = Vec::new();
@@ -172,18 +194,25 @@ fn action(policy: &ConnectPolicy, target: &DialTarget) -> ConnectAction {
 fn next_wakeup(policy: &ConnectPolicy, now: Moment, candidates: &[Candidate]) -> Option<Moment> {
     let dials = policy.dialling.values().copied().min();
     let blocks = policy.blocked.values().copied().flatten().min();
-    let oldest = policy.connected.values().map(|connection| connection.since).min();
-    let pruning =
-        oldest.filter(|_| excess(policy) > 0).map(|oldest| policy.prune_next.max(oldest + PRUNE_AGE_MIN));
-    let slots = policy.dialling.len() < DIALS_MAX;
-    let dialling = if !slots {
-        None
-    } else if deficit(policy) > 0 {
-        let later = candidates.iter().map(|candidate| candidate.due).filter(|due| *due > now);
-        later.min()
-    } else {
-        let bridges = candidates.iter().filter(|candidate| candidate.bridges);
-        bridges.map(|candidate| candidate.due).min().map(|due| due.max(policy.bridge_next))
+    let oldest = loose(policy)
+        .map(|(_, since)| since)
+        .min()
+        .filter(|_| excess(policy) > 0);
+    let pruning = oldest.map(|oldest| policy.prune_next.max(oldest + PRUNE_AGE_MIN));
+    let dialling = match need(policy) {
+        _ if policy.dialling.len() >= DIALS_MAX => None,
+        Need::Dials(0) => None,
+        Need::Dials(_) => candidates
+            .iter()
+            .map(|candidate| candidate.due)
+            .filter(|due| *due > now)
+            .min(),
+        Need::Bridges => {
+            let bridges = candidates.iter().filter(|candidate| candidate.bridges);
+            bridges
+                .map(|candidate| candidate.due.max(policy.bridge_next))
+                .min()
+        }
     };
     [dials, blocks, pruning, dialling].into_iter().flatten().min()
 }

@@ -13,7 +13,8 @@ impl Count {
         self.0.fetch_add(1, Ordering::Relaxed);
     }
 
-    fn read(&self) -> u64 {
+    /// The total now.
+    pub(super) fn read(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
 }
@@ -64,6 +65,8 @@ counts! {
     frames_oversized,
     /// Connections refused: blocked, over a limit, or without a usable key.
     connections_refused,
+    /// Times a listener could not accept a connection, for want of file descriptors or the like.
+    accept_failures,
     /// Events without consequence dropped because the driver was full.
     events_dropped,
 }

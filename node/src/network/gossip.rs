@@ -18,7 +18,9 @@ use starling_crdt::id::Topic;
 use starling_crdt::limits::GOSSIP_BYTES_MAX;
 
 use super::NetworkError;
-use super::limits::{GOSSIP_CONTROL_IDS_MAX, GOSSIP_QUEUE_MESSAGES_MAX, TOPICS_MAX};
+use super::limits::{
+    GOSSIP_CONTROL_BYTES_MAX, GOSSIP_CONTROL_IDS_MAX, GOSSIP_QUEUE_MESSAGES_MAX, TOPICS_MAX,
+};
 
 /// gossipsub compares this with its whole read buffer, which may hold the beginning of the next
 /// frame (up to 8 KiB) behind a complete one, so it lies above the largest payload by more than
@@ -121,6 +123,7 @@ pub(super) fn gossip(followed: Followed) -> Result<Gossip, NetworkError> {
         .flood_publish(true)
         .connection_handler_queue_len(GOSSIP_QUEUE_MESSAGES_MAX)
         .max_control_messages_sent(GOSSIP_CONTROL_IDS_MAX)
+        .max_control_message_size(GOSSIP_CONTROL_BYTES_MAX)
         .build()
         .map_err(|error| fail(error.to_string()))?;
     let filter = MaxCountSubscriptionFilter {

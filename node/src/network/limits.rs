@@ -27,9 +27,14 @@ pub(super) const TOPICS_MAX: usize = 100;
 /// Messages waiting for one peer inside gossipsub: the burst of two full steps. Past it messages to
 /// that peer are dropped and it is reported as slow.
 pub(super) const GOSSIP_QUEUE_MESSAGES_MAX: usize = 2_048;
-/// Message ids in one IHAVE or IWANT. At 34 bytes each they must stay below the 16 KiB of control
-/// data that a receiver takes in one frame, else it drops the stream.
+/// Message ids in one IHAVE or IWANT: fewer than gossipsub's own 5,000, which its receiver refuses.
 pub(super) const GOSSIP_CONTROL_IDS_MAX: usize = 400;
+/// Bytes of control data that a receiver takes in one frame; a longer one breaks the stream.
+pub(super) const GOSSIP_CONTROL_BYTES_MAX: usize = 16 * 1024;
+// An id takes 32 bytes and 2 of framing; topic and frame take less than 256.
+const _: () = assert!(GOSSIP_CONTROL_IDS_MAX * 34 + 256 <= GOSSIP_CONTROL_BYTES_MAX);
+// So must the hello of a node that follows all the topics it may: 64 digits and their framing.
+const _: () = assert!(TOPICS_MAX * 80 <= GOSSIP_CONTROL_BYTES_MAX);
 
 /// Requests to one peer without an answer yet. Past it a request fails with "busy".
 pub(super) const OUTBOUND_REQUESTS_PER_PEER_MAX: usize = 16;

@@ -3,31 +3,29 @@
 //! Promises: one command or one event at a time, each handled without waiting. Leaves out: timers
 //! of its own, but one for the driver's full inbox.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod events;
+
+use std::collections::BTreeMap;
 
 use futures::StreamExt;
-use libp2p::core::ConnectedPoint;
-use libp2p::gossipsub::{self, IdentTopic, MessageAcceptance, MessageId, PublishError, TopicHash};
+use libp2p::PeerId;
+use libp2p::gossipsub::{IdentTopic, MessageAcceptance, MessageId, PublishError};
 use libp2p::identity::Keypair;
-use libp2p::swarm::{Config, ConnectionId, ListenError, Swarm, SwarmEvent};
-use libp2p::{Multiaddr, PeerId, identify, mdns, ping};
+use libp2p::swarm::{Config, ConnectionId, Swarm};
 use starling_crdt::id::{AuthorKey, Topic};
 use tokio::time::{Instant, sleep, timeout_at};
 use zeroize::Zeroizing;
 
-use super::address;
-use super::behaviour::{PROTOCOL, Protocols, ProtocolsEvent};
+use super::behaviour::Protocols;
 use super::command::{Command, MessageToken, Verdict};
 use super::counters::SharedCounters;
 use super::dials::Dials;
-use super::event::{Discovery, Event, Offence};
 use super::gossip::{Followed, topic_hash};
 use super::handle::{CommandQueue, NetworkHandle};
 use super::limits::{
-    BACKLOG_RETRY, BLOCKED_PEERS_MAX, DISCOVERED_ADDRESSES_MAX, FOREIGN_TEXT_MAX,
-    GOSSIP_UNJUDGED_PER_PEER_MAX, IDLE_TIMEOUT, STOP_TIMEOUT, STREAMS_NEGOTIATING_MAX,
+    BACKLOG_RETRY, BLOCKED_PEERS_MAX, IDLE_TIMEOUT, STOP_TIMEOUT, STREAMS_NEGOTIATING_MAX,
 };
-use super::listen::{advertised, explain, listen, listen_addresses};
+use super::listen::{advertised, listen, listen_addresses};
 use super::outbox::{Deliver, Outbox};
 use super::requests::Requests;
 use super::transport::transport;
@@ -42,8 +40,8 @@ pub(super) struct SwarmTask {
     dials: Dials,
     requests: Requests,
     followed: Followed,
-    /// Peers the driver knows to be up.
-    up: BTreeSet<AuthorKey>,
+    /// The connections of each peer the driver knows to be up, oldest first.
+    up: BTreeMap<AuthorKey, Vec<ConnectionId>>,
     /// How many messages of each peer wait for a verdict.
     unjudged: BTreeMap<AuthorKey, usize>,
     counters: SharedCounters,
@@ -94,7 +92,7 @@ impl SwarmTask {
             dials: Dials::default(),
             requests: Requests::new(counters.clone()),
             followed,
-            up: BTreeSet::new(),
+            up: BTreeMap::new(),
             unjudged: BTreeMap::new(),
             counters,
         };
@@ -139,7 +137,9 @@ impl SwarmTask {
             self.outbox.insist(failure);
         }
         self.outbox.retry();
-        let CommandQueue { commands, stopped, .. } = self.queue;
+        let CommandQueue {
+            commands, stopped, ..
+        } = self.queue;
         drop((self.swarm, commands));
         stopped.send_replace(true);
     }
@@ -157,7 +157,8 @@ impl SwarmTask {
                 }
             }
             Command::Respond { peer, id, body } => {
-                self.requests.respond(&mut self.swarm.behaviour_mut().exchange, peer, id, body);
+                self.requests
+                    .respond(&mut self.swarm.behaviour_mut().exchange, peer, id, body);
             }
             Command::Decline { peer, id } => self.requests.decline(peer, id),
             Command::Dial { peer, addresses } => {
@@ -171,7 +172,10 @@ impl SwarmTask {
             }
             Command::Block { peer } => self.block(&peer),
             Command::Unblock { peer } => {
-                self.swarm.behaviour_mut().blocked.unblock_peer(peer::peer_id(&peer));
+                self.swarm
+                    .behaviour_mut()
+                    .blocked
+                    .unblock_peer(peer::peer_id(&peer));
             }
         }
     }
@@ -189,12 +193,20 @@ impl SwarmTask {
 
     fn unsubscribe(&mut self, topic: &Topic) {
         self.followed.remove(&topic_hash(topic));
-        self.swarm.behaviour_mut().gossip.unsubscribe(&IdentTopic::new(topic.to_string()));
+        self.swarm
+            .behaviour_mut()
+            .gossip
+            .unsubscribe(&IdentTopic::new(topic.to_string()));
     }
 
     fn publish(&mut self, topic: &Topic, payload: Vec<u8>) {
         let counters = &self.counters;
-        match self.swarm.behaviour_mut().gossip.publish(topic_hash(topic), payload) {
+        match self
+            .swarm
+            .behaviour_mut()
+            .gossip
+            .publish(topic_hash(topic), payload)
+        {
             Ok(_) => counters.published.increment(),
             // Nobody is there, or it went out before: the normal life of a small fleet.
             Err(PublishError::NoPeersSubscribedToTopic) => counters.published_to_nobody.increment(),
@@ -214,13 +226,20 @@ impl SwarmTask {
             Verdict::Ignore => MessageAcceptance::Ignore,
             Verdict::Reject => MessageAcceptance::Reject,
         };
-        if !self.report(&MessageId::new(&message.id), &peer::peer_id(&message.from), acceptance) {
+        if !self.report(
+            &MessageId::new(&message.id),
+            &peer::peer_id(&message.from),
+            acceptance,
+        ) {
             self.counters.verdicts_late.increment();
         }
     }
 
     fn report(&mut self, id: &MessageId, from: &PeerId, acceptance: MessageAcceptance) -> bool {
-        self.swarm.behaviour_mut().gossip.report_message_validation_result(id, from, acceptance)
+        self.swarm
+            .behaviour_mut()
+            .gossip
+            .report_message_validation_result(id, from, acceptance)
     }
 
     fn block(&mut self, peer: &AuthorKey) {
@@ -231,195 +250,4 @@ impl SwarmTask {
         }
         blocked.block_peer(peer::peer_id(peer));
     }
-
-    fn happened(&mut self, event: SwarmEvent<ProtocolsEvent>) {
-        match event {
-            SwarmEvent::Behaviour(event) => self.protocol_happened(event),
-            SwarmEvent::ConnectionEstablished { peer_id, connection_id, endpoint, .. } => {
-                self.connected(&peer_id, connection_id, &endpoint);
-            }
-            SwarmEvent::ConnectionClosed { peer_id, num_established: 0, .. } => {
-                self.disconnected(&peer_id);
-            }
-            SwarmEvent::OutgoingConnectionError { connection_id, error, .. } => {
-                if let Some(event) = self.dials.failed(&mut self.swarm, connection_id, error) {
-                    self.outbox.insist(event);
-                }
-            }
-            SwarmEvent::IncomingConnectionError { send_back_addr, error, .. } => {
-                if matches!(error, ListenError::Denied { .. }) {
-                    self.counters.connections_refused.increment();
-                }
-                tracing::debug!(from = %send_back_addr, error = explain(&error), "no connection came about");
-            }
-            SwarmEvent::NewListenAddr { address, .. } => {
-                self.outbox.insist(Event::Listening { address: address.to_string() });
-            }
-            SwarmEvent::ExpiredListenAddr { address, .. } => {
-                self.outbox.insist(Event::ListenEnded { address: address.to_string() });
-            }
-            SwarmEvent::ListenerClosed { addresses, reason: Err(error), .. } => {
-                for address in addresses {
-                    let (address, reason) = (address.to_string(), explain(&error));
-                    self.outbox.insist(Event::ListenFailed { address, reason });
-                }
-            }
-            SwarmEvent::ListenerError { error, .. } => {
-                tracing::warn!(error = explain(&error), "a listener could not accept a connection");
-            }
-            _ => {}
-        }
-    }
-
-    fn connected(&mut self, peer: &PeerId, connection: ConnectionId, endpoint: &ConnectedPoint) {
-        let given = self.dials.succeeded(connection);
-        let Some(author) = peer::author_key(peer) else {
-            self.counters.connections_refused.increment();
-            self.swarm.close_connection(connection);
-            return;
-        };
-        if self.up.insert(author) {
-            let address = address::without_peer(endpoint.get_remote_address()).to_string();
-            let inbound = endpoint.is_listener();
-            self.outbox.insist(Event::PeerUp { peer: author, address, inbound });
-        }
-        if let Some(addresses) = given {
-            self.outbox.insist(Event::Dialed { peer: author, addresses });
-        }
-    }
-
-    fn disconnected(&mut self, peer: &PeerId) {
-        let Some(peer) = peer::author_key(peer) else {
-            return;
-        };
-        self.unjudged.remove(&peer);
-        if self.up.remove(&peer) {
-            self.outbox.insist(Event::PeerDown { peer });
-        }
-    }
-
-    fn protocol_happened(&mut self, event: ProtocolsEvent) {
-        match event {
-            ProtocolsEvent::Gossip(event) => self.gossip_happened(event),
-            ProtocolsEvent::Exchange(event) => self.requests.happened(event, &mut self.outbox),
-            ProtocolsEvent::Identify(identify::Event::Received { peer_id, info, .. }) => {
-                self.identified(&peer_id, info);
-            }
-            ProtocolsEvent::Ping(event) => self.pinged(event),
-            ProtocolsEvent::Mdns(mdns::Event::Discovered(found)) => self.found_nearby(found),
-            ProtocolsEvent::Identify(_) | ProtocolsEvent::Mdns(_) => {}
-        }
-    }
-
-    fn gossip_happened(&mut self, event: gossipsub::Event) {
-        match event {
-            gossipsub::Event::Message { propagation_source, message_id, message } => {
-                self.heard(&propagation_source, message_id, message);
-            }
-            gossipsub::Event::Subscribed { peer_id, topic } => {
-                let event = |peer, topic| Event::Follows { peer, topic };
-                self.follower_changed(&peer_id, &topic, event);
-            }
-            gossipsub::Event::Unsubscribed { peer_id, topic } => {
-                let event = |peer, topic| Event::Unfollows { peer, topic };
-                self.follower_changed(&peer_id, &topic, event);
-            }
-            gossipsub::Event::SlowPeer { peer_id, failed_messages } => {
-                if let Some(peer) = peer::author_key(&peer_id) {
-                    let messages = failed_messages.priority + failed_messages.non_priority;
-                    self.outbox.mention(Event::SlowPeer { peer, messages });
-                }
-            }
-            gossipsub::Event::GossipsubNotSupported { peer_id } => {
-                tracing::debug!(peer = %peer_id, "a peer does not speak gossipsub");
-            }
-        }
-    }
-
-    fn follower_changed(
-        &mut self,
-        peer: &PeerId,
-        topic: &TopicHash,
-        event: impl FnOnce(AuthorKey, Topic) -> Event,
-    ) {
-        if let (Some(peer), Ok(topic)) = (peer::author_key(peer), topic.as_str().parse()) {
-            self.outbox.mention(event(peer, topic));
-        }
-    }
-
-    /// Gives a message to the driver, or ignores it where the driver or the peer's share is full.
-    fn heard(&mut self, from: &PeerId, id: MessageId, message: gossipsub::Message) {
-        let author = peer::author_key(from);
-        let topic: Option<Topic> = message.topic.as_str().parse().ok();
-        let (Some(author), Some(topic)) = (author, topic) else {
-            self.report(&id, from, MessageAcceptance::Reject);
-            return;
-        };
-        let token = MessageToken { from: author, id: id.0.clone() };
-        let unjudged = self.unjudged.entry(author).or_default();
-        let event = Event::Gossip { topic, from: author, message: token, payload: message.data };
-        if *unjudged < GOSSIP_UNJUDGED_PER_PEER_MAX && self.outbox.offer(event) {
-            *unjudged += 1;
-            self.counters.gossip_delivered.increment();
-        } else {
-            self.counters.gossip_no_room.increment();
-            self.report(&id, from, MessageAcceptance::Ignore);
-        }
-    }
-
-    fn identified(&mut self, peer_id: &PeerId, info: identify::Info) {
-        let Some(peer) = peer::author_key(peer_id) else {
-            return;
-        };
-        if info.protocol_version != PROTOCOL {
-            let protocol = shown(&info.protocol_version);
-            tracing::info!(%peer, protocol, "disconnecting what is no Starling node of this version");
-            self.outbox.mention(Event::Offence { peer, offence: Offence::ForeignProtocol { protocol } });
-            // An error means that it is gone already.
-            let _ = self.swarm.disconnect_peer_id(*peer_id);
-            return;
-        }
-        let how = Discovery::Identify { agent: shown(&info.agent_version) };
-        self.discovered(peer, info.listen_addrs, how);
-    }
-
-    fn found_nearby(&mut self, found: Vec<(PeerId, Multiaddr)>) {
-        let mut by_peer: BTreeMap<AuthorKey, Vec<Multiaddr>> = BTreeMap::new();
-        for (peer, address) in found {
-            if let Some(peer) = peer::author_key(&peer) {
-                by_peer.entry(peer).or_default().push(address);
-            }
-        }
-        for (peer, addresses) in by_peer {
-            self.discovered(peer, addresses, Discovery::Mdns);
-        }
-    }
-
-    fn discovered(&mut self, peer: AuthorKey, addresses: Vec<Multiaddr>, how: Discovery) {
-        let of_peer = |address: &address::PeerAddress| address.peer.is_none_or(|named| named == peer);
-        let addresses = addresses
-            .iter()
-            .take(DISCOVERED_ADDRESSES_MAX)
-            .filter_map(address::usable)
-            .filter(of_peer)
-            .map(|address| address.address)
-            .collect();
-        self.outbox.mention(Event::Discovered { peer, addresses, how });
-    }
-
-    fn pinged(&mut self, event: ping::Event) {
-        match (event.result, peer::author_key(&event.peer)) {
-            (Ok(duration), Some(peer)) => self.outbox.mention(Event::RoundTrip { peer, duration }),
-            (Err(ping::Failure::Timeout), _) => {
-                tracing::debug!(peer = %event.peer, "closing a connection that no longer answers");
-                self.swarm.close_connection(event.connection);
-            }
-            _ => {}
-        }
-    }
-}
-
-/// A text a peer chose, fit for a log or a table.
-fn shown(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).take(FOREIGN_TEXT_MAX).collect()
 }

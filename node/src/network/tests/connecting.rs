@@ -34,6 +34,19 @@ fn a_host_name_and_a_port_are_enough() {
 }
 
 #[test]
+fn without_a_transport_quic_is_tried_where_tcp_fails() {
+    let (mut a, b) = (Node::new(58, TCP), Node::new(57, QUIC));
+    let port = b.address.split('/').nth(4).expect("a port");
+    let given = format!("127.0.0.1:{port}");
+    a.dial(None, &given);
+    let addresses = a.wait("dialed", |event| match event {
+        Event::Dialed { peer, addresses } if *peer == b.key() => Some(addresses.clone()),
+        _ => None,
+    });
+    assert_eq!(addresses, [given]);
+}
+
+#[test]
 fn another_key_than_the_asked_one_is_named() {
     let (mut a, b) = (Node::new(64, TCP), Node::new(65, TCP));
     let wanted = author_of_seed(&config(66, &[]).identity_seed).expect("a key");

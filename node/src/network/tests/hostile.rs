@@ -1,17 +1,24 @@
-//! Peers that speak libp2p but not by the rules.
+//! Peers that speak libp2p but not by the rules, or not as our own task would.
 
 use std::io;
 use std::time::Duration;
 
 use futures::prelude::*;
+use libp2p::gossipsub::{self, IdentTopic};
 use libp2p::request_response::{self, Codec, Message, ProtocolSupport};
-use libp2p::swarm::{NetworkBehaviour, SwarmEvent};
+use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
+use libp2p::swarm::{Config, ConnectionId, NetworkBehaviour, SwarmEvent};
 use libp2p::{Multiaddr, StreamProtocol, Swarm, SwarmBuilder, identify, noise, tcp, yamux};
-use starling_crdt::id::AuthorKey;
+use starling_crdt::id::{AuthorKey, Topic};
 use starling_crdt::limits::EXCHANGE_FRAME_BYTES_MAX;
 
-use super::node::{Node, RUNTIME, TCP};
+use super::node::{Node, RUNTIME, TCP, config};
+use crate::metrics::Registry;
+use crate::network::behaviour::{Protocols, ProtocolsEvent};
 use crate::network::exchange::EXCHANGE_PROTOCOL;
+use crate::network::gossip::{Followed, topic_hash};
+use crate::network::task::keypair;
+use crate::network::transport::transport;
 use crate::network::{Command, Event, Offence, RequestFailure, peer};
 
 /// Sends whatever bytes it is given, and reads nothing.
@@ -162,4 +169,121 @@ fn what_speaks_another_protocol_is_disconnected() {
     let protocol = "/ipfs/0.1.0".to_owned();
     assert_eq!(offence(&mut node, key), Offence::ForeignProtocol { protocol });
     node.wait_down(key);
+}
+
+/// A peer with a node's own protocols that a test steers step by step.
+fn steered(seed: u8, topic: Topic) -> Swarm<Protocols> {
+    let _inside = RUNTIME.enter();
+    let settings = config(seed, &[]);
+    let keypair = keypair(&settings.identity_seed).expect("a key");
+    let followed = Followed::default();
+    followed.insert(topic_hash(&topic));
+    let mut protocols = Protocols::new(&keypair, &settings, followed).expect("sets up");
+    let subscribed = protocols
+        .gossip
+        .subscribe(&IdentTopic::new(topic.to_string()));
+    subscribed.expect("subscribes");
+    let transport = transport(&keypair, &mut Registry::default()).expect("sets up");
+    let local = keypair.public().to_peer_id();
+    Swarm::new(transport, protocols, local, Config::with_tokio_executor())
+}
+
+async fn until<T>(
+    swarm: &mut Swarm<Protocols>,
+    mut pick: impl FnMut(SwarmEvent<ProtocolsEvent>) -> Option<T>,
+) -> T {
+    let found = async {
+        loop {
+            if let Some(found) = pick(swarm.select_next_some().await) {
+                return found;
+            }
+        }
+    };
+    tokio::time::timeout(super::node::DEADLINE, found)
+        .await
+        .expect("it happens in time")
+}
+
+/// Connects `swarm` with `node` twice; the two connections, and both hear each other's gossip.
+async fn connect_twice(
+    swarm: &mut Swarm<Protocols>,
+    node: &mut Node,
+    topic: Topic,
+) -> [ConnectionId; 2] {
+    let key = peer::author_key(swarm.local_peer_id()).expect("ed25519");
+    let address: Multiaddr = node.address.parse().expect("a multiaddr");
+    let mut connections = Vec::new();
+    for _ in 0..2 {
+        let options = DialOpts::peer_id(peer::peer_id(&node.key()))
+            .condition(PeerCondition::Always)
+            .addresses(vec![address.clone()])
+            .build();
+        connections.push(options.connection_id());
+        swarm.dial(options).expect("dials");
+        // With its ping a connection's beginnings are over: from now on only gossip stirs it.
+        let connection = connections[connections.len() - 1];
+        until(swarm, |event| match event {
+            SwarmEvent::Behaviour(ProtocolsEvent::Ping(event)) => {
+                (event.connection == connection).then_some(())
+            }
+            _ => None,
+        })
+        .await;
+    }
+    node.wait_follower(key, topic);
+    let payload = format!("{connections:?}");
+    node.publish(topic, payload.as_bytes());
+    assert_eq!(until(swarm, heard).await, payload.as_bytes());
+    [connections[0], connections[1]]
+}
+
+fn heard(event: SwarmEvent<ProtocolsEvent>) -> Option<Vec<u8>> {
+    match event {
+        SwarmEvent::Behaviour(ProtocolsEvent::Gossip(gossipsub::Event::Message {
+            message,
+            ..
+        })) => Some(message.data),
+        _ => None,
+    }
+}
+
+fn closed(event: SwarmEvent<ProtocolsEvent>) -> Option<u32> {
+    match event {
+        SwarmEvent::ConnectionClosed {
+            num_established, ..
+        } => Some(num_established),
+        _ => None,
+    }
+}
+
+#[test]
+fn a_peer_that_loses_its_first_connection_starts_afresh() {
+    let topic = Topic([9; 32]);
+    let mut node = Node::new(134, TCP);
+    node.send(Command::Subscribe { topic });
+    let mut swarm = steered(135, topic);
+    RUNTIME.block_on(async {
+        let [first, _] = connect_twice(&mut swarm, &mut node, topic).await;
+        swarm.close_connection(first);
+        assert_eq!(until(&mut swarm, closed).await, 1);
+        assert_eq!(until(&mut swarm, closed).await, 0);
+        node.wait_down(peer::author_key(swarm.local_peer_id()).expect("ed25519"));
+        connect_twice(&mut swarm, &mut node, topic).await;
+    });
+}
+
+#[test]
+fn a_peer_that_loses_its_second_connection_goes_on() {
+    let topic = Topic([9; 32]);
+    let mut node = Node::new(136, TCP);
+    node.send(Command::Subscribe { topic });
+    let mut swarm = steered(137, topic);
+    RUNTIME.block_on(async {
+        let [_, second] = connect_twice(&mut swarm, &mut node, topic).await;
+        swarm.close_connection(second);
+        assert_eq!(until(&mut swarm, closed).await, 1);
+        node.publish(topic, b"after");
+        assert_eq!(until(&mut swarm, heard).await, b"after");
+        assert!(!node.has(|event| matches!(event, Event::PeerDown { .. })));
+    });
 }
