@@ -9,6 +9,7 @@ use starling_api::document::Document;
 use starling_api::{ExitCode as Exit, Heads};
 
 use crate::args::Global;
+use crate::commands::offline;
 use crate::connect::Session;
 use crate::failure::{Failure, Outcome};
 use crate::output::Output;
@@ -19,12 +20,12 @@ use crate::output::Output;
 #[derive(Debug, Args)]
 pub(crate) struct GetArgs {
     /// The document's name.
-    doc: String,
+    pub(crate) doc: String,
     /// Only the value at this JSON pointer, such as /limits/cpu.
-    pointer: Option<String>,
+    pub(crate) pointer: Option<String>,
     /// Read at these heads instead of now.
     #[arg(long, value_name = "HEADS")]
-    at: Option<Heads>,
+    pub(crate) at: Option<Heads>,
     /// A string without quotes and escapes, anything else as JSON on one line.
     #[arg(long)]
     raw: bool,
@@ -34,7 +35,13 @@ pub(crate) struct GetArgs {
 }
 
 pub(crate) async fn run(global: &Global, args: GetArgs, out: &mut Output) -> Outcome {
-    let session = Session::open(global)?;
+    let session = match Session::open(global) {
+        Ok(session) => session,
+        Err(failure) => match offline::directory(global, &failure) {
+            Some(directory) => return offline::read::get(global, directory, &args, out),
+            None => return Err(failure),
+        },
+    };
     let space = session.space().await?;
     let options = ReadOptions { at: args.at.clone(), pointer: args.pointer.clone(), unless_etag: None };
     match session.client.read(&space, &args.doc, &options).await? {

@@ -6,6 +6,7 @@ use starling_api::ExitCode as Exit;
 use starling_api::document::DocumentItem;
 
 use crate::args::Global;
+use crate::commands::offline;
 use crate::commands::pages::Pages;
 use crate::connect::Session;
 use crate::failure::Outcome;
@@ -15,24 +16,30 @@ use crate::output::Output;
 #[derive(Debug, Args)]
 pub(crate) struct LsArgs {
     /// Only names that start with this.
-    prefix: Option<String>,
+    pub(crate) prefix: Option<String>,
     /// Also changes, time, author and heads of each; in a pipe tab-separated in this order after the name
     /// and state.
     #[arg(long, short = 'l', conflicts_with = "count")]
     long: bool,
     /// Deleted documents too.
     #[arg(long)]
-    deleted: bool,
+    pub(crate) deleted: bool,
     /// At most so many.
     #[arg(long, value_name = "N")]
-    limit: Option<u64>,
+    pub(crate) limit: Option<u64>,
     /// Only how many there are.
     #[arg(long)]
     count: bool,
 }
 
 pub(crate) async fn run(global: &Global, args: LsArgs, out: &mut Output) -> Outcome {
-    let session = Session::open(global)?;
+    let session = match Session::open(global) {
+        Ok(session) => session,
+        Err(failure) => match offline::directory(global, &failure) {
+            Some(directory) => return offline::read::ls(global, directory, &args, out),
+            None => return Err(failure),
+        },
+    };
     let space = session.space().await?;
     let mut pages = Pages::new(&session.client, &space, args.prefix.as_deref(), args.deleted, args.limit);
     let mut printer = Printer::new(&args);

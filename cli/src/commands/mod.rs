@@ -13,6 +13,7 @@ pub(crate) mod invite;
 pub(crate) mod join;
 pub(crate) mod ls;
 pub(crate) mod members;
+pub(crate) mod offline;
 pub(crate) mod pages;
 pub(crate) mod peers;
 pub(crate) mod put;
@@ -52,7 +53,7 @@ fn dispatch(global: &Global, command: Command, out: &mut Output) -> Outcome {
         Command::Demo(args) => runtime()?.block_on(demo::run(args, out)),
         Command::Version(_) => version::run(out),
         Command::Completions(args) => completions::run(&args, out),
-        Command::Id(args) => id::run(global, &args, out),
+        Command::Id(args) => interruptible(id::run(global, &args, out)),
         Command::Space(args) => interruptible(space::run(global, args, out)),
         Command::Invite(args) => interruptible(invite::run(global, args, out)),
         Command::Join(args) => interruptible(join::run(global, args, out)),
