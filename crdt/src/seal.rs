@@ -199,19 +199,13 @@ mod tests {
         newer[0] = 1;
         assert_eq!(open(&key(7), &newer), Err(OpenError::UnknownVersion(1)));
         for length in 0..SEAL_OVERHEAD {
-            assert_eq!(
-                open(&key(7), &sealed[..length]),
-                Err(OpenError::TooShort(length))
-            );
+            assert_eq!(open(&key(7), &sealed[..length]), Err(OpenError::TooShort(length)));
         }
     }
 
     #[test]
     fn a_holder_of_the_key_cannot_seal_one_text_in_two_ways() {
-        let payload = Payload {
-            msg: b"starling",
-            aad: &[VERSION],
-        };
+        let payload = Payload { msg: b"starling", aad: &[VERSION] };
         let nonce = XNonce::from([1; NONCE_BYTES]);
         let sealed = key(7).cipher().encrypt(&nonce, payload).unwrap();
         let variant = [&[VERSION], nonce.as_slice(), &sealed].concat();
@@ -224,9 +218,7 @@ mod tests {
         assert_ne!(topic(one, &key(7)), topic(two, &key(7)));
         assert_ne!(topic(one, &key(7)), topic(one, &key(8)));
         // The layout is that of all hashed bytes.
-        let signable = Signable::new("starling/topic")
-            .bytes(&[7; 32])
-            .bytes(&[1; 32]);
+        let signable = Signable::new("starling/topic").bytes(&[7; 32]).bytes(&[1; 32]);
         assert_eq!(topic(one, &key(7)), Topic(signable.hash()));
     }
 

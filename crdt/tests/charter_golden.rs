@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 
 use starling_crdt::address::Address;
 use starling_crdt::charter::{
-    Charter, CloseInvite, Genesis, Grant, Invite, JoinRequest, Label, Prefix, Role, Statement,
-    StatementBody, Ticket,
+    Charter, CloseInvite, Genesis, Grant, Invite, JoinRequest, Label, Prefix, Role, Statement, StatementBody,
+    Ticket,
 };
 use starling_crdt::codec::{decode, encode};
 use starling_crdt::connect::PeerRecord;
@@ -35,17 +35,11 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 fn unhex(text: &str) -> Vec<u8> {
-    (0..text.len())
-        .step_by(2)
-        .map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap())
-        .collect()
+    (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap()).collect()
 }
 
 fn vectors() -> BTreeMap<&'static str, &'static str> {
-    VECTORS
-        .lines()
-        .filter_map(|line| line.split_once(" = "))
-        .collect()
+    VECTORS.lines().filter_map(|line| line.split_once(" = ")).collect()
 }
 
 fn genesis() -> Genesis {
@@ -77,10 +71,7 @@ fn charter() -> (Charter, Vec<StatementId>) {
     });
     let invited = add(invited, &mut charter);
     let request = request(invited);
-    let joined = charter
-        .witness(&request, who(1).key(), TIME)
-        .unwrap()
-        .unwrap();
+    let joined = charter.witness(&request, who(1).key(), TIME).unwrap().unwrap();
     let joined = add(joined, &mut charter);
     let closed = StatementBody::CloseInvite(CloseInvite { invite: invited });
     let closed = add(closed, &mut charter);
@@ -118,10 +109,7 @@ fn beacon(space: SpaceId) -> VerifiedBeacon {
         facts,
         period_ms: 5_000,
         leaving: false,
-        lost: vec![Lost {
-            author: who(3).key(),
-            counter: 9,
-        }],
+        lost: vec![Lost { author: who(3).key(), counter: 9 }],
         time: TIME,
         signature: Signature([0; 64]),
     };
@@ -132,10 +120,7 @@ fn found() -> BTreeMap<String, String> {
     let (charter, ids) = charter();
     let mut found = BTreeMap::new();
     let mut put = |name: &str, value: String| {
-        assert!(
-            found.insert(name.to_string(), value).is_none(),
-            "{name} comes twice"
-        );
+        assert!(found.insert(name.to_string(), value).is_none(), "{name} comes twice");
     };
     put("author 1", who(1).key().to_string());
     put("genesis signable", hex(genesis().signable().as_slice()));
@@ -144,10 +129,7 @@ fn found() -> BTreeMap<String, String> {
     for id in &ids {
         let statement = charter.statement(*id).unwrap();
         let kind = statement.body.kind();
-        put(
-            &format!("{kind} signable"),
-            hex(statement.signable().as_slice()),
-        );
+        put(&format!("{kind} signable"), hex(statement.signable().as_slice()));
         put(&format!("{kind} cbor"), hex(&statement.to_bytes()));
         put(&format!("{kind} id"), id.to_string());
     }
@@ -156,10 +138,7 @@ fn found() -> BTreeMap<String, String> {
     put("ticket text", ticket(ids[1]).to_text().to_string());
     put("topic", topic(charter.space(), &epoch_key()).to_string());
     put("sealed", hex(&seal(&epoch_key(), b"starling")));
-    put(
-        "beacon signable",
-        hex(beacon(charter.space()).signable().as_slice()),
-    );
+    put("beacon signable", hex(beacon(charter.space()).signable().as_slice()));
     put("beacon cbor", hex(&beacon(charter.space()).to_bytes()));
     let record = PeerRecord {
         addresses: vec![Address::new("/ip4/10.0.0.2/tcp/4710").unwrap()],
@@ -175,11 +154,7 @@ fn found() -> BTreeMap<String, String> {
 fn every_structure_has_its_known_bytes() {
     let (expected, found) = (vectors(), found());
     for (name, value) in &found {
-        assert_eq!(
-            expected.get(name.as_str()),
-            Some(&value.as_str()),
-            "{name} = {value}"
-        );
+        assert_eq!(expected.get(name.as_str()), Some(&value.as_str()), "{name} = {value}");
     }
     assert_eq!(expected.len(), found.len(), "a vector nobody computes");
 }
@@ -193,10 +168,7 @@ fn the_known_bytes_read_back() {
     for kind in ["grant", "invite", "join", "close_invite"] {
         let statement = Statement::from_bytes(&bytes(&format!("{kind} cbor"))).unwrap();
         let statement = statement.verify().unwrap();
-        assert_eq!(
-            statement.id().to_string(),
-            vectors[format!("{kind} id").as_str()]
-        );
+        assert_eq!(statement.id().to_string(), vectors[format!("{kind} id").as_str()]);
         charter.insert(statement).unwrap();
     }
     assert_eq!(hex(&charter.fingerprint()), vectors["fingerprint"]);
@@ -204,10 +176,7 @@ fn the_known_bytes_read_back() {
     assert_eq!(beacon.lost.len(), 1);
     let ticket = Ticket::parse(vectors["ticket text"]).unwrap();
     assert_eq!(ticket.genesis, genesis());
-    assert_eq!(
-        open(&epoch_key(), &bytes("sealed")),
-        Ok(b"starling".to_vec())
-    );
+    assert_eq!(open(&epoch_key(), &bytes("sealed")), Ok(b"starling".to_vec()));
     let request: JoinRequest = decode(&bytes("join_request cbor"), "join request").unwrap();
     assert_eq!(request.member, who(3).key());
     let record: PeerRecord = decode(&bytes("peer_record cbor"), "peer record").unwrap();

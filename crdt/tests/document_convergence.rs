@@ -65,18 +65,12 @@ struct Replica {
 
 impl Replica {
     fn new() -> Self {
-        Self {
-            document: Document::new(),
-            log: Vec::new(),
-            past: Vec::new(),
-            read: Vec::new(),
-        }
+        Self { document: Document::new(), log: Vec::new(), past: Vec::new(), read: Vec::new() }
     }
 
     fn remember(&mut self) {
         self.past.push(self.document.heads());
-        self.read
-            .push(self.document.read(None, None).expect("readable"));
+        self.read.push(self.document.read(None, None).expect("readable"));
     }
 
     fn edit(&mut self, actor: usize, edit: &Edit, on_old_base: usize) -> Result<(), TestCaseError> {
@@ -86,17 +80,10 @@ impl Replica {
         {
             *base = self.past.iter().rev().nth(on_old_base - 1).cloned();
         }
-        let commit = Commit {
-            actor: Actor([actor as u8 + 1; 16]),
-            time_seconds: 0,
-            message: None,
-        };
+        let commit = Commit { actor: Actor([actor as u8 + 1; 16]), time_seconds: 0, message: None };
         let before = (self.document.heads(), self.document.read(None, None));
         match self.document.edit(commit, &edit) {
-            Err(_) => prop_assert_eq!(
-                (self.document.heads(), self.document.read(None, None)),
-                before
-            ),
+            Err(_) => prop_assert_eq!((self.document.heads(), self.document.read(None, None)), before),
             Ok(edited) => {
                 prop_assert!(edited.changes.len() <= 1);
                 for change in edited.changes {
@@ -110,10 +97,7 @@ impl Replica {
                 if let Edit::Set { pointer, value } = &edit
                     && pointer.steps().last().is_some_and(|step| step != "-")
                 {
-                    prop_assert_eq!(
-                        &self.document.read(Some(pointer), None).expect("readable"),
-                        value
-                    );
+                    prop_assert_eq!(&self.document.read(Some(pointer), None).expect("readable"), value);
                 }
             }
         }

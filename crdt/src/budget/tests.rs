@@ -20,10 +20,7 @@ fn one_peer_at_its_limit_takes_nothing_from_another() {
     assert_eq!(over.retry_after, Duration::from_millis(20));
     assert_eq!(over.to_string(), "over its share: try again after 20 ms");
     assert!(budget.charge(at(0), who(2), Usage::Request).is_ok());
-    assert!(
-        budget.charge(at(0), who(1), Usage::Join).is_ok(),
-        "each use has its own share"
-    );
+    assert!(budget.charge(at(0), who(1), Usage::Join).is_ok(), "each use has its own share");
     assert!(budget.charge(at(1), who(1), Usage::Request).is_ok());
 }
 
@@ -44,10 +41,7 @@ fn each_use_is_limited_to_its_burst_and_rate() {
             }
         }
         let expected = rate.burst + rate.per_second * 99 / 10;
-        assert!(
-            (expected - unit..=expected).contains(&served),
-            "{usage:?}: {served}"
-        );
+        assert!((expected - unit..=expected).contains(&served), "{usage:?}: {served}");
     }
 }
 
@@ -58,10 +52,7 @@ fn offences_add_up_from_ignoring_to_disconnecting_to_blocking() {
     assert_eq!(add(Offence::SequenceViolation), OffenceAction::Ignore);
     assert_eq!(add(Offence::StructureViolation), OffenceAction::Disconnect);
     assert_eq!(add(Offence::Garbage), OffenceAction::Disconnect);
-    assert_eq!(
-        add(Offence::BadSignature),
-        OffenceAction::Block(Duration::from_secs(60))
-    );
+    assert_eq!(add(Offence::BadSignature), OffenceAction::Block(Duration::from_secs(60)));
     let standing = budget.standing(at(0), who(1)).unwrap();
     assert_eq!((standing.offences, standing.blocks), (4, 1));
     assert_eq!(budget.standing(at(0), who(2)), None);
@@ -71,26 +62,15 @@ fn offences_add_up_from_ignoring_to_disconnecting_to_blocking() {
 fn a_forgery_disconnects_at_once_and_an_equivocation_does_not() {
     for offence in Offence::ALL {
         let action = Budget::new().offend(at(0), who(1), offence);
-        let forged = [
-            Offence::Garbage,
-            Offence::BadSignature,
-            Offence::OversizedFrame,
-            Offence::ForeignActor,
-        ];
-        let expected = if forged.contains(&offence) {
-            OffenceAction::Disconnect
-        } else {
-            OffenceAction::Ignore
-        };
+        let forged =
+            [Offence::Garbage, Offence::BadSignature, Offence::OversizedFrame, Offence::ForeignActor];
+        let expected =
+            if forged.contains(&offence) { OffenceAction::Disconnect } else { OffenceAction::Ignore };
         assert_eq!(action, expected, "{}", offence.code());
     }
     let codes: std::collections::BTreeSet<_> = Offence::ALL.map(Offence::code).into();
     assert_eq!(codes.len(), Offence::ALL.len());
-    assert!(
-        codes
-            .iter()
-            .all(|code| code.chars().all(|c| c.is_ascii_lowercase() || c == '_'))
-    );
+    assert!(codes.iter().all(|code| code.chars().all(|c| c.is_ascii_lowercase() || c == '_')));
 }
 
 #[test]
@@ -106,11 +86,7 @@ fn offences_fade_however_they_are_spaced() {
     let before = quick.standing(Moment(0), who(1)).unwrap().score;
     assert!(quick.standing(Moment(500_000), who(1)).unwrap().score < before);
     assert_eq!(quick.standing(at(10_000), who(1)).unwrap().score, 0);
-    assert_eq!(
-        quick.offenders(at(10_000)).count(),
-        1,
-        "shown while remembered"
-    );
+    assert_eq!(quick.offenders(at(10_000)).count(), 1, "shown while remembered");
 }
 
 #[test]

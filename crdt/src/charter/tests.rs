@@ -6,9 +6,7 @@ use super::*;
 use crate::address::Address;
 use crate::codec::CodecError;
 use crate::identity::Signature;
-use crate::limits::{
-    ADDRESSES_MAX, STATEMENT_BYTES_MAX, STATEMENTS_VOID_MAX, STATEMENTS_WAITING_MAX,
-};
+use crate::limits::{ADDRESSES_MAX, STATEMENT_BYTES_MAX, STATEMENTS_VOID_MAX, STATEMENTS_WAITING_MAX};
 use crate::seal::EpochKey;
 
 const TIME: WallTime = WallTime(1_700_000_000_000);
@@ -30,10 +28,7 @@ fn name(text: &str) -> DocumentName {
 }
 
 fn right(role: Role, text: &str) -> Right {
-    Right {
-        role,
-        prefix: prefix(text),
-    }
+    Right { role, prefix: prefix(text) }
 }
 
 /// A space founded by `who(1)`.
@@ -43,35 +38,18 @@ fn charter() -> Charter {
 
 fn grant(member: u8, role: Role, limit: &str) -> StatementBody {
     let name = Some(label(&format!("node-{member}")));
-    StatementBody::Grant(Grant {
-        member: who(member).key(),
-        role,
-        prefix: prefix(limit),
-        name,
-    })
+    StatementBody::Grant(Grant { member: who(member).key(), role, prefix: prefix(limit), name })
 }
 
 fn invite(secret: u8, role: Role, limit: &str, uses: Option<u32>) -> StatementBody {
     let prefix = prefix(limit);
-    StatementBody::Invite(Invite {
-        invite_key: who(secret).key(),
-        role,
-        prefix,
-        uses,
-        expires: None,
-    })
+    StatementBody::Invite(Invite { invite_key: who(secret).key(), role, prefix, uses, expires: None })
 }
 
 fn ticket(charter: &Charter, invite: StatementId, secret: u8) -> Ticket {
     let key = EpochKey::from_bytes([7; 32]);
     let addresses = vec![Address::new("/ip4/10.0.0.1/tcp/4710").unwrap()];
-    Ticket::new(
-        charter.genesis().clone(),
-        key,
-        invite,
-        &who(secret),
-        addresses,
-    )
+    Ticket::new(charter.genesis().clone(), key, invite, &who(secret), addresses)
 }
 
 fn join(charter: &Charter, invite: StatementId, secret: u8, member: u8) -> StatementBody {
@@ -90,9 +68,7 @@ fn join(charter: &Charter, invite: StatementId, secret: u8, member: u8) -> State
 /// Signs `body` whether it has an effect or not, citing what `charter` knows.
 fn say(charter: &Charter, issuer: u8, body: StatementBody) -> VerifiedStatement {
     let tips = charter.tips_for(who(issuer).key());
-    Statement::sign(&who(issuer), charter.space(), tips, TIME, body)
-        .verify()
-        .unwrap()
+    Statement::sign(&who(issuer), charter.space(), tips, TIME, body).verify().unwrap()
 }
 
 /// Issues and inserts a statement that takes effect.
@@ -100,13 +76,7 @@ fn add(charter: &mut Charter, issuer: u8, body: StatementBody) -> StatementId {
     let statement = charter.issue(&who(issuer), TIME, body).unwrap();
     let id = statement.id();
     let effective = vec![id];
-    assert_eq!(
-        charter.insert(statement),
-        Ok(Inserted::New {
-            effective,
-            void: vec![]
-        })
-    );
+    assert_eq!(charter.insert(statement), Ok(Inserted::New { effective, void: vec![] }));
     id
 }
 
@@ -136,10 +106,7 @@ fn founders_administer_everything_and_strangers_nothing() {
     assert!(charter.is_empty() && charter.tips().is_empty());
     let members: Vec<Member> = charter.members().collect();
     assert_eq!(members.len(), 1);
-    assert_eq!(
-        (members[0].admitted, members[0].since),
-        (Admitted::Founder, TIME)
-    );
+    assert_eq!((members[0].admitted, members[0].since), (Admitted::Founder, TIME));
 }
 
 #[test]
@@ -151,14 +118,8 @@ fn grants_give_rights_from_where_they_are_cited() {
     let (reader, writer) = (right(Role::Reader, ""), right(Role::Writer, "team/"));
     assert_eq!(charter.rights_of(member), [reader.clone(), writer.clone()]);
     assert_eq!(charter.rights_at(member, &[]), Ok(vec![]));
-    assert_eq!(
-        charter.rights_at(member, &[first]),
-        Ok(vec![reader.clone()])
-    );
-    assert_eq!(
-        charter.rights_at(member, &[second]),
-        Ok(vec![reader, writer])
-    );
+    assert_eq!(charter.rights_at(member, &[first]), Ok(vec![reader.clone()]));
+    assert_eq!(charter.rights_at(member, &[second]), Ok(vec![reader, writer]));
     assert!(charter.may_write(member, &name("team/a")));
     assert!(!charter.may_write(member, &name("other")));
     assert!(charter.may_read(member, &name("other")));
@@ -172,16 +133,8 @@ fn unknown_and_void_tips_are_told_apart() {
     let void = say(&charter, 2, grant(3, Role::Reader, ""));
     let void_id = void.id();
     assert_eq!(void_reason(&mut charter, void), VoidReason::NotAdmin);
-    let fault = charter
-        .rights_at(who(1).key(), &[absent, void_id])
-        .unwrap_err();
-    assert_eq!(
-        fault,
-        MissingTips {
-            missing: vec![absent],
-            void: vec![void_id]
-        }
-    );
+    let fault = charter.rights_at(who(1).key(), &[absent, void_id]).unwrap_err();
+    assert_eq!(fault, MissingTips { missing: vec![absent], void: vec![void_id] });
 }
 
 #[test]
@@ -191,11 +144,9 @@ fn an_admin_of_a_prefix_acts_within_it_only() {
     add(&mut charter, 2, grant(3, Role::Writer, "team/web/"));
     assert!(charter.may_write(who(3).key(), &name("team/web/a")));
     assert!(!charter.is_admin(who(2).key()));
-    for body in [
-        grant(4, Role::Reader, ""),
-        grant(4, Role::Reader, "teams/"),
-        invite(50, Role::Reader, "", None),
-    ] {
+    for body in
+        [grant(4, Role::Reader, ""), grant(4, Role::Reader, "teams/"), invite(50, Role::Reader, "", None)]
+    {
         let statement = say(&charter, 2, body);
         assert_eq!(void_reason(&mut charter, statement), VoidReason::NotAdmin);
     }
@@ -226,15 +177,7 @@ fn a_join_is_witnessed_and_says_who_invited_and_who_witnessed() {
     assert_eq!(member.name, Some(label("node-3")));
     assert_eq!(member.rights, [right(Role::Writer, "")]);
     let (invited_by, witness) = (who(1).key(), who(2).key());
-    assert_eq!(
-        member.admitted,
-        Admitted::Joined {
-            statement: joined,
-            invite: id,
-            invited_by,
-            witness
-        }
-    );
+    assert_eq!(member.admitted, Admitted::Joined { statement: joined, invite: id, invited_by, witness });
     let state = charter.invite(id).unwrap();
     assert_eq!(state.joined(), BTreeSet::from([who(3).key()]));
     assert!(!state.is_used_up() && !state.is_overrun());
@@ -248,11 +191,7 @@ fn a_witness_refuses_with_the_reason() {
     add(&mut charter, 1, grant(2, Role::Reader, ""));
     let open = add(&mut charter, 1, invite(50, Role::Writer, "", Some(1)));
     let closed = add(&mut charter, 1, invite(51, Role::Reader, "", None));
-    add(
-        &mut charter,
-        1,
-        StatementBody::CloseInvite(CloseInvite { invite: closed }),
-    );
+    add(&mut charter, 1, StatementBody::CloseInvite(CloseInvite { invite: closed }));
     let expiring = StatementBody::Invite(Invite {
         invite_key: who(52).key(),
         role: Role::Reader,
@@ -273,16 +212,8 @@ fn a_witness_refuses_with_the_reason() {
     let mut stolen = good.clone();
     stolen.member = who(4).key();
     let rows = [
-        (
-            foreign,
-            founder,
-            JoinRefused::ForeignSpace(SpaceId([0; 32])),
-        ),
-        (
-            request(StatementId([0; 32]), 50, 3),
-            founder,
-            JoinRefused::UnknownInvite,
-        ),
+        (foreign, founder, JoinRefused::ForeignSpace(SpaceId([0; 32]))),
+        (request(StatementId([0; 32]), 50, 3), founder, JoinRefused::UnknownInvite),
         (request(open, 51, 3), founder, JoinRefused::BadSignature),
         (renamed, founder, JoinRefused::BadSignature),
         (stolen, founder, JoinRefused::BadSignature),
@@ -292,26 +223,14 @@ fn a_witness_refuses_with_the_reason() {
         (good.clone(), reader, JoinRefused::WitnessTooWeak),
     ];
     for (request, witness, expected) in rows {
-        assert_eq!(
-            charter.witness(&request, witness, TIME),
-            Err(expected),
-            "{}",
-            expected.code()
-        );
+        assert_eq!(charter.witness(&request, witness, TIME), Err(expected), "{}", expected.code());
     }
     let before = WallTime(TIME.0 - 1);
-    assert!(
-        charter
-            .witness(&request(expiring, 52, 3), founder, before)
-            .is_ok()
-    );
+    assert!(charter.witness(&request(expiring, 52, 3), founder, before).is_ok());
     let late = request(open, 50, 5);
     let body = join(&charter, open, 50, 3);
     add(&mut charter, 1, body);
-    assert_eq!(
-        charter.witness(&late, founder, TIME),
-        Err(JoinRefused::UsedUp)
-    );
+    assert_eq!(charter.witness(&late, founder, TIME), Err(JoinRefused::UsedUp));
 }
 
 #[test]
@@ -321,30 +240,15 @@ fn joins_without_ground_are_void() {
     let before_invite = charter.tips();
     let once = add(&mut charter, 1, invite(50, Role::Writer, "", Some(1)));
     let closed = add(&mut charter, 1, invite(51, Role::Reader, "", None));
-    add(
-        &mut charter,
-        1,
-        StatementBody::CloseInvite(CloseInvite { invite: closed }),
-    );
-    let blind = Statement::sign(
-        &who(1),
-        charter.space(),
-        before_invite,
-        TIME,
-        join(&charter, once, 50, 3),
-    );
+    add(&mut charter, 1, StatementBody::CloseInvite(CloseInvite { invite: closed }));
+    let blind = Statement::sign(&who(1), charter.space(), before_invite, TIME, join(&charter, once, 50, 3));
     let weak = say(&charter, 2, join(&charter, once, 50, 3));
     let wrong_key = say(&charter, 1, join(&charter, once, 51, 3));
     let own_key = say(&charter, 1, join(&charter, once, 50, 50));
     let too_late = say(&charter, 1, join(&charter, closed, 51, 3));
     let unknown = say(&charter, 1, join(&charter, StatementId([1; 32]), 50, 3));
-    let no_invite = say(
-        &charter,
-        1,
-        StatementBody::CloseInvite(CloseInvite {
-            invite: StatementId([1; 32]),
-        }),
-    );
+    let no_invite =
+        say(&charter, 1, StatementBody::CloseInvite(CloseInvite { invite: StatementId([1; 32]) }));
     for (statement, expected) in [
         (blind.verify().unwrap(), VoidReason::UnknownInvite),
         (weak, VoidReason::WitnessTooWeak),
@@ -388,9 +292,7 @@ fn concurrent_joins_overrun_an_invite_visibly() {
 fn a_join_whose_inner_signatures_are_wrong_is_never_verified() {
     let mut charter = charter();
     let id = add(&mut charter, 1, invite(50, Role::Reader, "", None));
-    let StatementBody::Join(good) = join(&charter, id, 50, 3) else {
-        unreachable!()
-    };
+    let StatementBody::Join(good) = join(&charter, id, 50, 3) else { unreachable!() };
     let mut bent_invite = good.clone();
     bent_invite.invite_signature.0[5] ^= 1;
     let mut bent_member = good.clone();
@@ -419,10 +321,7 @@ fn a_changed_statement_is_refused() {
     }
     for length in 0..bytes.len() {
         let cut = VerifiedStatement::from_bytes(&bytes[..length]);
-        assert!(
-            matches!(cut, Err(StatementError::Codec(_))),
-            "length {length}"
-        );
+        assert!(matches!(cut, Err(StatementError::Codec(_))), "length {length}");
     }
 }
 
@@ -436,27 +335,19 @@ fn statements_of_newer_versions_are_named_not_garbled() {
     newer[at + 1] = 9;
     let error = Statement::from_bytes(&newer).unwrap_err();
     assert_eq!(error, StatementError::UnknownKind(9));
-    assert_eq!(
-        error.to_string(),
-        "unknown kind 9 of statement, made by a newer version"
-    );
+    assert_eq!(error.to_string(), "unknown kind 9 of statement, made by a newer version");
     // A field this version does not know is skipped.
     let mut wider = bytes.clone();
     wider[0] += 1;
     wider.extend_from_slice(&[0x18, 99, 0x61, b'x']);
     assert_eq!(Statement::from_bytes(&wider), Statement::from_bytes(&bytes));
     let long = vec![0; STATEMENT_BYTES_MAX + 1];
-    assert_eq!(
-        Statement::from_bytes(&long),
-        Err(StatementError::TooLong(long.len()))
-    );
+    assert_eq!(Statement::from_bytes(&long), Err(StatementError::TooLong(long.len())));
 }
 
 #[test]
 fn the_longest_statement_fits_its_bound() {
-    let tips: Vec<StatementId> = (0..TIPS_MAX + 5)
-        .map(|n| StatementId([n as u8; 32]))
-        .collect();
+    let tips: Vec<StatementId> = (0..TIPS_MAX + 5).map(|n| StatementId([n as u8; 32])).collect();
     let mut tips: Vec<StatementId> = tips;
     for (n, tip) in tips.iter_mut().enumerate() {
         tip.0[..8].copy_from_slice(&(n as u64).to_be_bytes());
@@ -479,21 +370,12 @@ fn lists_that_are_unsorted_or_too_long_do_not_decode() {
     let charter = charter();
     let mut statement = (*say(&charter, 1, grant(2, Role::Reader, ""))).clone();
     statement.tips = vec![StatementId([2; 32]), StatementId([1; 32])];
-    assert!(matches!(
-        Statement::from_bytes(&statement.to_bytes()),
-        Err(StatementError::Codec(_))
-    ));
+    assert!(matches!(Statement::from_bytes(&statement.to_bytes()), Err(StatementError::Codec(_))));
     statement.tips = vec![StatementId([2; 32]); 2];
-    assert!(matches!(
-        Statement::from_bytes(&statement.to_bytes()),
-        Err(StatementError::Codec(_))
-    ));
+    assert!(matches!(Statement::from_bytes(&statement.to_bytes()), Err(StatementError::Codec(_))));
     let mut many = ticket(&charter, StatementId([1; 32]), 50);
     many.addresses = vec![Address::new("a:1").unwrap(); ADDRESSES_MAX + 1];
-    assert!(matches!(
-        Ticket::parse(&many.to_text()),
-        Err(TicketError::Malformed(_))
-    ));
+    assert!(matches!(Ticket::parse(&many.to_text()), Err(TicketError::Malformed(_))));
 }
 
 #[test]
@@ -504,29 +386,14 @@ fn statements_wait_for_what_they_cite_and_then_cascade() {
     let c = add(&mut source, 3, grant(4, Role::Reader, ""));
     let statement = |id| source.statement(id).unwrap().clone();
     let mut target = charter();
-    assert_eq!(
-        target.insert(statement(c)),
-        Ok(Inserted::Waiting { missing: vec![b] })
-    );
-    assert_eq!(
-        target.insert(statement(b)),
-        Ok(Inserted::Waiting { missing: vec![a] })
-    );
+    assert_eq!(target.insert(statement(c)), Ok(Inserted::Waiting { missing: vec![b] }));
+    assert_eq!(target.insert(statement(b)), Ok(Inserted::Waiting { missing: vec![a] }));
     assert_eq!(target.insert(statement(c)), Ok(Inserted::Known));
     assert_eq!(target.wanted(), BTreeSet::from([a]));
     assert!(target.is_empty());
-    assert_eq!(
-        target.rights_at(who(4).key(), &[c]).unwrap_err().missing,
-        [a]
-    );
+    assert_eq!(target.rights_at(who(4).key(), &[c]).unwrap_err().missing, [a]);
     let effective = vec![a, b, c];
-    assert_eq!(
-        target.insert(statement(a)),
-        Ok(Inserted::New {
-            effective,
-            void: vec![]
-        })
-    );
+    assert_eq!(target.insert(statement(a)), Ok(Inserted::New { effective, void: vec![] }));
     assert_eq!(target.fingerprint(), source.fingerprint());
     assert!(target.wanted().is_empty());
     assert_eq!(target.insert(statement(a)), Ok(Inserted::Known));
@@ -538,25 +405,14 @@ fn what_cites_a_void_statement_is_void_in_any_order() {
     let bad = say(&source, 2, grant(3, Role::Reader, ""));
     let tips = vec![bad.id()];
     let body = grant(4, Role::Reader, "");
-    let on_top = Statement::sign(&who(1), source.space(), tips, TIME, body)
-        .verify()
-        .unwrap();
-    let expected = vec![
-        (bad.id(), VoidReason::NotAdmin),
-        (on_top.id(), VoidReason::CitesVoid),
-    ];
+    let on_top = Statement::sign(&who(1), source.space(), tips, TIME, body).verify().unwrap();
+    let expected = vec![(bad.id(), VoidReason::NotAdmin), (on_top.id(), VoidReason::CitesVoid)];
     let mut one = charter();
     one.insert(bad.clone()).unwrap();
     one.insert(on_top.clone()).unwrap();
     let mut two = charter();
     two.insert(on_top).unwrap();
-    assert_eq!(
-        two.insert(bad),
-        Ok(Inserted::New {
-            effective: vec![],
-            void: expected.clone()
-        })
-    );
+    assert_eq!(two.insert(bad), Ok(Inserted::New { effective: vec![], void: expected.clone() }));
     for charter in [one, two] {
         assert_eq!(charter.void().collect::<Vec<_>>(), expected);
         assert!(charter.is_empty() && charter.fingerprint() == [0; 8]);
@@ -571,28 +427,18 @@ fn waiting_and_void_statements_are_bounded() {
         let mut tip = StatementId([0xee; 32]);
         tip.0[..8].copy_from_slice(&n.to_be_bytes());
         let body = grant(2, Role::Reader, "");
-        Statement::sign(&who(1), space, vec![tip], TIME, body)
-            .verify()
-            .unwrap()
+        Statement::sign(&who(1), space, vec![tip], TIME, body).verify().unwrap()
     };
     let total = STATEMENTS_WAITING_MAX as u64 + 10;
     for n in 0..total {
-        assert!(matches!(
-            charter.insert(orphan(n)),
-            Ok(Inserted::Waiting { .. })
-        ));
+        assert!(matches!(charter.insert(orphan(n)), Ok(Inserted::Waiting { .. })));
     }
     assert_eq!(charter.wanted().len(), STATEMENTS_WAITING_MAX);
-    assert!(
-        matches!(charter.insert(orphan(0)), Ok(Inserted::Waiting { .. })),
-        "dropped first"
-    );
+    assert!(matches!(charter.insert(orphan(0)), Ok(Inserted::Waiting { .. })), "dropped first");
     assert_eq!(charter.insert(orphan(total - 1)), Ok(Inserted::Known));
     for n in 0..STATEMENTS_VOID_MAX as i64 + 10 {
         let body = grant(3, Role::Reader, "");
-        let void = Statement::sign(&who(2), space, vec![], WallTime(n), body)
-            .verify()
-            .unwrap();
+        let void = Statement::sign(&who(2), space, vec![], WallTime(n), body).verify().unwrap();
         void_reason(&mut charter, void);
     }
     assert_eq!(charter.void().count(), STATEMENTS_VOID_MAX);
@@ -603,34 +449,22 @@ fn waiting_and_void_statements_are_bounded() {
 fn statements_of_another_space_stay_out() {
     let mut charter = charter();
     let body = grant(2, Role::Reader, "");
-    let foreign = Statement::sign(&who(1), SpaceId([5; 32]), vec![], TIME, body)
-        .verify()
-        .unwrap();
-    assert_eq!(
-        charter.insert(foreign),
-        Err(InsertError::ForeignSpace(SpaceId([5; 32])))
-    );
+    let foreign = Statement::sign(&who(1), SpaceId([5; 32]), vec![], TIME, body).verify().unwrap();
+    assert_eq!(charter.insert(foreign), Err(InsertError::ForeignSpace(SpaceId([5; 32]))));
 }
 
 #[test]
 fn a_peer_is_sent_what_it_lacks_in_causal_order() {
     let mut source = charter();
-    let ids: Vec<StatementId> = (2..10)
-        .map(|member| add(&mut source, 1, grant(member, Role::Reader, "")))
-        .collect();
+    let ids: Vec<StatementId> =
+        (2..10).map(|member| add(&mut source, 1, grant(member, Role::Reader, ""))).collect();
     let have = BTreeSet::from([ids[0], ids[3]]);
     let sent: Vec<StatementId> = source.missing_from(&have).map(|s| s.id()).collect();
     assert_eq!(sent, [&ids[1..3], &ids[4..]].concat());
-    assert_eq!(
-        source.ids().collect::<BTreeSet<_>>(),
-        ids.iter().copied().collect()
-    );
+    assert_eq!(source.ids().collect::<BTreeSet<_>>(), ids.iter().copied().collect());
     let mut target = charter();
     for statement in source.missing_from(&BTreeSet::new()) {
-        assert!(matches!(
-            target.insert(statement.clone()),
-            Ok(Inserted::New { .. })
-        ));
+        assert!(matches!(target.insert(statement.clone()), Ok(Inserted::New { .. })));
     }
     assert_eq!(target.fingerprint(), source.fingerprint());
 }
@@ -650,16 +484,9 @@ fn more_tips_than_may_be_cited_still_carry_the_own_right() {
     let cited = hub.tips_for(admin);
     assert_eq!(cited.len(), TIPS_MAX);
     assert!(cited.contains(&base) && cited.is_sorted());
-    assert!(covers(
-        &hub.rights_at(admin, &cited).unwrap(),
-        Role::Admin,
-        None
-    ));
+    assert!(covers(&hub.rights_at(admin, &cited).unwrap(), Role::Admin, None));
     add(&mut hub, 2, grant(4, Role::Reader, ""));
-    assert!(
-        hub.tips().len() < 30,
-        "one statement draws the tips together"
-    );
+    assert!(hub.tips().len() < 30, "one statement draws the tips together");
 }
 
 #[test]
@@ -675,13 +502,7 @@ fn a_member_shows_its_latest_name_and_its_first_admission() {
     add(&mut charter, 1, renamed);
     let member = charter.member(who(2).key()).unwrap();
     assert_eq!(member.name, Some(label("new name")));
-    assert_eq!(
-        member.admitted,
-        Admitted::Granted {
-            statement: first,
-            by: who(1).key()
-        }
-    );
+    assert_eq!(member.admitted, Admitted::Granted { statement: first, by: who(1).key() });
     assert_eq!(charter.member(who(9).key()), None);
 }
 
@@ -701,11 +522,7 @@ fn a_ticket_survives_white_space_and_says_what_is_wrong_otherwise() {
     }
     let last = text.len() - 1;
     let mut typo = text.to_string();
-    let wrong = if typo.as_bytes()[40] == b'A' {
-        "B"
-    } else {
-        "A"
-    };
+    let wrong = if typo.as_bytes()[40] == b'A' { "B" } else { "A" };
     typo.replace_range(40..41, wrong);
     let long = format!("{}{}", text.as_str(), "A".repeat(20_000));
     let newer = text.replace("starling-ticket-0:", "starling-ticket-7:");
@@ -737,10 +554,7 @@ fn a_ticket_with_a_right_checksum_and_wrong_content_is_malformed() {
         format!("starling-ticket-0:{text}")
     };
     let parse = |content: &[u8]| Ticket::parse(&write(content)).unwrap_err();
-    assert!(matches!(
-        parse(&[0, 0xff]),
-        TicketError::Malformed(CodecError::Malformed { .. })
-    ));
+    assert!(matches!(parse(&[0, 0xff]), TicketError::Malformed(CodecError::Malformed { .. })));
     assert_eq!(parse(&[3, 0xa0]), TicketError::Newer(3));
     assert_eq!(parse(&[]), TicketError::Mistyped);
 }
@@ -769,10 +583,7 @@ fn a_genesis_needs_founders_and_obeys_its_bounds() {
     let mut ruled = bytes[..bytes.len() - 1].to_vec();
     ruled.extend_from_slice(&[0xa1, 0, 1]);
     let error = crate::codec::decode::<Genesis>(&ruled, "genesis").unwrap_err();
-    assert!(
-        error.to_string().contains("policy of a newer version"),
-        "{error}"
-    );
+    assert!(error.to_string().contains("policy of a newer version"), "{error}");
 }
 
 #[test]

@@ -190,11 +190,7 @@ fn value(layout: Layout, reader: &mut Reader<'_>, actors: u64) -> Result<u64, Ch
         Layout::Unsigned => reader.unsigned(),
         // Automerge panics on a place that the list does not have.
         Layout::Actor => reader.unsigned().and_then(|place| {
-            if place < actors {
-                Ok(place)
-            } else {
-                Err(ChunkError::UnknownActor { place })
-            }
+            if place < actors { Ok(place) } else { Err(ChunkError::UnknownActor { place }) }
         }),
         Layout::Delta => reader.signed().map(|_| 0),
         Layout::Text => {

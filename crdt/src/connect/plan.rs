@@ -81,10 +81,7 @@ fn prune(policy: &mut ConnectPolicy, now: Moment, rng: &mut ChaCha8Rng) -> Vec<C
 /// Connections that may be closed, and since when they stand.
 fn loose(policy: &ConnectPolicy) -> impl Iterator<Item = (AuthorKey, Moment)> + '_ {
     let seeds: BTreeSet<AuthorKey> = policy.seeds.values().filter_map(|seed| seed.peer).collect();
-    let standing = policy
-        .connected
-        .iter()
-        .map(|(peer, connection)| (*peer, connection.since));
+    let standing = policy.connected.iter().map(|(peer, connection)| (*peer, connection.since));
     standing.filter(move |(peer, _)| !seeds.contains(peer) && !policy.closing.contains(peer))
 }
 
@@ -133,11 +130,7 @@ enum Need {
 }
 
 fn need(policy: &ConnectPolicy) -> Need {
-    let connected = policy
-        .connected
-        .keys()
-        .filter(|peer| policy.wanted.contains(peer))
-        .count();
+    let connected = policy.connected.keys().filter(|peer| policy.wanted.contains(peer)).count();
     match DEGREE_TARGET.checked_sub(connected) {
         None | Some(0) => Need::Bridges,
         Some(lacking) => Need::Dials(lacking.saturating_sub(policy.dialling.len())),
@@ -194,24 +187,15 @@ fn action(policy: &ConnectPolicy, target: &DialTarget) -> ConnectAction {
 fn next_wakeup(policy: &ConnectPolicy, now: Moment, candidates: &[Candidate]) -> Option<Moment> {
     let dials = policy.dialling.values().copied().min();
     let blocks = policy.blocked.values().copied().flatten().min();
-    let oldest = loose(policy)
-        .map(|(_, since)| since)
-        .min()
-        .filter(|_| excess(policy) > 0);
+    let oldest = loose(policy).map(|(_, since)| since).min().filter(|_| excess(policy) > 0);
     let pruning = oldest.map(|oldest| policy.prune_next.max(oldest + PRUNE_AGE_MIN));
     let dialling = match need(policy) {
         _ if policy.dialling.len() >= DIALS_MAX => None,
         Need::Dials(0) => None,
-        Need::Dials(_) => candidates
-            .iter()
-            .map(|candidate| candidate.due)
-            .filter(|due| *due > now)
-            .min(),
+        Need::Dials(_) => candidates.iter().map(|candidate| candidate.due).filter(|due| *due > now).min(),
         Need::Bridges => {
             let bridges = candidates.iter().filter(|candidate| candidate.bridges);
-            bridges
-                .map(|candidate| candidate.due.max(policy.bridge_next))
-                .min()
+            bridges.map(|candidate| candidate.due.max(policy.bridge_next)).min()
         }
     };
     [dials, blocks, pruning, dialling].into_iter().flatten().min()

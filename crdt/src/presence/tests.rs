@@ -22,10 +22,7 @@ fn at(millis: u64) -> Moment {
 }
 
 fn now(millis: u64) -> Now {
-    Now {
-        monotonic: at(millis),
-        wall: WallTime(1_700_000_000_000 + millis as i64),
-    }
+    Now { monotonic: at(millis), wall: WallTime(1_700_000_000_000 + millis as i64) }
 }
 
 fn rng() -> ChaCha8Rng {
@@ -64,10 +61,7 @@ fn heard(author: u8, counter: u64) -> VerifiedBeacon {
 }
 
 fn reports(author: u8, counter: u64, lost: u8, lost_counter: u64) -> VerifiedBeacon {
-    let lost = Lost {
-        author: who(lost).key(),
-        counter: lost_counter,
-    };
+    let lost = Lost { author: who(lost).key(), counter: lost_counter };
     VerifiedBeacon::sign(beacon(author, counter, vec![lost]), &who(author))
 }
 
@@ -87,12 +81,7 @@ fn state(presence: &Presence, author: u8) -> (State, Reason) {
 /// Lets time pass from wake-up to wake-up, without beacons of the node itself.
 fn pass(presence: &mut Presence, from: u64, to: u64) -> Vec<(u64, StateChange)> {
     (from..=to)
-        .flat_map(|millis| {
-            presence
-                .tick(at(millis))
-                .into_iter()
-                .map(move |change| (millis, change))
-        })
+        .flat_map(|millis| presence.tick(at(millis)).into_iter().map(move |change| (millis, change)))
         .collect()
 }
 
@@ -100,27 +89,12 @@ fn pass(presence: &mut Presence, from: u64, to: u64) -> Vec<(u64, StateChange)> 
 fn members_are_away_until_heard_of_and_strangers_are_ignored() {
     let mut presence = presence(2);
     assert_eq!(state(&presence, 2), (State::Away, Reason::NeverHeard));
-    assert!(
-        presence
-            .on_beacon(at(1), &mut rng(), heard(9, 1))
-            .is_empty()
-    );
+    assert!(presence.on_beacon(at(1), &mut rng(), heard(9, 1)).is_empty());
     assert_eq!(presence.member(who(9).key()), None);
     let changes = presence.on_beacon(at(1), &mut rng(), heard(2, 1));
     let (author, reason) = (who(2).key(), Reason::Heard);
-    assert_eq!(
-        changes,
-        [StateChange {
-            author,
-            from: State::Away,
-            to: State::Alive,
-            reason
-        }]
-    );
-    assert!(
-        presence.member(who(1).key()).is_none(),
-        "the node itself is not listed"
-    );
+    assert_eq!(changes, [StateChange { author, from: State::Away, to: State::Alive, reason }]);
+    assert!(presence.member(who(1).key()).is_none(), "the node itself is not listed");
 }
 
 #[test]
@@ -129,20 +103,12 @@ fn replayed_and_older_beacons_change_nothing() {
     presence.on_beacon(at(0), &mut rng(), heard(2, 7));
     let before = presence.member(who(2).key()).cloned();
     for counter in [7, 6, 0] {
-        assert!(
-            presence
-                .on_beacon(at(9_000), &mut rng(), heard(2, counter))
-                .is_empty()
-        );
+        assert!(presence.on_beacon(at(9_000), &mut rng(), heard(2, counter)).is_empty());
     }
     assert_eq!(presence.member(who(2).key()).cloned(), before);
     let mut elsewhere = beacon(2, 8, vec![]);
     elsewhere.space = SpaceId([5; 32]);
-    presence.on_beacon(
-        at(9_000),
-        &mut rng(),
-        VerifiedBeacon::sign(elsewhere, &who(2)),
-    );
+    presence.on_beacon(at(9_000), &mut rng(), VerifiedBeacon::sign(elsewhere, &who(2)));
     assert_eq!(presence.member(who(2).key()).cloned(), before);
 }
 
@@ -151,17 +117,8 @@ fn silence_makes_suspect_and_then_away_by_the_own_clock() {
     let mut presence = presence(2);
     presence.on_beacon(at(0), &mut rng(), heard(2, 1));
     let changes = pass(&mut presence, 0, 30_000);
-    let seen: Vec<_> = changes
-        .iter()
-        .map(|(at, change)| (*at, change.to, change.reason))
-        .collect();
-    assert_eq!(
-        seen,
-        [
-            (15_000, State::Suspect, Reason::Silent),
-            (19_000, State::Away, Reason::Silent)
-        ]
-    );
+    let seen: Vec<_> = changes.iter().map(|(at, change)| (*at, change.to, change.reason)).collect();
+    assert_eq!(seen, [(15_000, State::Suspect, Reason::Silent), (19_000, State::Away, Reason::Silent)]);
     // Away is not for ever.
     presence.on_beacon(at(40_000), &mut rng(), heard(2, 2));
     assert_eq!(state(&presence, 2), (State::Alive, Reason::Heard));
@@ -181,36 +138,17 @@ fn a_lost_connection_is_suspected_at_once_reported_soon_and_away_in_seconds() {
     let mut presence = presence(3);
     presence.on_beacon(at(0), &mut rng(), heard(2, 7));
     presence.on_peer_up(at(0), who(2).key());
-    let change = presence
-        .on_peer_down(at(2_000), &mut rng(), who(2).key())
-        .unwrap();
-    assert_eq!(
-        (change.to, change.reason),
-        (State::Suspect, Reason::ConnectionLost)
-    );
+    let change = presence.on_peer_down(at(2_000), &mut rng(), who(2).key()).unwrap();
+    assert_eq!((change.to, change.reason), (State::Suspect, Reason::ConnectionLost));
     assert!(presence.next_wakeup() <= at(2_400));
     assert!(presence.beacon_due(at(2_400)));
     let own = presence.beacon(now(2_400), &mut rng(), &who(1), facts());
-    assert_eq!(
-        own.lost,
-        [Lost {
-            author: who(2).key(),
-            counter: 7
-        }]
-    );
-    assert!(
-        presence
-            .beacon(now(9_000), &mut rng(), &who(1), facts())
-            .lost
-            .is_empty()
-    );
+    assert_eq!(own.lost, [Lost { author: who(2).key(), counter: 7 }]);
+    assert!(presence.beacon(now(9_000), &mut rng(), &who(1), facts()).lost.is_empty());
     let changes = pass(&mut presence, 2_400, 20_000);
     assert_eq!(changes.len(), 1);
     let (millis, change) = changes[0];
-    assert_eq!(
-        (millis, change.to, change.reason),
-        (6_000, State::Away, Reason::ConnectionLost)
-    );
+    assert_eq!((millis, change.to, change.reason), (6_000, State::Away, Reason::ConnectionLost));
 }
 
 #[test]
@@ -227,10 +165,7 @@ fn a_reconnection_or_a_beacon_clears_the_suspicion() {
         }
         assert_eq!(state(&presence, 2), (State::Alive, reason));
         let due = presence.next_wakeup();
-        assert!(
-            due > at(millis + 20_500) || presence.beacon_due(due),
-            "nothing is left to report"
-        );
+        assert!(due > at(millis + 20_500) || presence.beacon_due(due), "nothing is left to report");
     }
 }
 
@@ -241,27 +176,15 @@ fn a_report_makes_suspect_unless_something_newer_was_heard() {
     presence.on_beacon(at(0), &mut rng(), heard(3, 7));
     presence.on_peer_up(at(0), who(3).key());
     // Older than what was heard, about a connected peer, about a stranger: nothing.
-    for (counter, report) in [
-        reports(4, 1, 2, 6),
-        reports(4, 2, 3, 7),
-        reports(4, 3, 9, 7),
-    ]
-    .into_iter()
-    .enumerate()
+    for (counter, report) in
+        [reports(4, 1, 2, 6), reports(4, 2, 3, 7), reports(4, 3, 9, 7)].into_iter().enumerate()
     {
         let changes = presence.on_beacon(at(1), &mut rng(), report);
-        assert_eq!(
-            changes.len(),
-            usize::from(counter == 0),
-            "only the reporter itself shows up"
-        );
+        assert_eq!(changes.len(), usize::from(counter == 0), "only the reporter itself shows up");
     }
     let changes = presence.on_beacon(at(2), &mut rng(), reports(4, 4, 2, 7));
     assert_eq!(changes.len(), 1);
-    assert_eq!(
-        state(&presence, 2),
-        (State::Suspect, Reason::ReportedLost(who(4).key()))
-    );
+    assert_eq!(state(&presence, 2), (State::Suspect, Reason::ReportedLost(who(4).key())));
     assert_eq!(pass(&mut presence, 2, 5_000).last().unwrap().0, 4_002);
     assert_eq!(state(&presence, 2).0, State::Away);
 }
@@ -289,10 +212,7 @@ fn a_node_reported_lost_refutes_at_once_and_not_without_bound() {
         }
     }
     assert!((8..=12).contains(&sent), "{sent}");
-    assert!(
-        presence.own_counter() < counter + 20,
-        "a lie does not move the counter"
-    );
+    assert!(presence.own_counter() < counter + 20, "a lie does not move the counter");
 }
 
 #[test]
@@ -302,10 +222,7 @@ fn what_others_reported_first_is_not_said_again() {
     presence.on_peer_up(at(0), who(2).key());
     presence.on_peer_down(at(2_000), &mut rng(), who(2).key());
     presence.on_beacon(at(2_000), &mut rng(), reports(3, 1, 2, 7));
-    assert!(
-        !presence.beacon_due(at(3_000)),
-        "no early beacon is needed any more"
-    );
+    assert!(!presence.beacon_due(at(3_000)), "no early beacon is needed any more");
 }
 
 #[test]
@@ -353,11 +270,7 @@ fn who_is_no_member_any_more_is_forgotten() {
     assert_eq!(known.len(), 2);
     assert!(!known.contains(&who(2).key()));
     assert_eq!(state(&presence, 4), (State::Alive, Reason::Connected));
-    assert!(
-        pass(&mut presence, 1, 60_000)
-            .iter()
-            .all(|(_, change)| change.author == who(3).key())
-    );
+    assert!(pass(&mut presence, 1, 60_000).iter().all(|(_, change)| change.author == who(3).key()));
 }
 
 #[test]
@@ -383,10 +296,7 @@ fn idle_beacons_come_at_the_jittered_period() {
         assert!(!presence.beacon_due(Moment(due.0 - 1)) && presence.beacon_due(due));
         gaps.push(due.since(last));
         last = due;
-        let now = Now {
-            monotonic: due,
-            wall: WallTime(0),
-        };
+        let now = Now { monotonic: due, wall: WallTime(0) };
         presence.beacon(now, &mut rng, &who(1), facts());
     }
     gaps.sort();
@@ -403,13 +313,8 @@ fn a_dead_node_is_away_everywhere_within_ten_seconds_at_fifty_nodes() {
     let identities: Vec<Identity> = (1..=NODES as u8).map(who).collect();
     let keys: Vec<AuthorKey> = identities.iter().map(Identity::key).collect();
     let mut rng = rng();
-    let mut nodes: Vec<Presence> = keys
-        .iter()
-        .map(|key| Presence::new(SPACE, *key, 1_000, at(0)))
-        .collect();
-    let near = |a: usize, b: usize| {
-        a != b && ((a + NODES - b) % NODES <= 6 || (b + NODES - a) % NODES <= 6)
-    };
+    let mut nodes: Vec<Presence> = keys.iter().map(|key| Presence::new(SPACE, *key, 1_000, at(0))).collect();
+    let near = |a: usize, b: usize| a != b && ((a + NODES - b) % NODES <= 6 || (b + NODES - a) % NODES <= 6);
     for (n, node) in nodes.iter_mut().enumerate() {
         node.set_members(at(0), keys.iter().copied());
         for peer in (0..NODES).filter(|peer| *peer != n && near(n, *peer)) {
@@ -437,10 +342,7 @@ fn a_dead_node_is_away_everywhere_within_ten_seconds_at_fifty_nodes() {
                 node.on_beacon(at(millis), &mut rng, beacon.clone());
             }
             for change in node.tick(at(millis)) {
-                assert!(
-                    !dead || change.author == keys[DEAD],
-                    "{n} accuses the living: {change:?}"
-                );
+                assert!(!dead || change.author == keys[DEAD], "{n} accuses the living: {change:?}");
                 if change.author == keys[DEAD] && change.to == State::Away {
                     away_by[n] = Some(millis - death);
                 }
@@ -453,10 +355,7 @@ fn a_dead_node_is_away_everywhere_within_ten_seconds_at_fifty_nodes() {
         }
     }
     for (n, away) in away_by.iter().enumerate().filter(|(n, _)| *n != DEAD) {
-        assert!(
-            away.is_some_and(|millis| millis <= 10_000),
-            "node {n}: {away:?}"
-        );
+        assert!(away.is_some_and(|millis| millis <= 10_000), "node {n}: {away:?}");
     }
     assert!(extra <= 6, "{extra} of 12 neighbours reported it");
 }
@@ -474,10 +373,7 @@ fn a_beacon_round_trips_and_every_changed_bit_is_noticed() {
             assert_eq!(read, good, "bit {bit}");
         }
     }
-    let forged = Beacon {
-        author: who(3).key(),
-        ..(*good).clone()
-    };
+    let forged = Beacon { author: who(3).key(), ..(*good).clone() };
     assert_eq!(forged.verify(), Err(BadSignature));
 }
 
@@ -486,33 +382,15 @@ fn beacons_over_their_bounds_are_refused() {
     let mut wide = beacon(2, 1, vec![]);
     wide.facts.addresses = vec![Address::new("a:1").unwrap(); ADDRESSES_MAX + 1];
     let mut long = beacon(2, 1, vec![]);
-    long.lost = vec![
-        Lost {
-            author: who(3).key(),
-            counter: 1
-        };
-        BEACON_LOST_MAX + 1
-    ];
+    long.lost = vec![Lost { author: who(3).key(), counter: 1 }; BEACON_LOST_MAX + 1];
     for over in [wide, long] {
         let error = Beacon::from_bytes(&over.to_bytes()).unwrap_err();
-        assert!(
-            matches!(error, BeaconError::Codec(CodecError::Malformed { .. })),
-            "{error}"
-        );
+        assert!(matches!(error, BeaconError::Codec(CodecError::Malformed { .. })), "{error}");
     }
     let huge = vec![0; BEACON_BYTES_MAX + 1];
-    assert_eq!(
-        Beacon::from_bytes(&huge),
-        Err(BeaconError::TooLong(huge.len()))
-    );
+    assert_eq!(Beacon::from_bytes(&huge), Err(BeaconError::TooLong(huge.len())));
     let mut largest = beacon(2, u64::MAX, vec![]);
     largest.facts.addresses = vec![Address::new("x".repeat(256)).unwrap(); ADDRESSES_MAX];
-    largest.lost = vec![
-        Lost {
-            author: who(3).key(),
-            counter: u64::MAX
-        };
-        BEACON_LOST_MAX
-    ];
+    largest.lost = vec![Lost { author: who(3).key(), counter: u64::MAX }; BEACON_LOST_MAX];
     assert!(largest.to_bytes().len() <= BEACON_BYTES_MAX / 2 + 1_024);
 }

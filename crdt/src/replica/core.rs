@@ -15,7 +15,9 @@ use super::wait::Waiter;
 use crate::address::Address;
 use crate::admission::Orphans;
 use crate::budget::{Budget, Offence, OffenceAction};
-use crate::connect::{AddressSource, ConnectAction, ConnectPolicy, Direction, PeerRecord, Wanted};
+use crate::connect::{
+    AddressSource, ConnectAction, ConnectPolicy, DialTarget, Direction, PeerRecord, Wanted,
+};
 use crate::gossip::Screener;
 use crate::history::{DocumentHistory, ItemKey};
 use crate::id::{AuthorKey, DocumentName, SpaceId, StoreId};
@@ -159,8 +161,12 @@ impl Core {
             Input::Gossip { from, token, space, frame } => self.gossip(step, from, token, space, frame),
             Input::Asked { peer, id, request } => self.asked(step, peer, id, request),
             Input::Answered { peer, id, answer } => self.answered(step, peer, id, answer),
-            Input::PeerUp { peer, address, direction } => {
-                self.peer_up(step, peer, address, &direction);
+            Input::PeerUp { peer, address, inbound } => {
+                self.peer_up(step, peer, address, inbound);
+                Ok(())
+            }
+            Input::Dialled { target, peer } => {
+                self.connect.on_peer_up(step.now, &mut self.rng, peer, &Direction::Outbound(target));
                 Ok(())
             }
             Input::PeerDown { peer } => {
@@ -241,14 +247,15 @@ impl Core {
         Ok(Reply::Done)
     }
 
-    fn peer_up(&mut self, step: &mut Step<'_>, peer: AuthorKey, address: Address, direction: &Direction) {
+    fn peer_up(&mut self, step: &mut Step<'_>, peer: AuthorKey, address: Address, inbound: bool) {
         let now = step.now;
-        self.connect.on_peer_up(now, &mut self.rng, peer, direction);
+        let direction =
+            if inbound { Direction::Inbound } else { Direction::Outbound(DialTarget::Peer(peer)) };
+        self.connect.on_peer_up(now, &mut self.rng, peer, &direction);
         if peer == self.identity.key() {
             step.effects.push(Effect::Disconnect { peer, reason: "this_node" });
             return;
         }
-        let inbound = matches!(direction, Direction::Inbound);
         if !inbound {
             let reached = std::slice::from_ref(&address);
             self.connect.on_addresses(now.monotonic, &mut self.rng, peer, reached, AddressSource::Dialled);

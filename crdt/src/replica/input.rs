@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::address::Address;
 use crate::charter::{Label, Prefix, Role, Ticket};
-use crate::connect::{DialTarget, Direction};
+use crate::connect::DialTarget;
 use crate::document::{Edit, Poison};
 use crate::exchange::{MessageError, Request};
 use crate::gossip::{ScreenedAnswer, ScreenedFrame};
@@ -65,12 +65,19 @@ pub enum Input {
         peer: AuthorKey,
         /// Where it was reached, or from where it came.
         address: Address,
-        /// Which side opened it, by which dial.
-        direction: Direction,
+        /// Whether the peer opened it.
+        inbound: bool,
     },
     /// The last connection to a peer is gone.
     PeerDown {
         /// Who.
+        peer: AuthorKey,
+    },
+    /// A dial this node asked for reached somebody, perhaps over a connection that stood already.
+    Dialled {
+        /// What it aimed at.
+        target: DialTarget,
+        /// Who is there.
         peer: AuthorKey,
     },
     /// A dial this node asked for failed.

@@ -9,7 +9,7 @@ use super::step::Step;
 use crate::address::Address;
 use crate::charter::{
     Genesis, InsertError, Inserted, Invite, JoinRefused, JoinRequest, Label, StatementBody, Ticket,
-    VerifiedStatement, Witnessed,
+    VerifiedStatement,
 };
 use crate::codec;
 use crate::gossip::Frame;
@@ -210,11 +210,9 @@ impl Core {
         }
         let space = self.spaces.get(&request.space).ok_or(WitnessFault::UnknownSpace)?;
         let own = self.identity.key();
-        match space.charter.witness(request, own, step.now.wall).map_err(WitnessFault::Refused)? {
-            Witnessed::AlreadyMember => {}
-            Witnessed::New(body) => {
-                self.issue(step, request.space, body).map_err(|_| WitnessFault::Failed)?;
-            }
+        let body = space.charter.witness(request, own, step.now.wall).map_err(WitnessFault::Refused)?;
+        if let Some(body) = body {
+            self.issue(step, request.space, body).map_err(|_| WitnessFault::Failed)?;
         }
         let space = self.spaces.get(&request.space).ok_or(WitnessFault::UnknownSpace)?;
         let mut room = EXCHANGE_CHUNK_BYTES;

@@ -8,7 +8,6 @@ use std::time::Duration;
 use sha2::{Digest, Sha256};
 use starling_crdt::address::Address;
 use starling_crdt::charter::{Label, Role, Ticket};
-use starling_crdt::connect::{DialTarget, Direction};
 use starling_crdt::document::{Edit, Json, Pointer};
 use starling_crdt::exchange::decode_message;
 use starling_crdt::id::{AuthorKey, ChangeHash, DocumentName, SpaceId, StoreId, Topic};
@@ -113,9 +112,9 @@ impl Mesh {
             return;
         }
         let (key_a, key_b) = (self.nodes[a].key, self.nodes[b].key);
-        let up = |peer, direction| Input::PeerUp { peer, address: Address::new("mem").unwrap(), direction };
-        self.send(a, up(key_b, Direction::Outbound(DialTarget::Peer(key_b))));
-        self.send(b, up(key_a, Direction::Inbound));
+        let up = |peer, inbound| Input::PeerUp { peer, address: Address::new("mem").unwrap(), inbound };
+        self.send(a, up(key_b, false));
+        self.send(b, up(key_a, true));
     }
 
     pub fn disconnect(&mut self, a: usize, b: usize) {

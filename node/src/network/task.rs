@@ -22,9 +22,7 @@ use super::counters::SharedCounters;
 use super::dials::Dials;
 use super::gossip::{Followed, topic_hash};
 use super::handle::{CommandQueue, NetworkHandle};
-use super::limits::{
-    BACKLOG_RETRY, BLOCKED_PEERS_MAX, IDLE_TIMEOUT, STOP_TIMEOUT, STREAMS_NEGOTIATING_MAX,
-};
+use super::limits::{BACKLOG_RETRY, BLOCKED_PEERS_MAX, IDLE_TIMEOUT, STOP_TIMEOUT, STREAMS_NEGOTIATING_MAX};
 use super::listen::{advertised, listen, listen_addresses};
 use super::outbox::{Deliver, Outbox};
 use super::requests::Requests;
@@ -137,9 +135,7 @@ impl SwarmTask {
             self.outbox.insist(failure);
         }
         self.outbox.retry();
-        let CommandQueue {
-            commands, stopped, ..
-        } = self.queue;
+        let CommandQueue { commands, stopped, .. } = self.queue;
         drop((self.swarm, commands));
         stopped.send_replace(true);
     }
@@ -157,8 +153,7 @@ impl SwarmTask {
                 }
             }
             Command::Respond { peer, id, body } => {
-                self.requests
-                    .respond(&mut self.swarm.behaviour_mut().exchange, peer, id, body);
+                self.requests.respond(&mut self.swarm.behaviour_mut().exchange, peer, id, body);
             }
             Command::Decline { peer, id } => self.requests.decline(peer, id),
             Command::Dial { peer, addresses } => {
@@ -172,10 +167,7 @@ impl SwarmTask {
             }
             Command::Block { peer } => self.block(&peer),
             Command::Unblock { peer } => {
-                self.swarm
-                    .behaviour_mut()
-                    .blocked
-                    .unblock_peer(peer::peer_id(&peer));
+                self.swarm.behaviour_mut().blocked.unblock_peer(peer::peer_id(&peer));
             }
         }
     }
@@ -193,20 +185,12 @@ impl SwarmTask {
 
     fn unsubscribe(&mut self, topic: &Topic) {
         self.followed.remove(&topic_hash(topic));
-        self.swarm
-            .behaviour_mut()
-            .gossip
-            .unsubscribe(&IdentTopic::new(topic.to_string()));
+        self.swarm.behaviour_mut().gossip.unsubscribe(&IdentTopic::new(topic.to_string()));
     }
 
     fn publish(&mut self, topic: &Topic, payload: Vec<u8>) {
         let counters = &self.counters;
-        match self
-            .swarm
-            .behaviour_mut()
-            .gossip
-            .publish(topic_hash(topic), payload)
-        {
+        match self.swarm.behaviour_mut().gossip.publish(topic_hash(topic), payload) {
             Ok(_) => counters.published.increment(),
             // Nobody is there, or it went out before: the normal life of a small fleet.
             Err(PublishError::NoPeersSubscribedToTopic) => counters.published_to_nobody.increment(),
@@ -226,20 +210,13 @@ impl SwarmTask {
             Verdict::Ignore => MessageAcceptance::Ignore,
             Verdict::Reject => MessageAcceptance::Reject,
         };
-        if !self.report(
-            &MessageId::new(&message.id),
-            &peer::peer_id(&message.from),
-            acceptance,
-        ) {
+        if !self.report(&MessageId::new(&message.id), &peer::peer_id(&message.from), acceptance) {
             self.counters.verdicts_late.increment();
         }
     }
 
     fn report(&mut self, id: &MessageId, from: &PeerId, acceptance: MessageAcceptance) -> bool {
-        self.swarm
-            .behaviour_mut()
-            .gossip
-            .report_message_validation_result(id, from, acceptance)
+        self.swarm.behaviour_mut().gossip.report_message_validation_result(id, from, acceptance)
     }
 
     fn block(&mut self, peer: &AuthorKey) {

@@ -34,18 +34,16 @@ fn sayings() -> impl Strategy<Value = Vec<Saying>> {
         prop::bool::weighted(0.1),
         prop::option::weighted(0.3, 0..REPLICAS),
     )
-        .prop_map(
-            |(replica, issuer, what, target, role, prefix, astray, sync)| Saying {
-                replica,
-                issuer,
-                what,
-                target,
-                role,
-                prefix,
-                astray,
-                sync,
-            },
-        );
+        .prop_map(|(replica, issuer, what, target, role, prefix, astray, sync)| Saying {
+            replica,
+            issuer,
+            what,
+            target,
+            role,
+            prefix,
+            astray,
+            sync,
+        });
     prop::collection::vec(one, 1..40)
 }
 
@@ -56,15 +54,8 @@ fn body(charter: &Charter, saying: &Saying) -> StatementBody {
     let chosen = invites.get(saying.target % invites.len().max(1));
     match (saying.what, chosen) {
         (0..3, _) | (_, None) if saying.what < 5 => grant(member, role, PREFIXES[saying.prefix]),
-        (5, _) | (_, None) => invite(
-            50,
-            role,
-            PREFIXES[saying.prefix],
-            Some(saying.target as u32 % 3),
-        ),
-        (6, Some(invite)) => StatementBody::CloseInvite(CloseInvite {
-            invite: invite.statement(),
-        }),
+        (5, _) | (_, None) => invite(50, role, PREFIXES[saying.prefix], Some(saying.target as u32 % 3)),
+        (6, Some(invite)) => StatementBody::CloseInvite(CloseInvite { invite: invite.statement() }),
         (_, Some(invite)) => join(charter, invite.statement(), 50, member),
     }
 }
@@ -80,12 +71,9 @@ fn play(sayings: &[Saying]) -> Vec<VerifiedStatement> {
         };
         let body = body(replica, saying);
         let time = WallTime(index as i64);
-        let statement =
-            Statement::sign(&who(saying.issuer), replica.space(), tips, time, body).verify();
+        let statement = Statement::sign(&who(saying.issuer), replica.space(), tips, time, body).verify();
         said.push(statement.unwrap());
-        replicas[saying.replica]
-            .insert(said[index].clone())
-            .unwrap();
+        replicas[saying.replica].insert(said[index].clone()).unwrap();
         if let Some(from) = saying.sync {
             let known: Vec<_> = replicas[from].statements().cloned().collect();
             for statement in known {
@@ -109,12 +97,7 @@ type View = (
 fn view(charter: &Charter) -> View {
     let invites = charter.invites().map(|invite| {
         let flags = (invite.is_closed(), invite.is_used_up(), invite.is_overrun());
-        format!(
-            "{:?} {:?} {flags:?} {:?}",
-            invite.statement(),
-            invite.invite(),
-            invite.joined()
-        )
+        format!("{:?} {:?} {flags:?} {:?}", invite.statement(), invite.invite(), invite.joined())
     });
     (
         charter.ids().collect(),
@@ -143,23 +126,13 @@ struct Model<'a> {
 impl Model<'_> {
     fn closure(&self, tips: &[StatementId]) -> BTreeSet<StatementId> {
         let below = |tip: &StatementId| self.closure(&self.all[tip].tips);
-        tips.iter()
-            .flat_map(|tip| below(tip).into_iter().chain([*tip]))
-            .collect()
+        tips.iter().flat_map(|tip| below(tip).into_iter().chain([*tip])).collect()
     }
 
-    fn holds(
-        &self,
-        who: AuthorKey,
-        role: Role,
-        within: &str,
-        seen: &BTreeSet<StatementId>,
-    ) -> bool {
+    fn holds(&self, who: AuthorKey, role: Role, within: &str, seen: &BTreeSet<StatementId>) -> bool {
         let reaches = |given: Role, limit: &Option<Prefix>| {
             given >= role
-                && limit
-                    .as_ref()
-                    .is_none_or(|limit| !within.is_empty() && within.starts_with(limit.as_str()))
+                && limit.as_ref().is_none_or(|limit| !within.is_empty() && within.starts_with(limit.as_str()))
         };
         self.genesis.founders().contains(&who)
             || seen.iter().any(|id| match &self.all[id].body {
@@ -189,8 +162,9 @@ impl Model<'_> {
         match &statement.body {
             StatementBody::Grant(g) => self.holds(issuer, Role::Admin, &text(&g.prefix), &seen),
             StatementBody::Invite(i) => self.holds(issuer, Role::Admin, &text(&i.prefix), &seen),
-            StatementBody::CloseInvite(c) => invite(&c.invite)
-                .is_some_and(|i| self.holds(issuer, Role::Admin, &text(&i.prefix), &seen)),
+            StatementBody::CloseInvite(c) => {
+                invite(&c.invite).is_some_and(|i| self.holds(issuer, Role::Admin, &text(&i.prefix), &seen))
+            }
             StatementBody::Join(j) => invite(&j.invite).is_some_and(|i| {
                 let mut joined = BTreeSet::new();
                 let mut closed = false;
@@ -309,11 +283,7 @@ fn the_random_histories_exercise_every_verdict() {
         VoidReason::InviteClosed,
         VoidReason::InviteUsedUp,
     ] {
-        assert!(
-            reasons.contains(reason.code()),
-            "{} never came up: {reasons:?}",
-            reason.code()
-        );
+        assert!(reasons.contains(reason.code()), "{} never came up: {reasons:?}", reason.code());
     }
     assert!(overrun, "no invite was ever overrun");
 }

@@ -21,23 +21,13 @@ struct Network {
 impl Network {
     /// Everyone is a member and everyone's seed is node 0; addresses become known on connection.
     fn new(size: usize) -> Self {
-        let mut nodes: Vec<_> = (0..size)
-            .map(|n| ConnectPolicy::new(key(n as u64)))
-            .collect();
+        let mut nodes: Vec<_> = (0..size).map(|n| ConnectPolicy::new(key(n as u64))).collect();
         for node in &mut nodes[1..] {
             node.add_seed(at(0.0), address("node-0:1")).unwrap();
         }
         let (links, results) = (BTreeSet::new(), BinaryHeap::new());
         let clock = at(0.0);
-        Self {
-            nodes,
-            links,
-            side: vec![0; size],
-            results,
-            clock,
-            dials: Vec::new(),
-            rng: rng(),
-        }
+        Self { nodes, links, side: vec![0; size], results, clock, dials: Vec::new(), rng: rng() }
     }
 
     fn number(target: &DialTarget) -> usize {
@@ -73,10 +63,7 @@ impl Network {
     }
 
     fn now(&self) -> Now {
-        Now {
-            monotonic: self.clock,
-            wall: WallTime(0),
-        }
+        Now { monotonic: self.clock, wall: WallTime(0) }
     }
 
     fn up(&mut self, from: usize, to: usize, target: DialTarget) {
@@ -121,11 +108,7 @@ impl Network {
     /// Runs until `end` or until `done`.
     fn run(&mut self, end: Moment, done: impl Fn(&Self) -> bool) {
         while self.clock < end && !done(self) {
-            while self
-                .results
-                .peek()
-                .is_some_and(|result| result.0.0 <= self.clock)
-            {
+            while self.results.peek().is_some_and(|result| result.0.0 <= self.clock) {
                 let std::cmp::Reverse((_, from, target)) = self.results.pop().unwrap();
                 let to = Self::number(&target);
                 if self.side[from] == self.side[to] {
@@ -135,17 +118,12 @@ impl Network {
                 }
             }
             for n in 0..self.nodes.len() {
-                if self.nodes[n]
-                    .next_wakeup()
-                    .is_some_and(|wakeup| wakeup <= self.clock)
-                {
+                if self.nodes[n].next_wakeup().is_some_and(|wakeup| wakeup <= self.clock) {
                     self.tick(n);
                 }
             }
             let wakeups = self.nodes.iter().filter_map(ConnectPolicy::next_wakeup);
-            let next = wakeups
-                .chain(self.results.peek().map(|result| result.0.0))
-                .min();
+            let next = wakeups.chain(self.results.peek().map(|result| result.0.0)).min();
             self.clock = next.unwrap_or(end).max(Moment(self.clock.0 + 1)).min(end);
         }
     }
@@ -153,24 +131,16 @@ impl Network {
     fn tick(&mut self, n: usize) {
         let reach = self.reach(n);
         let others = (0..self.nodes.len()).filter(|other| *other != n);
-        let members: Vec<Wanted> = others
-            .map(|other| Wanted {
-                peer: key(other as u64),
-                away: !reach.contains(&other),
-            })
-            .collect();
+        let members: Vec<Wanted> =
+            others.map(|other| Wanted { peer: key(other as u64), away: !reach.contains(&other) }).collect();
         let actions = self.nodes[n].tick(self.clock, &mut self.rng, &members);
         let next = self.nodes[n].next_wakeup();
-        assert!(
-            next.is_none_or(|next| next > self.clock),
-            "node {n} would spin"
-        );
+        assert!(next.is_none_or(|next| next > self.clock), "node {n} would spin");
         for action in actions {
             match action {
                 ConnectAction::Dial { target, .. } => {
                     self.dials.push(self.clock);
-                    self.results
-                        .push(std::cmp::Reverse((self.clock + LATENCY, n, target)));
+                    self.results.push(std::cmp::Reverse((self.clock + LATENCY, n, target)));
                 }
                 ConnectAction::Disconnect { peer, .. } => {
                     self.down(n, Self::number(&DialTarget::Peer(peer)));
@@ -180,10 +150,7 @@ impl Network {
     }
 
     fn dials_between(&self, from: Moment, to: Moment) -> usize {
-        self.dials
-            .iter()
-            .filter(|dial| (from..to).contains(dial))
-            .count()
+        self.dials.iter().filter(|dial| (from..to).contains(dial)).count()
     }
 }
 
@@ -202,16 +169,11 @@ fn a_small_cut_of_hours_heals_within_a_minute_without_a_storm() {
     let idle = network.dials_between(heal, heal) + network.dials_between(at(3_600.0), heal);
     let pairs_and_seeds = 12 + 2;
     let hours = heal.since(at(3_600.0)).as_secs() as usize;
-    assert!(
-        idle <= pairs_and_seeds * hours / 30,
-        "{idle} dials while cut"
-    );
+    assert!(idle <= pairs_and_seeds * hours / 30, "{idle} dials while cut");
     network.cut(|_| 0);
     network.run(heal + Duration::from_secs(60), Network::is_whole);
     assert!(network.is_whole(), "healed within a minute");
-    network.run(heal + Duration::from_secs(120), |network| {
-        network.links.len() == 10
-    });
+    network.run(heal + Duration::from_secs(120), |network| network.links.len() == 10);
     assert_eq!(network.links.len(), 10, "and complete again soon after");
     assert!(network.dials_between(heal, network.clock) <= 60);
 }
@@ -227,10 +189,7 @@ fn halves_that_have_connections_enough_still_find_each_other() {
     assert!(!network.is_whole());
     for n in 0..40 {
         let degree = network.nodes[n].connected().count();
-        assert!(
-            (DEGREE_TARGET..=DEGREE_HIGH).contains(&degree),
-            "node {n}: {degree}"
-        );
+        assert!((DEGREE_TARGET..=DEGREE_HIGH).contains(&degree), "node {n}: {degree}");
     }
     network.cut(|_| 0);
     network.run(heal + Duration::from_secs(60), Network::is_whole);

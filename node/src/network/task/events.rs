@@ -12,9 +12,7 @@ use super::SwarmTask;
 use crate::network::behaviour::{PROTOCOL, ProtocolsEvent};
 use crate::network::command::MessageToken;
 use crate::network::event::{DialFailure, Discovery, Event, Offence};
-use crate::network::limits::{
-    DISCOVERED_ADDRESSES_MAX, FOREIGN_TEXT_MAX, GOSSIP_UNJUDGED_PER_PEER_MAX,
-};
+use crate::network::limits::{DISCOVERED_ADDRESSES_MAX, FOREIGN_TEXT_MAX, GOSSIP_UNJUDGED_PER_PEER_MAX};
 use crate::network::listen::explain;
 use crate::network::{address, peer};
 
@@ -23,53 +21,30 @@ impl SwarmTask {
     pub(super) fn happened(&mut self, event: SwarmEvent<ProtocolsEvent>) {
         match event {
             SwarmEvent::Behaviour(event) => self.protocol_happened(event),
-            SwarmEvent::ConnectionEstablished {
-                peer_id,
-                connection_id,
-                endpoint,
-                ..
-            } => {
+            SwarmEvent::ConnectionEstablished { peer_id, connection_id, endpoint, .. } => {
                 self.connected(&peer_id, connection_id, &endpoint);
             }
-            SwarmEvent::ConnectionClosed {
-                peer_id,
-                connection_id,
-                ..
-            } => self.disconnected(&peer_id, connection_id),
-            SwarmEvent::OutgoingConnectionError {
-                connection_id,
-                error,
-                ..
-            } => {
+            SwarmEvent::ConnectionClosed { peer_id, connection_id, .. } => {
+                self.disconnected(&peer_id, connection_id)
+            }
+            SwarmEvent::OutgoingConnectionError { connection_id, error, .. } => {
                 if let Some(event) = self.dials.failed(&mut self.swarm, connection_id, error) {
                     self.outbox.insist(event);
                 }
             }
-            SwarmEvent::IncomingConnectionError {
-                send_back_addr,
-                error,
-                ..
-            } => {
+            SwarmEvent::IncomingConnectionError { send_back_addr, error, .. } => {
                 if matches!(error, ListenError::Denied { .. }) {
                     self.counters.connections_refused.increment();
                 }
                 tracing::debug!(from = %send_back_addr, error = explain(&error), "no connection came about");
             }
             SwarmEvent::NewListenAddr { address, .. } => {
-                self.outbox.insist(Event::Listening {
-                    address: address.to_string(),
-                });
+                self.outbox.insist(Event::Listening { address: address.to_string() });
             }
             SwarmEvent::ExpiredListenAddr { address, .. } => {
-                self.outbox.insist(Event::ListenEnded {
-                    address: address.to_string(),
-                });
+                self.outbox.insist(Event::ListenEnded { address: address.to_string() });
             }
-            SwarmEvent::ListenerClosed {
-                addresses,
-                reason: Err(error),
-                ..
-            } => {
+            SwarmEvent::ListenerClosed { addresses, reason: Err(error), .. } => {
                 for address in addresses {
                     let (address, reason) = (address.to_string(), explain(&error));
                     self.outbox.insist(Event::ListenFailed { address, reason });
@@ -107,17 +82,10 @@ impl SwarmTask {
         if connections.len() == 1 {
             let address = address::without_peer(endpoint.get_remote_address()).to_string();
             let inbound = endpoint.is_listener();
-            self.outbox.insist(Event::PeerUp {
-                peer: author,
-                address,
-                inbound,
-            });
+            self.outbox.insist(Event::PeerUp { peer: author, address, inbound });
         }
         if let Some(addresses) = given {
-            self.outbox.insist(Event::Dialed {
-                peer: author,
-                addresses,
-            });
+            self.outbox.insist(Event::Dialed { peer: author, addresses });
         }
     }
 
@@ -158,11 +126,7 @@ impl SwarmTask {
 
     fn gossip_happened(&mut self, event: gossipsub::Event) {
         match event {
-            gossipsub::Event::Message {
-                propagation_source,
-                message_id,
-                message,
-            } => {
+            gossipsub::Event::Message { propagation_source, message_id, message } => {
                 self.heard(&propagation_source, message_id, message);
             }
             gossipsub::Event::Subscribed { peer_id, topic } => {
@@ -173,10 +137,7 @@ impl SwarmTask {
                 let event = |peer, topic| Event::Unfollows { peer, topic };
                 self.follower_changed(&peer_id, &topic, event);
             }
-            gossipsub::Event::SlowPeer {
-                peer_id,
-                failed_messages,
-            } => {
+            gossipsub::Event::SlowPeer { peer_id, failed_messages } => {
                 if let Some(peer) = peer::author_key(&peer_id) {
                     let messages = failed_messages.priority + failed_messages.non_priority;
                     self.outbox.mention(Event::SlowPeer { peer, messages });
@@ -207,17 +168,9 @@ impl SwarmTask {
             self.report(&id, from, MessageAcceptance::Reject);
             return;
         };
-        let token = MessageToken {
-            from: author,
-            id: id.0.clone(),
-        };
+        let token = MessageToken { from: author, id: id.0.clone() };
         let unjudged = self.unjudged.entry(author).or_default();
-        let event = Event::Gossip {
-            topic,
-            from: author,
-            message: token,
-            payload: message.data,
-        };
+        let event = Event::Gossip { topic, from: author, message: token, payload: message.data };
         if *unjudged < GOSSIP_UNJUDGED_PER_PEER_MAX && self.outbox.offer(event) {
             *unjudged += 1;
             self.counters.gossip_delivered.increment();
@@ -234,17 +187,12 @@ impl SwarmTask {
         if info.protocol_version != PROTOCOL {
             let protocol = shown(&info.protocol_version);
             tracing::info!(%peer, protocol, "disconnecting what is no Starling node of this version");
-            self.outbox.mention(Event::Offence {
-                peer,
-                offence: Offence::ForeignProtocol { protocol },
-            });
+            self.outbox.mention(Event::Offence { peer, offence: Offence::ForeignProtocol { protocol } });
             // An error means that it is gone already.
             let _ = self.swarm.disconnect_peer_id(*peer_id);
             return;
         }
-        let how = Discovery::Identify {
-            agent: shown(&info.agent_version),
-        };
+        let how = Discovery::Identify { agent: shown(&info.agent_version) };
         self.discovered(peer, info.listen_addrs, how);
     }
 
@@ -261,8 +209,7 @@ impl SwarmTask {
     }
 
     fn discovered(&mut self, peer: AuthorKey, addresses: Vec<Multiaddr>, how: Discovery) {
-        let of_peer =
-            |address: &address::PeerAddress| address.peer.is_none_or(|named| named == peer);
+        let of_peer = |address: &address::PeerAddress| address.peer.is_none_or(|named| named == peer);
         let addresses = addresses
             .iter()
             .take(DISCOVERED_ADDRESSES_MAX)
@@ -273,11 +220,7 @@ impl SwarmTask {
         if addresses.is_empty() && how == Discovery::Mdns {
             return;
         }
-        self.outbox.mention(Event::Discovered {
-            peer,
-            addresses,
-            how,
-        });
+        self.outbox.mention(Event::Discovered { peer, addresses, how });
     }
 
     fn pinged(&mut self, event: ping::Event) {
@@ -294,8 +237,5 @@ impl SwarmTask {
 
 /// A text a peer chose, fit for a log or a table.
 fn shown(text: &str) -> String {
-    text.chars()
-        .filter(|c| !c.is_control())
-        .take(FOREIGN_TEXT_MAX)
-        .collect()
+    text.chars().filter(|c| !c.is_control()).take(FOREIGN_TEXT_MAX).collect()
 }

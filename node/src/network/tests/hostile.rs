@@ -179,9 +179,7 @@ fn steered(seed: u8, topic: Topic) -> Swarm<Protocols> {
     let followed = Followed::default();
     followed.insert(topic_hash(&topic));
     let mut protocols = Protocols::new(&keypair, &settings, followed).expect("sets up");
-    let subscribed = protocols
-        .gossip
-        .subscribe(&IdentTopic::new(topic.to_string()));
+    let subscribed = protocols.gossip.subscribe(&IdentTopic::new(topic.to_string()));
     subscribed.expect("subscribes");
     let transport = transport(&keypair, &mut Registry::default()).expect("sets up");
     let local = keypair.public().to_peer_id();
@@ -199,17 +197,11 @@ async fn until<T>(
             }
         }
     };
-    tokio::time::timeout(super::node::DEADLINE, found)
-        .await
-        .expect("it happens in time")
+    tokio::time::timeout(super::node::DEADLINE, found).await.expect("it happens in time")
 }
 
 /// Connects `swarm` with `node` twice; the two connections, and both hear each other's gossip.
-async fn connect_twice(
-    swarm: &mut Swarm<Protocols>,
-    node: &mut Node,
-    topic: Topic,
-) -> [ConnectionId; 2] {
+async fn connect_twice(swarm: &mut Swarm<Protocols>, node: &mut Node, topic: Topic) -> [ConnectionId; 2] {
     let key = peer::author_key(swarm.local_peer_id()).expect("ed25519");
     let address: Multiaddr = node.address.parse().expect("a multiaddr");
     let mut connections = Vec::new();
@@ -239,19 +231,16 @@ async fn connect_twice(
 
 fn heard(event: SwarmEvent<ProtocolsEvent>) -> Option<Vec<u8>> {
     match event {
-        SwarmEvent::Behaviour(ProtocolsEvent::Gossip(gossipsub::Event::Message {
-            message,
-            ..
-        })) => Some(message.data),
+        SwarmEvent::Behaviour(ProtocolsEvent::Gossip(gossipsub::Event::Message { message, .. })) => {
+            Some(message.data)
+        }
         _ => None,
     }
 }
 
 fn closed(event: SwarmEvent<ProtocolsEvent>) -> Option<u32> {
     match event {
-        SwarmEvent::ConnectionClosed {
-            num_established, ..
-        } => Some(num_established),
+        SwarmEvent::ConnectionClosed { num_established, .. } => Some(num_established),
         _ => None,
     }
 }
