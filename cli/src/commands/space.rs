@@ -92,6 +92,7 @@ fn print_one(space: &Space, out: &mut Output) -> io::Result<()> {
         ("changes", Some(space.changes.to_string())),
         ("members", Some(space.members.to_string())),
         ("founders", Some(space.founders.join(" "))),
+        ("join refused", space.join_refused.clone()),
         ("fingerprint", space.fingerprint.clone()),
         ("created", space.created.clone()),
     ])

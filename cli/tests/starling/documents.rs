@@ -238,3 +238,47 @@ fn a_second_node_joins_by_ticket_and_both_hold_everything() {
         (&json!("/colour"), Some(2))
     );
 }
+
+#[test]
+fn a_stopped_node_is_read_from_its_directory() {
+    let (directory, node) = node_with_space();
+    let first = node.run(&["put", "a/1", "{\"n\":1}"]).expect(0);
+    node.run(&["put", "a/1", "{\"n\":2,\"time\":{\"$time\":\"2026-01-02T03:04:05Z\"}}"]).expect(0);
+    node.run(&["put", "gone", "{}"]).expect(0);
+    node.run(&["rm", "gone"]).expect(0);
+    let commands: &[&[&str]] = &[
+        &["get", "a/1"],
+        &["get", "a/1", "/n"],
+        &["get", "a/1", "--heads"],
+        &["get", "a/1", "/n", "--at", first.line()],
+        &["ls"],
+        &["ls", "--long", "--deleted"],
+        &["--output", "json", "ls", "a/"],
+        &["ls", "--count"],
+    ];
+    let running: Vec<_> = commands.iter().map(|args| node.run(args).expect(0).stdout).collect();
+    let status = node.run(&["--output", "json", "status"]).expect(0).json();
+    node.kill();
+    let at = directory.path().display().to_string();
+    let stopped = |args: &[&str]| run(["--data-dir", &at].iter().chain(args).copied());
+    for (args, expected) in commands.iter().zip(running) {
+        assert_eq!(stopped(args).expect(0).stdout, expected, "{args:?}");
+    }
+    let offline = stopped(&["--output", "json", "status"]).expect(0).json();
+    assert_eq!(offline["running"], false);
+    for member in ["key", "peer_id"] {
+        assert_eq!(offline[member], status[member]);
+    }
+    assert_eq!(offline["spaces"][0]["documents"], status["spaces"][0]["documents"]);
+    assert_eq!(offline["spaces"][0]["role"], "admin");
+    for (args, exit) in [
+        (&["get", "absent"][..], 3),
+        (&["get", "gone"], 3),
+        (&["get", "a/1", "/absent"], 3),
+        (&["get", "a//1"], 2),
+        (&["--space", "elsewhere", "ls"], 3),
+        (&["put", "a/1", "{}"], 7),
+    ] {
+        stopped(args).expect(exit);
+    }
+}

@@ -7,7 +7,7 @@ use starling_api::ExitCode as Exit;
 use starling_api::space::{JoinState, Role, Space};
 use starling_crdt::charter::{Charter, Genesis, Role as CharterRole, VerifiedStatement};
 use starling_crdt::codec;
-use starling_crdt::id::{AuthorKey, SpaceId};
+use starling_crdt::id::{AuthorKey, Position, SpaceId};
 use starling_crdt::limits::DOCUMENTS_BYTES_MAX;
 use starling_crdt::store::tables::{DocumentRecord, META_KEY, MetaRecord, SpaceRecord, record, walk_prefix};
 use starling_crdt::store::{Store, StoreError, StoreRead, Table};
@@ -39,7 +39,7 @@ impl StoppedNode {
             Some(value) => record(value, "meta record").map_err(damaged)?,
             None => MetaRecord::default(),
         };
-        let position = format!("{}-{}", store.id(), meta.commit);
+        let position = Position { store: store.store_id(), commit: meta.commit }.to_string();
         let spaces = spaces(&reader)?;
         Ok(Self { reader: Reader::new(reader, DOCUMENTS_BYTES_MAX), position, spaces, _store: store })
     }
@@ -106,6 +106,7 @@ impl StoppedNode {
             changes,
             members: charter.members().count() as u64,
             fingerprint: None,
+            join_refused: None,
             created: time(genesis.time()),
         })
     }
