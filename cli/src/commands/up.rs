@@ -3,14 +3,25 @@
 //! Promises: flags win over environment, environment over file; the node stops cleanly on SIGTERM and
 //! Ctrl-C. Leaves out: everything the node does.
 
+use std::error::Error;
+use std::io;
 use std::path::PathBuf;
 
 use clap::Args;
+use starling_api::{Client, ExitCode as Exit, NodeAddress};
 use starling_node::config::{
     Config, ConfigError, ConfigOverrides, HttpAddress, LogFormat, NodeName, Profile,
 };
 
+use starling_node::identity::IdentityError;
+use starling_node::node::{Node, StartError};
+use starling_node::shutdown::{self, ShutdownTrigger};
+use starling_node::telemetry;
+use starling_store::OpenError;
+use tokio::runtime::Builder;
+
 use crate::args::Global;
+use crate::commands::announce::{advise_when_alone, announce};
 use crate::failure::{Failure, Outcome};
 use crate::output::Output;
 
@@ -88,10 +99,60 @@ pub(crate) fn run(global: &Global, args: UpArgs, out: &mut Output) -> Outcome {
     let overrides = args.overrides(global).map_err(|error| bad_config(&error))?;
     let config =
         Config::load(overrides, |name| std::env::var_os(name)).map_err(|error| bad_config(&error))?;
-    let _ = (config, out, args.exit_with_parent);
-    Err(Failure::failed("no node yet"))
+    telemetry::install(&config.log_level, config.log_format).map_err(|error| bad_config(&error))?;
+    let runtime = Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::failed("the node cannot start").caused_by(&error))?;
+    let outcome = runtime.block_on(serve(&config, args.exit_with_parent, out));
+    // The node has ended in order by now; what may still hang, such as a disk, is not waited for.
+    runtime.shutdown_background();
+    outcome
 }
 
-fn bad_config(error: &ConfigError) -> Failure {
+/// Runs the node until a signal, or the end of standard input where that is to stop it.
+async fn serve(config: &Config, exit_with_parent: bool, out: &mut Output) -> Outcome {
+    let (trigger, shutdown) = shutdown::channel();
+    trigger.clone().on_signals()?;
+    if exit_with_parent {
+        stop_at_end_of_input(trigger.clone());
+    }
+    let node = Node::start(config).await.map_err(not_started)?;
+    let client = Client::new(NodeAddress::Unix(config.api_socket.clone()));
+    let tell = async {
+        let data_dir = config.data_dir.display().to_string();
+        if announce(&client, &data_dir, config.mdns, out).await.is_ok() {
+            advise_when_alone(&client).await;
+        }
+        std::future::pending::<()>().await;
+    };
+    tokio::select! {
+        () = node.run(shutdown) => {}
+        () = tell => {}
+    }
+    drop(trigger);
+    Ok(Exit::Done)
+}
+
+/// Reads standard input to its end on a thread of its own, which nothing waits for.
+fn stop_at_end_of_input(trigger: ShutdownTrigger) {
+    std::thread::spawn(move || {
+        // An input that cannot be read has ended too.
+        let _ = io::copy(&mut io::stdin().lock(), &mut io::sink());
+        trigger.request();
+    });
+}
+
+fn not_started(error: StartError) -> Failure {
+    let exit = match &error {
+        StartError::Ticket(_) | StartError::Seed { .. } => Exit::Usage,
+        StartError::Identity(IdentityError::OpenToOthers { .. })
+        | StartError::Store(OpenError::NotPermitted { .. }) => Exit::NotAllowed,
+        _ => Exit::Failed,
+    };
+    Failure::new(exit, "not-started", "the node cannot start").caused_by(&error)
+}
+
+fn bad_config(error: &dyn Error) -> Failure {
     Failure::usage("the node cannot start with this configuration").caused_by(error)
 }

@@ -147,7 +147,7 @@ fn a_corrupt_store_is_refused_and_left_alone() {
 #[test]
 fn a_malformed_ticket_at_start_is_bad_usage() {
     let directory = tempfile::tempdir().expect("a directory");
-    let mut node = Node::spawn(directory.path(), &["--join", "starling1notaticket"]);
+    let mut node = Node::spawn(directory.path(), &["--join", "starling-ticket-not-really"]);
     let status = wait_for(node.process(), Duration::from_secs(30)).expect("it ends");
     assert_eq!(status.code(), Some(2), "{}", node.log());
 }
