@@ -2,9 +2,12 @@
 
 pub mod clock;
 pub mod config;
+mod driver;
+pub mod handle;
 pub mod http;
 pub mod identity;
 pub mod metrics;
 pub mod network;
+pub mod node;
 pub mod shutdown;
 pub mod telemetry;

@@ -18,9 +18,11 @@ use super::{ConnectionLimits, NetworkConfig, NetworkError};
 /// What identify says this is; a peer that says something else is no Starling node.
 pub(super) const PROTOCOL: &str = "/starling/0";
 
-/// Period of pings, and how long one may take before the connection counts as dead.
-const PING_INTERVAL: Duration = Duration::from_secs(15);
-const PING_TIMEOUT: Duration = Duration::from_secs(20);
+/// Period of pings, and how long one may take before its connection counts as dead. Together they
+/// bound how long a host that lost its power keeps its place: what is sent to it until then is
+/// lost, and a longer stall of a living host costs it its connections.
+const PING_INTERVAL: Duration = Duration::from_secs(10);
+const PING_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Everything the swarm does by itself. The two gates stand first: what they deny, nobody sees.
 #[derive(NetworkBehaviour)]
