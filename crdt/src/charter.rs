@@ -185,7 +185,7 @@ impl Charter {
         time: WallTime,
         body: StatementBody,
     ) -> Result<VerifiedStatement, IssueError> {
-        let tips = self.tips_for(issuer.key());
+        let tips = self.citing(issuer.key(), body.invite());
         let statement = Statement::sign(issuer, self.space, tips, time, body).verify()?;
         self.judge(&statement)?;
         Ok(statement)
@@ -200,9 +200,7 @@ impl Charter {
     /// As [`Self::tips`], and certain to carry the rights of `author` even when there are more tips
     /// than may be cited.
     pub fn tips_for(&self, author: AuthorKey) -> Vec<StatementId> {
-        let grounds = self.grounds.get(&author).map_or(&[][..], Vec::as_slice);
-        let needed: Vec<usize> = grounds.iter().map(|grounds| grounds.statement).collect();
-        self.graph.tips(TIPS_MAX, &needed)
+        self.citing(author, None)
     }
 
     /// What `author` may do by all statements known, without rights that others imply.
@@ -312,6 +310,16 @@ impl Charter {
     /// One invite.
     pub fn invite(&self, invite: StatementId) -> Option<&InviteState> {
         self.invites.get(&invite)
+    }
+
+    /// What to cite so that the rights of `author` and the invite spoken of are in the closure.
+    fn citing(&self, author: AuthorKey, invite: Option<StatementId>) -> Vec<StatementId> {
+        let invite = invite.and_then(|invite| self.graph.position(invite));
+        let grounds = self.grounds.get(&author).into_iter().flatten();
+        let needed = invite
+            .into_iter()
+            .chain(grounds.map(|grounds| grounds.statement));
+        self.graph.tips(TIPS_MAX, &needed.collect::<Vec<_>>())
     }
 
     fn may(&self, author: AuthorKey, role: Role, document: &DocumentName) -> bool {

@@ -14,6 +14,7 @@
 //! must report a silent one as down within a few seconds.
 
 mod beacon;
+mod state;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -21,6 +22,7 @@ use std::time::Duration;
 use rand_chacha::ChaCha8Rng;
 
 pub use beacon::{Beacon, BeaconError, Facts, Lost, VerifiedBeacon};
+pub use state::{Reason, Sighting, State, StateChange};
 
 use crate::id::{AuthorKey, SpaceId};
 use crate::identity::{Identity, Signature};
@@ -52,107 +54,6 @@ pub fn own_beacon_period(members: usize) -> Duration {
     let members = u32::try_from(members).unwrap_or(u32::MAX).max(BEACON_MEMBERS_FLAT);
     let grown = BEACON_PERIOD_MIN.saturating_mul(members) / BEACON_MEMBERS_FLAT;
     grown.min(BEACON_PERIOD_MAX)
-}
-
-/// Whether a member is there.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub enum State {
-    /// Connected, or heard of lately.
-    Alive,
-    /// Perhaps gone: it has a few seconds to show itself.
-    Suspect,
-    /// Gone, until heard of again.
-    Away,
-    /// It said that it stops.
-    Left,
-}
-
-impl State {
-    /// Name as people see it.
-    pub fn name(self) -> &'static str {
-        match self {
-            State::Alive => "alive",
-            State::Suspect => "suspect",
-            State::Away => "away",
-            State::Left => "left",
-        }
-    }
-}
-
-/// Why a member is in its state.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub enum Reason {
-    /// Nothing was heard of it since this node started.
-    NeverHeard,
-    /// It is connected directly.
-    Connected,
-    /// A beacon of it came.
-    Heard,
-    /// The connection with it broke.
-    ConnectionLost,
-    /// This member reported that its connection with it broke.
-    ReportedLost(AuthorKey),
-    /// Its beacons stopped.
-    Silent,
-    /// It said that it stops.
-    Farewell,
-}
-
-impl Reason {
-    /// Stable code.
-    pub fn code(self) -> &'static str {
-        match self {
-            Reason::NeverHeard => "never_heard",
-            Reason::Connected => "connected",
-            Reason::Heard => "heard",
-            Reason::ConnectionLost => "connection_lost",
-            Reason::ReportedLost(_) => "reported_lost",
-            Reason::Silent => "silent",
-            Reason::Farewell => "farewell",
-        }
-    }
-}
-
-/// A member's state changed.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct StateChange {
-    /// Whose.
-    pub author: AuthorKey,
-    /// Before.
-    pub from: State,
-    /// After.
-    pub to: State,
-    /// Why.
-    pub reason: Reason,
-}
-
-/// What is known about one member.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Sighting {
-    /// Whether it is there.
-    pub state: State,
-    /// Since when.
-    pub since: Moment,
-    /// Why.
-    pub reason: Reason,
-    /// When its last beacon came.
-    pub heard: Option<Moment>,
-    /// That beacon.
-    pub beacon: Option<VerifiedBeacon>,
-    deadline: Option<Moment>,
-}
-
-impl Sighting {
-    /// Highest counter heard.
-    pub fn counter(&self) -> u64 {
-        self.beacon.as_ref().map_or(0, |beacon| beacon.counter)
-    }
-
-    fn period(&self) -> Duration {
-        let stated = self.beacon.as_ref().map_or(0, |beacon| beacon.period_ms);
-        let stated = Duration::from_millis(u64::from(stated));
-        stated.clamp(BEACON_PERIOD_MIN, BEACON_PERIOD_MAX)
-    }
 }
 
 /// When this node speaks next, and what it has to say besides its facts.

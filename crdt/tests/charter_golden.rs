@@ -49,7 +49,7 @@ fn genesis() -> Genesis {
 /// A charter with one statement of each kind, and their names.
 fn charter() -> (Charter, Vec<StatementId>) {
     let mut charter = Charter::new(genesis());
-    let mut add = |body: StatementBody, charter: &mut Charter| {
+    let add = |body: StatementBody, charter: &mut Charter| {
         let statement = charter.issue(&who(1), TIME, body).unwrap();
         let id = statement.id();
         charter.insert(statement).unwrap();

@@ -7,6 +7,7 @@ use starling_crdt::replica::{DocumentChange, LocalRequest, Refusal, Reply};
 use starling_crdt::view::Reader;
 use tokio::sync::{broadcast, oneshot};
 
+use crate::clock::Clock;
 use crate::driver::Inbox;
 use crate::metrics::Metrics;
 
@@ -15,7 +16,7 @@ const CHANGES_BUFFERED: usize = 4_096;
 
 /// Why a request got no reply of the replica.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum RequestError {
+pub enum AskError {
     /// The replica refused it.
     #[error(transparent)]
     Refused(#[from] Refusal),
@@ -24,7 +25,7 @@ pub enum RequestError {
     Busy,
     /// The node is stopping. Whether a write was done is unknown.
     #[error("the node is stopping")]
-    Stopping,
+    Stopped,
 }
 
 /// Asks the replica, reads beside it, and hears of changes. Clones lead to the same node.
@@ -33,14 +34,15 @@ pub struct NodeHandle {
     key: AuthorKey,
     inbox: Arc<Inbox>,
     reader: Reader,
-    changes: broadcast::Sender<DocumentChange>,
+    changes: broadcast::Sender<Arc<Vec<DocumentChange>>>,
+    clock: Clock,
     metrics: Metrics,
 }
 
 impl NodeHandle {
-    pub(crate) fn new(key: AuthorKey, inbox: Arc<Inbox>, reader: Reader, metrics: Metrics) -> Self {
+    pub(crate) fn new(key: AuthorKey, inbox: Arc<Inbox>, reader: Reader, metrics: Metrics, clock: Clock) -> Self {
         let (changes, _) = broadcast::channel(CHANGES_BUFFERED);
-        Self { key, inbox, reader, changes, metrics }
+        Self { key, inbox, reader, changes, clock, metrics }
     }
 
     /// This node's key.
@@ -52,22 +54,20 @@ impl NodeHandle {
     /// durable. Dropping the future does not take a request back.
     ///
     /// # Errors
-    /// [`RequestError`].
-    pub async fn request(&self, request: LocalRequest) -> Result<Reply, RequestError> {
-        let (reply, replied) = oneshot::channel();
-        self.inbox.ask(request, reply)?;
-        replied.await.map_err(|_| RequestError::Stopping)?.map_err(RequestError::Refused)
+    /// [`AskError`].
+    pub async fn request(&self, request: LocalRequest) -> Result<Reply, AskError> {
+        self.submit(request)?.await.map_err(|_| AskError::Stopped)?.map_err(AskError::Refused)
     }
 
-    /// Hands many requests over in one go, so that they share a step, and gives their replies in order.
+    /// Hands a request to the replica; its reply comes through the receiver, which errors when the
+    /// node stops before.
     ///
     /// # Errors
-    /// [`RequestError::Busy`] when they do not all fit into the inbox: none was handed over then.
-    pub fn request_all(
-        &self,
-        requests: Vec<LocalRequest>,
-    ) -> Result<Vec<oneshot::Receiver<Result<Reply, Refusal>>>, RequestError> {
-        self.inbox.ask_all(requests)
+    /// [`AskError::Busy`] and [`AskError::Stopped`]: nothing was handed over then.
+    pub fn submit(&self, request: LocalRequest) -> Result<oneshot::Receiver<Result<Reply, Refusal>>, AskError> {
+        let (reply, replied) = oneshot::channel();
+        self.inbox.ask(request, reply)?;
+        Ok(replied)
     }
 
     /// Reads documents and listings without waiting for the replica.
@@ -75,8 +75,9 @@ impl NodeHandle {
         &self.reader
     }
 
-    /// Document changes from now on. A receiver that lags reads on from the store.
-    pub fn changes(&self) -> broadcast::Receiver<DocumentChange> {
+    /// Document changes from now on, those of one commit together. A receiver that lags reads on
+    /// from the store.
+    pub fn changes(&self) -> broadcast::Receiver<Arc<Vec<DocumentChange>>> {
         self.changes.subscribe()
     }
 
@@ -85,8 +86,13 @@ impl NodeHandle {
         &self.metrics
     }
 
-    pub(crate) fn announce_change(&self, change: DocumentChange) {
+    /// The node's clock.
+    pub fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    pub(crate) fn announce_changes(&self, changes: Vec<DocumentChange>) {
         // Nobody may be listening.
-        self.changes.send(change).ok();
+        self.changes.send(Arc::new(changes)).ok();
     }
 }

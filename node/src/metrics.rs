@@ -2,7 +2,10 @@
 //!
 //! Labels are bounded by type: a kind, code or route is a `&'static str` that the program contains.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use prometheus_client::{
     encoding::{EncodeLabelSet, text},
@@ -63,7 +66,7 @@ impl Traffic {
 /// Every figure this node counts. Clones share the figures.
 #[derive(Clone)]
 pub struct Metrics {
-    registry: Arc<Registry>,
+    registry: Arc<Mutex<Registry>>,
     steps: Counter,
     step_seconds: Histogram,
     inputs: Family<Kind, Counter>,
@@ -98,12 +101,16 @@ impl Metrics {
     /// All figures at zero.
     #[must_use]
     pub fn new() -> Self {
-        Self::with_registry(Registry::default())
+        Self::in_registry(Registry::default())
     }
 
-    /// All figures at zero, beside those that are in the registry already, such as the network's.
-    #[must_use]
-    pub fn with_registry(mut all: Registry) -> Self {
+    /// Lets another part of the node, such as the network, register figures of its own.
+    pub fn register<T>(&self, with: impl FnOnce(&mut Registry) -> T) -> T {
+        // Registering only appends, so a poisoned lock is still good.
+        with(&mut self.registry.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn in_registry(mut all: Registry) -> Self {
         let registry = all.sub_registry_with_prefix("starling");
         macro_rules! registered {
             ($name:literal, $help:literal, $metric:expr) => {{
@@ -133,7 +140,7 @@ impl Metrics {
         let http_requests =
             registered!("http_requests", "Requests answered, by route and status", Family::default());
         Self {
-            registry: Arc::new(all),
+            registry: Arc::new(Mutex::new(all)),
             steps,
             step_seconds,
             inputs,
@@ -233,7 +240,7 @@ impl Metrics {
     #[must_use]
     pub fn render(&self) -> String {
         let mut out = String::new();
-        text::encode(&mut out, &self.registry).expect("writing to a string does not fail");
+        self.register(|registry| text::encode(&mut out, registry)).expect("writing to a string does not fail");
         out
     }
 }

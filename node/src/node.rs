@@ -8,7 +8,6 @@ use std::time::Duration;
 use starling_crdt::address::Address;
 use starling_crdt::charter::{Label, Ticket, TicketError};
 use starling_crdt::id::{AuthorKey, StoreId};
-use starling_crdt::identity::Identity as AuthorIdentity;
 use starling_crdt::limits::DOCUMENTS_BYTES_MAX;
 use starling_crdt::replica::{LocalRequest, Options, Replica};
 use starling_crdt::store::StoreError;
@@ -19,9 +18,9 @@ use zeroize::Zeroizing;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::driver::{self, Inbox, Intake, Outlet, Screening, Shared};
-use crate::handle::{NodeHandle, RequestError};
+use crate::handle::{NodeHandle, AskError};
 use crate::http::{Http, ListenError};
-use crate::identity::{Identity, IdentityError};
+use crate::identity::{self, IdentityError};
 use crate::metrics::Metrics;
 use crate::network::{self, NetworkConfig, NetworkError, NetworkHandle};
 use crate::shutdown::Shutdown;
@@ -78,7 +77,7 @@ pub enum StartError {
     },
     /// A request at start was refused.
     #[error("cannot join: {0}")]
-    Join(#[from] RequestError),
+    Join(#[from] AskError),
 }
 
 /// A running node.
@@ -89,22 +88,7 @@ pub struct Node {
     inbox: Arc<Inbox>,
     replica: JoinHandle<()>,
     http: Http,
-    facts: Arc<NodeFacts>,
-}
-
-/// What does not change while a node runs.
-#[derive(Debug, Clone)]
-pub struct NodeFacts {
-    /// Its name.
-    pub name: String,
-    /// Its libp2p PeerId.
-    pub peer_id: String,
-    /// Where its data lies.
-    pub data_dir: PathBuf,
-    /// What it announces instead of the addresses it listens on.
-    pub advertise: Vec<String>,
-    /// Its clock, with the moment it started.
-    pub clock: Clock,
+    clock: Clock,
 }
 
 fn random<const N: usize>() -> Result<[u8; N], StartError> {
@@ -143,11 +127,11 @@ impl Node {
     pub async fn start(config: &Config) -> Result<Self, StartError> {
         let (tickets, addresses) = seeds(&config.join)?;
         make_data_dir(&config.data_dir)?;
-        let identity = Identity::load_or_make(&config.data_dir)?;
+        let author = identity::load_or_make(&config.data_dir)?;
         let clock = Clock::start();
         let store = RedbStore::open(&config.data_dir.join(STORE_FILE), StoreOptions::create(StoreId(random()?)))?;
         let http = Http::bind(config).await?;
-        let seed = Zeroizing::new(identity.signing_key().to_bytes());
+        let seed = author.seed();
         let options = Options {
             name: label(config.name.as_str()),
             version: label(env!("CARGO_PKG_VERSION")),
@@ -159,12 +143,11 @@ impl Node {
             getrandom::fill(&mut nonce).expect("the system gave randomness at the start");
             nonce
         });
-        let author = AuthorIdentity::from_seed(&seed);
         let replica = Replica::open(store, author, options, random()?, nonces, clock.now())?;
         let metrics = Metrics::new();
         let inbox = Arc::new(Inbox::default());
         let reader = Reader::new(replica.store_reader(), DOCUMENTS_BYTES_MAX / 2);
-        let handle = NodeHandle::new(replica.key(), inbox.clone(), reader, metrics.clone());
+        let handle = NodeHandle::new(replica.key(), inbox.clone(), reader, metrics.clone(), clock);
         let shared = Shared::default();
         let network = start_network(config, seed, &replica.screener(), &handle, &inbox, &shared)?;
         let outlet = Outlet {
@@ -173,16 +156,9 @@ impl Node {
             inbox: inbox.clone(),
             handle: handle.clone(),
         };
-        let facts = Arc::new(NodeFacts {
-            name: config.name.as_str().to_owned(),
-            peer_id: network::peer_id(replica.key()),
-            data_dir: config.data_dir.clone(),
-            advertise: config.advertise.clone(),
-            clock: clock.clone(),
-        });
         let replica = driver::start(replica, clock, inbox.clone(), outlet, metrics)
             .map_err(|source| StartError::System { what: "thread", source })?;
-        let node = Self { handle, network, shared, inbox, replica, http, facts };
+        let node = Self { handle, network, shared, inbox, replica, http, clock };
         for ticket in tickets {
             node.handle.request(LocalRequest::Join { ticket: Box::new(ticket) }).await?;
         }
@@ -192,11 +168,6 @@ impl Node {
     /// Asks this node.
     pub fn handle(&self) -> &NodeHandle {
         &self.handle
-    }
-
-    /// What does not change while it runs.
-    pub fn facts(&self) -> &NodeFacts {
-        &self.facts
     }
 
     /// The node's key.
@@ -216,8 +187,8 @@ impl Node {
 
     /// Serves until somebody asks to stop; then says farewell and closes everything, within five seconds.
     pub async fn run(self, mut shutdown: Shutdown) {
-        let serving = self.http.serve(self.handle.clone(), self.facts.clone(), self.shared.clone(), shutdown.clone());
-        let serving = tokio::spawn(serving);
+        let metrics = self.handle.metrics().clone();
+        let serving = tokio::spawn(self.http.serve(self.handle, metrics, self.clock, shutdown.clone()));
         shutdown.requested().await;
         tracing::info!(event = "stopping", "stopping");
         // Requests in progress are answered, then the replica says farewell, then the network closes.
@@ -267,7 +238,7 @@ fn start_network(
         ..NetworkConfig::new(seed)
     };
     let deliver = move |event| intake.take(event);
-    let started = handle.metrics().with_registry(|registry| {
+    let started = handle.metrics().register(|registry| {
         network::start(&tokio::runtime::Handle::current(), &network, registry, deliver)
     });
     Ok(started?)

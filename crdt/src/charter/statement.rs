@@ -134,6 +134,15 @@ impl StatementBody {
         }
     }
 
+    /// The invite it speaks of, which what it cites must hold.
+    pub(super) fn invite(&self) -> Option<StatementId> {
+        match self {
+            StatementBody::CloseInvite(close) => Some(close.invite),
+            StatementBody::Join(join) => Some(join.invite),
+            StatementBody::Grant(_) | StatementBody::Invite(_) => None,
+        }
+    }
+
     /// Number of the kind in messages and signed bytes.
     fn number(&self) -> u32 {
         match self {

@@ -309,6 +309,20 @@ fn a_join_whose_inner_signatures_are_wrong_is_never_verified() {
 }
 
 #[test]
+fn nobody_issues_what_would_have_no_effect() {
+    let charter = charter();
+    let refused = charter
+        .issue(&who(2), TIME, grant(3, Role::Reader, ""))
+        .unwrap_err();
+    assert_eq!(refused, IssueError::Void(VoidReason::NotAdmin));
+    let close = StatementBody::CloseInvite(CloseInvite {
+        invite: StatementId([1; 32]),
+    });
+    let refused = charter.issue(&who(1), TIME, close).unwrap_err();
+    assert_eq!(refused, IssueError::Void(VoidReason::UnknownInvite));
+}
+
+#[test]
 fn a_changed_statement_is_refused() {
     let charter = charter();
     let good = say(&charter, 1, grant(2, Role::Reader, "a/"));
@@ -443,6 +457,22 @@ fn waiting_and_void_statements_are_bounded() {
     }
     assert_eq!(charter.void().count(), STATEMENTS_VOID_MAX);
     assert!(charter.is_empty());
+}
+
+#[test]
+fn a_charter_full_of_joins_still_takes_what_admins_say() {
+    let mut charter = charter();
+    let id = add(&mut charter, 1, invite(50, Role::Reader, "", None));
+    charter.joins = STATEMENTS_JOINS_MAX;
+    let late = say(&charter, 1, join(&charter, id, 50, 3));
+    let before = charter.fingerprint();
+    assert_eq!(charter.insert(late), Err(InsertError::Full(1)));
+    assert_eq!(charter.fingerprint(), before);
+    add(
+        &mut charter,
+        1,
+        StatementBody::CloseInvite(CloseInvite { invite: id }),
+    );
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Peers this node will not talk to, for a time or for good.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::{ConnectPolicy, PeerRecord};
@@ -39,6 +40,7 @@ impl ConnectPolicy {
         }
         let block = self.blocked.entry(peer).or_insert(until);
         *block = block.zip(until).map(|(held, new)| held.max(new));
+        self.known.mark(peer);
         self.wake(now);
         Ok(())
     }
@@ -48,7 +50,12 @@ impl ConnectPolicy {
         let was = self.blocked.remove(&peer).is_some();
         if was {
             self.known.start_over(now, peer);
-            for seed in self.seeds.values_mut().filter(|seed| seed.peer == Some(peer)) {
+            self.known.mark(peer);
+            for seed in self
+                .seeds
+                .values_mut()
+                .filter(|seed| seed.peer == Some(peer))
+            {
                 seed.retry.start_over(now);
             }
             self.wake(now);
@@ -58,7 +65,9 @@ impl ConnectPolicy {
 
     /// Whether a peer is blocked now.
     pub fn is_blocked(&self, now: Moment, peer: AuthorKey) -> bool {
-        self.blocked.get(&peer).is_some_and(|until| until.is_none_or(|until| until > now))
+        self.blocked
+            .get(&peer)
+            .is_some_and(|until| until.is_none_or(|until| until > now))
     }
 
     /// The blocked peers, with the end of each block that has one.
@@ -78,18 +87,28 @@ impl ConnectPolicy {
         }
     }
 
-    /// What is worth storing about a peer: its addresses, its last contact, its block.
-    pub fn record(&self, now: Now, peer: AuthorKey) -> PeerRecord {
+    /// Whose record changed since this was last asked: to be stored with the step's other effects.
+    pub fn take_changed(&mut self) -> BTreeSet<AuthorKey> {
+        self.known.take_changed()
+    }
+
+    /// What is worth storing about a peer: its addresses, its last contact, its block. Nothing when
+    /// it was forgotten and what is stored may be deleted.
+    pub fn record(&self, now: Now, peer: AuthorKey) -> Option<PeerRecord> {
+        let block = self.blocked.get(&peer);
+        if block.is_none() && !self.known.holds(peer) {
+            return None;
+        }
         let until = |until: Moment| {
             let left = i64::try_from(until.since(now.monotonic).as_millis()).unwrap_or(i64::MAX);
             WallTime(now.wall.0.saturating_add(left))
         };
-        PeerRecord {
+        Some(PeerRecord {
             addresses: self.known.addresses(peer),
             last_contact: self.known.last_contact(peer),
-            blocked: self.blocked.contains_key(&peer),
-            blocked_until: self.blocked.get(&peer).copied().flatten().map(until),
-        }
+            blocked: block.is_some(),
+            blocked_until: block.copied().flatten().map(until),
+        })
     }
 
     /// Takes in what was stored about a peer. A block that ended meanwhile is not restored.
@@ -97,13 +116,21 @@ impl ConnectPolicy {
         if peer == self.own {
             return;
         }
-        let PeerRecord { addresses, last_contact, blocked, blocked_until } = record;
+        let PeerRecord {
+            addresses,
+            last_contact,
+            blocked,
+            blocked_until,
+        } = record;
         self.known.restore(peer, addresses, last_contact);
         let left = blocked_until.map(|until| until.0.saturating_sub(now.wall.0));
         let over = left.is_some_and(|left| left <= 0);
         if blocked && !over && self.blocked.len() < PEERS_BLOCKED_MAX {
-            let left = left.and_then(|left| u64::try_from(left).ok()).map(Duration::from_millis);
-            self.blocked.insert(peer, left.map(|left| now.monotonic + left));
+            let left = left
+                .and_then(|left| u64::try_from(left).ok())
+                .map(Duration::from_millis);
+            self.blocked
+                .insert(peer, left.map(|left| now.monotonic + left));
         }
         self.wake(now.monotonic);
     }

@@ -63,7 +63,6 @@ pub(super) struct Core {
     pub(super) arrival: u64,
     pub(super) now: Moment,
     commit: u64,
-    stored_peers: BTreeMap<AuthorKey, PeerRecord>,
     store_peers_at: Moment,
     forget_requests_at: Moment,
     forget_after: Vec<u8>,
@@ -101,7 +100,6 @@ impl Core {
             arrival: 0,
             now: now.monotonic,
             commit: 0,
-            stored_peers: BTreeMap::new(),
             store_peers_at: now.monotonic,
             forget_requests_at: now.monotonic,
             forget_after: Vec::new(),
@@ -110,8 +108,7 @@ impl Core {
         walk_prefix(store, Table::Peers, &[], |key, value| {
             if let Some(peer) = AuthorKey::from_slice(key) {
                 let known: PeerRecord = record(value, "peer record")?;
-                core.connect.restore(now, peer, known.clone());
-                core.stored_peers.insert(peer, known);
+                core.connect.restore(now, peer, known);
             }
             Ok(())
         })?;
@@ -221,6 +218,7 @@ impl Core {
             LocalRequest::Unblock { peer } => {
                 if self.connect.unblock(now, peer) {
                     step.effects.push(Effect::Unblock(peer));
+                    self.store_peer(step, peer);
                 }
                 Ok(Reply::Done)
             }
@@ -358,7 +356,8 @@ impl Core {
         let mut wanted: BTreeMap<AuthorKey, bool> = BTreeMap::new();
         for space in self.spaces.values() {
             for (member, seen) in space.presence.members() {
-                let away = matches!(seen.state, State::Away | State::Left);
+                // Whoever said farewell is not behind a partition.
+                let away = seen.state == State::Away;
                 wanted.entry(member).and_modify(|all| *all &= away).or_insert(away);
             }
         }
@@ -377,17 +376,17 @@ impl Core {
         step.effects.extend(over.map(Effect::Unblock));
     }
 
+    /// Stores what changed about peers since the last time.
     fn store_peers(&mut self, step: &mut Step<'_>) {
-        for peer in self.connect.known_peers().collect::<Vec<_>>() {
+        for peer in self.connect.take_changed() {
             self.store_peer(step, peer);
         }
     }
 
     fn store_peer(&mut self, step: &mut Step<'_>, peer: AuthorKey) {
-        let known = self.connect.record(step.now, peer);
-        if self.stored_peers.get(&peer) != Some(&known) {
-            step.transaction.put(Table::Peers, peer.0.to_vec(), &known);
-            self.stored_peers.insert(peer, known);
+        match self.connect.record(step.now, peer) {
+            Some(known) => step.transaction.put(Table::Peers, peer.0.to_vec(), &known),
+            None => step.transaction.remove(Table::Peers, peer.0.to_vec()),
         }
     }
 

@@ -45,8 +45,15 @@ pub(crate) struct Outlet {
 impl Outlet {
     /// Releases the effects of a step, in order.
     pub(crate) fn release(&self, effects: Vec<Effect>) {
+        let mut changes = Vec::new();
         for effect in effects {
-            self.release_one(effect);
+            match effect {
+                Effect::Changed(change) => changes.push(change),
+                effect => self.release_one(effect),
+            }
+        }
+        if !changes.is_empty() {
+            self.handle.announce_changes(changes);
         }
         self.metrics().inbox_depth(self.inbox.depth());
     }
@@ -82,7 +89,7 @@ impl Outlet {
             }
             Effect::Block(peer) => self.send(Command::Block { peer }),
             Effect::Unblock(peer) => self.send(Command::Unblock { peer }),
-            Effect::Changed(change) => self.handle.announce_change(change),
+            Effect::Changed(change) => self.handle.announce_changes(vec![change]),
             Effect::Offence { peer, offence, code } => {
                 self.metrics().offence(offence.code());
                 tracing::warn!(event = "offence", %peer, offence = offence.code(), code, "a peer broke a rule");

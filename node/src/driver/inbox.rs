@@ -12,7 +12,7 @@ use starling_crdt::limits::{INBOX_BYTES_MAX, INBOX_INPUTS_MAX};
 use starling_crdt::replica::{Input, LocalRequest, Refusal, Reply, RequestTicket};
 use tokio::sync::oneshot;
 
-use crate::handle::RequestError;
+use crate::handle::AskError;
 
 type ReplySender = oneshot::Sender<Result<Reply, Refusal>>;
 
@@ -54,39 +54,17 @@ impl Inbox {
     }
 
     /// Puts a local request in.
-    pub(crate) fn ask(&self, request: LocalRequest, reply: ReplySender) -> Result<(), RequestError> {
+    pub(crate) fn ask(&self, request: LocalRequest, reply: ReplySender) -> Result<(), AskError> {
         let mut state = self.state();
         if state.closed {
-            return Err(RequestError::Stopping);
+            return Err(AskError::Stopped);
         }
         if state.local.len() >= INBOX_INPUTS_MAX {
-            return Err(RequestError::Busy);
+            return Err(AskError::Busy);
         }
         state.push(request, reply);
         self.filled.notify_one();
         Ok(())
-    }
-
-    /// Puts local requests in, all or none.
-    pub(crate) fn ask_all(
-        &self,
-        requests: Vec<LocalRequest>,
-    ) -> Result<Vec<oneshot::Receiver<Result<Reply, Refusal>>>, RequestError> {
-        let mut state = self.state();
-        if state.closed {
-            return Err(RequestError::Stopping);
-        }
-        if state.local.len() + requests.len() > INBOX_INPUTS_MAX {
-            return Err(RequestError::Busy);
-        }
-        let replies = requests.into_iter().map(|request| {
-            let (reply, replied) = oneshot::channel();
-            state.push(request, reply);
-            replied
-        });
-        let replies = replies.collect();
-        self.filled.notify_one();
-        Ok(replies)
     }
 
     /// Puts in what came from the network, waiting for room. Once the inbox is closed it is dropped.
@@ -192,8 +170,7 @@ mod tests {
             inbox.ask(LocalRequest::Status, reply).unwrap();
             waiting.push(replied);
         }
-        assert_eq!(inbox.ask(LocalRequest::Status, oneshot::channel().0), Err(RequestError::Busy));
-        assert!(inbox.ask_all(vec![LocalRequest::Peers]).is_err());
+        assert_eq!(inbox.ask(LocalRequest::Status, oneshot::channel().0), Err(AskError::Busy));
         let (inputs, closed) = inbox.take(10, Duration::ZERO);
         assert_eq!((inputs.len(), closed, inbox.depth()), (10, false, INBOX_INPUTS_MAX - 10));
         assert!(inbox.ask(LocalRequest::Status, oneshot::channel().0).is_ok());
@@ -217,7 +194,7 @@ mod tests {
         let (reply, mut replied) = oneshot::channel();
         inbox.ask(LocalRequest::Status, reply).unwrap();
         inbox.close();
-        assert_eq!(inbox.ask(LocalRequest::Status, oneshot::channel().0), Err(RequestError::Stopping));
+        assert_eq!(inbox.ask(LocalRequest::Status, oneshot::channel().0), Err(AskError::Stopped));
         assert!(inbox.take(10, Duration::from_secs(60)).1);
         inbox.fail_waiting();
         assert!(replied.try_recv().is_err());
