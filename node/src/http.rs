@@ -30,10 +30,9 @@ use tokio::net::TcpListener;
 
 pub use listen::ListenError;
 
-use crate::{clock::Clock, config::Config, handle::NodeHandle, metrics::Metrics, shutdown::Shutdown};
-
-/// Name of the store's file in a data directory.
-pub const STORE_FILE: &str = "store.redb";
+use crate::{
+    clock::Clock, config::Config, handle::NodeHandle, metrics::Metrics, node::STORE_FILE, shutdown::Shutdown,
+};
 
 /// The API's sockets, open but not yet served: what comes meanwhile waits.
 pub struct Http {

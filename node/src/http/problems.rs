@@ -17,7 +17,7 @@ impl From<Refusal> for Refused {
             Refusal::UnknownSpace(_) => {
                 new(Code::UnknownSpace).with_hint("`starling space list` shows the spaces of this node")
             }
-            Refusal::KnownSpace(_) | Refusal::Void(_) | Refusal::ThisNode => new(Code::WithoutEffect),
+            Refusal::KnownSpace(_) | Refusal::Issue(_) | Refusal::ThisNode => new(Code::WithoutEffect),
             Refusal::NotAllowed { .. } => new(Code::NotAllowed)
                 .with_hint("`starling members` shows the roles; an admin of the space can grant another"),
             Refusal::Precondition { heads } => precondition(&detail, &heads),

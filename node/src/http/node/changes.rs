@@ -19,10 +19,7 @@ use starling_crdt::{
 use tokio::sync::broadcast::{Receiver, error::RecvError};
 
 use super::{
-    super::{
-        answer::{Refused, refused},
-        problems,
-    },
+    super::{answer::Refused, problems},
     Node,
 };
 

@@ -134,7 +134,7 @@ impl Node {
     }
 
     /// Does work that may take long, or wait for the disk, beside the tasks that serve.
-    async fn aside<T: Send + 'static>(
+    pub(super) async fn aside<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Reader) -> T + Send + 'static,
     ) -> Result<T, Refused> {
