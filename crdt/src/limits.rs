@@ -32,6 +32,9 @@ pub const JSON_DEPTH_MAX: usize = DOCUMENT_DEPTH_MAX + 2;
 /// what differs between their common beginning and end is replaced as a whole. The memory of the
 /// comparison grows with the square of this.
 pub const SEQUENCE_DIFF_EDITS_MAX: usize = 1_000;
+/// Most operations by which one write moves members of concurrent maps into the winner. What is
+/// beyond it stays where it is, and is read there: a hostile map must not make honest writes large.
+pub const MAP_MERGE_OPS_MAX: usize = 1_000;
 /// Causal clocks kept while a document is checked; others are found by walking the graph.
 pub const VALIDATOR_CLOCKS_MAX: usize = 256;
 /// **P** Operation counters stay below this.

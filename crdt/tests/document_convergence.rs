@@ -36,11 +36,33 @@ fn value() -> impl Strategy<Value = Json> {
 
 fn edit() -> impl Strategy<Value = Edit> {
     let path = "(/[ab0-1\\-]){1,3}".prop_map(|text| text.parse().expect("a pointer"));
+    let put =
+        proptest::collection::btree_map("[ab]", value(), 0..3).prop_map(|members| Edit::Put {
+            value: Json::Map(members),
+            base: None,
+        });
+    let set = (path.clone(), value()).prop_map(|(pointer, value)| Edit::Set { pointer, value });
+    let increment =
+        (path.clone(), -3_i64..4).prop_map(|(pointer, by)| Edit::Increment { pointer, by });
+    let insert =
+        (path.clone(), value()).prop_map(|(pointer, value)| Edit::Insert { pointer, value });
+    let splice = (path.clone(), 0_usize..4, 0_usize..3, "[rs]{0,3}").prop_map(
+        |(pointer, at, delete, insert)| Edit::Splice {
+            pointer,
+            at,
+            delete,
+            insert,
+        },
+    );
+    let merge = (path.clone(), value()).prop_map(|(pointer, patch)| Edit::Merge { pointer, patch });
     prop_oneof![
-        4 => proptest::collection::btree_map("[ab]", value(), 0..3)
-            .prop_map(|members| Edit::Put { value: Json::Map(members), base: None }),
-        4 => (path.clone(), value()).prop_map(|(pointer, value)| Edit::Set { pointer, value }),
-        2 => (path, -3_i64..4).prop_map(|(pointer, by)| Edit::Increment { pointer, by }),
+        4 => put,
+        4 => set,
+        2 => increment,
+        1 => insert,
+        2 => splice,
+        1 => merge,
+        1 => path.prop_map(|pointer| Edit::Unset { pointer }),
         1 => Just(Edit::Remove),
     ]
 }

@@ -845,7 +845,7 @@ fn frames_and_fields_out_of_bounds_are_refused_with_their_reason() {
         "change-column-compressed"
     );
     assert_eq!(
-        refused(&chunk(1, &content(1, &[(0x99_2, run(2, 1))]))),
+        refused(&chunk(1, &content(1, &[(0x992, run(2, 1))]))),
         "change-column-unknown"
     );
     assert_eq!(

@@ -1,19 +1,20 @@
 //! Local edits: each one automerge change, or none.
 
+mod steps;
+
 use std::collections::BTreeSet;
 use std::num::NonZeroU64;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use automerge::transaction::{CommitOptions, Transactable};
-use automerge::{Change, ExpandedChange, ROOT, ReadDoc};
+use automerge::{Change, ExpandedChange, ReadDoc};
 
-use super::canonical::CanonicalError;
 use super::json::Json;
-use super::pointer::{Pointer, list_position};
-use super::read::{Node, ReadError};
-use super::write::{Slot, WriteError, Writer};
-use super::{DELETION_MESSAGE, Document, bridge, canonical, is_deletion, validate};
-use crate::chunk::ChunkError;
+use super::pointer::Pointer;
+use super::read::ReadError;
+use super::write::{WriteError, Writer};
+use super::{DELETION_MESSAGE, Document, bridge, is_deletion, validate};
+use crate::chunk::{ChangeChunk, ChunkError};
 use crate::id::{Actor, ChangeHash};
 use crate::limits::{
     CHANGE_DEPENDENCIES_MAX, CHANGE_MESSAGE_BYTES_MAX, DOCUMENT_DEPTH_MAX, OP_COUNTER_MAX,
@@ -51,6 +52,37 @@ pub enum Edit {
         pointer: Pointer,
         /// The value there afterwards.
         value: Json,
+    },
+    /// Removes the value at `pointer`: a member, or an element of a list.
+    Unset {
+        /// Where.
+        pointer: Pointer,
+    },
+    /// Inserts an element into a list, before the position that is the last step of `pointer`.
+    Insert {
+        /// Where.
+        pointer: Pointer,
+        /// The new element.
+        value: Json,
+    },
+    /// Replaces characters of a text. Positions count Unicode code points.
+    Splice {
+        /// The text.
+        pointer: Pointer,
+        /// Position of the first character replaced.
+        at: usize,
+        /// How many characters are removed.
+        delete: usize,
+        /// What takes their place.
+        insert: String,
+    },
+    /// Applies a JSON Merge Patch (RFC 7396) to the value at `pointer`. A special form in it is one
+    /// value.
+    Merge {
+        /// Where; the document itself at the root.
+        pointer: Pointer,
+        /// The patch.
+        patch: Json,
     },
     /// Adds to a counter, which is created when nothing is there.
     Increment {
@@ -100,6 +132,23 @@ pub enum EditError {
     /// The value to increment is no counter.
     #[error("{0} is no counter; a counter is written {{\"$counter\": 0}}")]
     NotACounter(Pointer),
+    /// Nothing is there to be changed or removed.
+    #[error("nothing at {0}")]
+    NotFound(Pointer),
+    /// The value is no text.
+    #[error("{0} is no text; a text is written {{\"$text\": \"\"}}")]
+    NotAText(Pointer),
+    /// The value is no list.
+    #[error("{0} is no list")]
+    NotAList(Pointer),
+    /// A text has no such position.
+    #[error("the text at {pointer} has {length} characters, too few for this position")]
+    TextTooShort {
+        /// The text.
+        pointer: Pointer,
+        /// Its length in code points.
+        length: usize,
+    },
     /// A counter would leave the range of 64 bits.
     #[error("the counter would leave the range of 64 bits")]
     CounterOverflow,
@@ -122,12 +171,38 @@ pub enum EditError {
     #[error("the document has used up its operation counters; continue in a new one")]
     Exhausted,
     /// The document must be built anew from its changes.
-    #[error("the document must be built anew: an edit failed inside automerge")]
+    #[error("the document must be built anew from its changes: automerge failed on it")]
     Damaged,
     /// Automerge failed or produced what the validator refuses: a defect of this program. The
     /// document may have to be built anew ([`Document::is_damaged`]).
     #[error("automerge fails on the edit: a defect of this program")]
     Crash,
+}
+
+impl EditError {
+    /// A short, stable name for answers and metrics.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::RootNotObject => "root-not-object",
+            Self::MissingParent(_) => "missing-parent",
+            Self::NotAContainer(_) => "not-a-container",
+            Self::NoPosition(_) => "no-position",
+            Self::NotACounter(_) => "not-a-counter",
+            Self::NotFound(_) => "not-found",
+            Self::NotAText(_) => "not-a-text",
+            Self::NotAList(_) => "not-a-list",
+            Self::TextTooShort { .. } => "text-too-short",
+            Self::CounterOverflow => "counter-overflow",
+            Self::TooDeep => "too-deep",
+            Self::TooLarge => "edit-too-large",
+            Self::MessageTooLong(_) => "message-too-long",
+            Self::ReservedMessage => "reserved-message",
+            Self::UnknownBase(_) => "unknown-base",
+            Self::Exhausted => "document-exhausted",
+            Self::Damaged => "document-damaged",
+            Self::Crash => "document-crash",
+        }
+    }
 }
 
 impl From<WriteError> for EditError {
@@ -187,7 +262,10 @@ impl Document {
             } => Some(self.known_heads(heads)?),
             _ => None,
         };
-        let base = base.as_deref();
+        // The present is cheaper to read, when that is what the client read.
+        let base = base
+            .as_deref()
+            .filter(|base| !same_heads(base, &self.automerge.get_heads()));
         let mut changes = Vec::new();
         if self.index.heads_count() > MERGED_HEADS_MAX {
             if self
@@ -235,7 +313,7 @@ impl Document {
             base,
             value_bytes: 0,
         };
-        let Ok(written) = catch_unwind(AssertUnwindSafe(|| write(&mut writer, edit))) else {
+        let Ok(written) = catch_unwind(AssertUnwindSafe(|| steps::write(&mut writer, edit))) else {
             // Dropping the transaction would roll it back, which may panic again and abort.
             std::mem::forget(tx);
             self.damaged = true;
@@ -296,16 +374,14 @@ impl Document {
             hash: bridge::hash(hash),
             bytes: change.raw_bytes().to_vec(),
         };
-        let verdict = match canonical(&local.bytes) {
-            Ok(_) => validate::admit(
-                &mut self.index,
-                local.hash,
-                &change.decode(),
-                local.bytes.len(),
-            )
-            .map_err(|_| EditError::Crash),
-            Err(CanonicalError::Chunk(error)) => Err(of_limit(error)),
-            Err(_) => Err(EditError::Crash),
+        let expanded = change.decode();
+        let verdict = match ChangeChunk::parse(&local.bytes) {
+            Err(error) => Err(of_limit(error)),
+            Ok(_) if Change::from(expanded.clone()).raw_bytes() != local.bytes => {
+                Err(EditError::Crash)
+            }
+            Ok(_) => validate::admit(&mut self.index, local.hash, &expanded, local.bytes.len())
+                .map_err(|_| EditError::Crash),
         };
         match verdict {
             Ok(()) => Ok(local),
@@ -389,6 +465,11 @@ impl Document {
     }
 }
 
+/// Whether the heads are those of the present document, which are sorted and distinct.
+fn same_heads(heads: &[automerge::ChangeHash], present: &[automerge::ChangeHash]) -> bool {
+    heads.len() == present.len() && present.iter().all(|head| heads.contains(head))
+}
+
 /// A limit that an edit can meet, or a defect.
 fn of_limit(error: ChunkError) -> EditError {
     match error {
@@ -425,8 +506,13 @@ fn check(commit: Commit<'_>, edit: &Edit) -> Result<(), EditError> {
     }
     let (steps, value) = match edit {
         Edit::Put { value, .. } => (0, value),
-        Edit::Set { pointer, value } => (pointer.steps().len(), value),
-        Edit::Increment { .. } | Edit::Remove => return Ok(()),
+        Edit::Set { pointer, value } | Edit::Insert { pointer, value } => {
+            (pointer.steps().len(), value)
+        }
+        Edit::Merge { pointer, patch } => (pointer.steps().len(), patch),
+        Edit::Increment { .. } | Edit::Unset { .. } | Edit::Splice { .. } | Edit::Remove => {
+            return Ok(());
+        }
     };
     if steps == 0 && !matches!(value, Json::Map(_)) {
         return Err(EditError::RootNotObject);
@@ -436,136 +522,4 @@ fn check(commit: Commit<'_>, edit: &Edit) -> Result<(), EditError> {
         return Err(EditError::TooDeep);
     }
     Ok(())
-}
-
-/// Writes the edit; whether an increment created its counter.
-fn write(writer: &mut Writer<'_, '_>, edit: &Edit) -> Result<bool, EditError> {
-    match edit {
-        Edit::Put {
-            value: Json::Map(members),
-            ..
-        } => {
-            writer.change_map(Some(&[ROOT]), &[ROOT], members)?;
-            Ok(false)
-        }
-        Edit::Put { .. } => Err(EditError::RootNotObject),
-        Edit::Set { pointer, value } => set(writer, pointer, value).map(|()| false),
-        Edit::Increment { pointer, by } => increment(writer, pointer, *by),
-        Edit::Remove => {
-            for key in writer.view().members(&[ROOT])?.into_keys() {
-                writer.remove_member(&[ROOT], &key)?;
-            }
-            Ok(false)
-        }
-    }
-}
-
-fn set(writer: &mut Writer<'_, '_>, pointer: &Pointer, value: &Json) -> Result<(), EditError> {
-    let Some((parent, step)) = pointer.split_last() else {
-        let Json::Map(members) = value else {
-            return Err(EditError::RootNotObject);
-        };
-        return Ok(writer.change_map(Some(&[ROOT]), &[ROOT], members)?);
-    };
-    match container(writer, &parent)? {
-        Node::Map(maps) => {
-            let mut now = writer.view().member(&maps, step)?;
-            if maps.len() > 1 {
-                if let Some(entry) = &now
-                    && writer.view().json(&entry.node)? == *value
-                {
-                    return Ok(());
-                }
-                writer.merge(&maps)?;
-                now = writer.view().member(&maps, step)?;
-            }
-            let slot = Slot::Member {
-                maps,
-                key: step.to_owned(),
-            };
-            Ok(writer.change(&slot, now.as_ref(), now.as_ref(), value)?)
-        }
-        Node::List(list) => match list_place(writer.view().length(&list), step) {
-            Some(Place::End(position)) => Ok(writer.insert(&list, position, value)?),
-            Some(Place::At(position)) => {
-                let now = writer.view().element(&list, position)?;
-                let slot = Slot::Element { list, position };
-                Ok(writer.change(&slot, now.as_ref(), now.as_ref(), value)?)
-            }
-            None => Err(EditError::NoPosition(pointer.clone())),
-        },
-        Node::Scalar(_) | Node::Text(_) => Err(EditError::NotAContainer(parent)),
-    }
-}
-
-fn increment(writer: &mut Writer<'_, '_>, pointer: &Pointer, by: i64) -> Result<bool, EditError> {
-    let Some((parent, step)) = pointer.split_last() else {
-        return Err(EditError::NotACounter(Pointer::root()));
-    };
-    let (slot, now) = match container(writer, &parent)? {
-        Node::Map(maps) => {
-            let now = writer.view().member(&maps, step)?;
-            (
-                Slot::Member {
-                    maps,
-                    key: step.to_owned(),
-                },
-                now,
-            )
-        }
-        Node::List(list) => match list_place(writer.view().length(&list), step) {
-            Some(Place::End(position)) => {
-                writer.insert(&list, position, &Json::Counter(by))?;
-                return Ok(true);
-            }
-            Some(Place::At(position)) => {
-                let now = writer.view().element(&list, position)?;
-                (Slot::Element { list, position }, now)
-            }
-            None => return Err(EditError::NoPosition(pointer.clone())),
-        },
-        Node::Scalar(_) | Node::Text(_) => return Err(EditError::NotAContainer(parent)),
-    };
-    match now.as_ref().map(|entry| &entry.node) {
-        Some(Node::Scalar(Json::Counter(_))) => {
-            writer.increment(&slot, now.as_ref(), by)?;
-            Ok(false)
-        }
-        Some(_) => Err(EditError::NotACounter(pointer.clone())),
-        None => {
-            if let Slot::Member { maps, .. } = &slot {
-                writer.merge(maps)?;
-            }
-            writer.replace(&slot, &Json::Counter(by))?;
-            Ok(true)
-        }
-    }
-}
-
-/// What holds the place an edit is about.
-fn container(writer: &Writer<'_, '_>, parent: &Pointer) -> Result<Node, EditError> {
-    let entry = writer.view().find(parent.steps())?;
-    entry
-        .map(|entry| entry.node)
-        .ok_or_else(|| EditError::MissingParent(parent.clone()))
-}
-
-/// Where a step leads in a list.
-enum Place {
-    /// To an element.
-    At(usize),
-    /// Behind the last one.
-    End(usize),
-}
-
-fn list_place(length: usize, step: &str) -> Option<Place> {
-    if step == "-" {
-        return Some(Place::End(length));
-    }
-    let position = list_position(step)?;
-    match position.cmp(&length) {
-        std::cmp::Ordering::Less => Some(Place::At(position)),
-        std::cmp::Ordering::Equal => Some(Place::End(length)),
-        std::cmp::Ordering::Greater => None,
-    }
 }

@@ -77,6 +77,16 @@ impl Json {
         }
     }
 
+    /// How many operations write the value.
+    pub(super) fn ops(&self) -> usize {
+        match self {
+            Self::List(items) => 1 + items.iter().map(Self::ops).sum::<usize>(),
+            Self::Map(members) => 1 + members.values().map(Self::ops).sum::<usize>(),
+            Self::Text(text) => 1 + text.chars().count(),
+            _ => 1,
+        }
+    }
+
     /// A whole number, in the variant it belongs to.
     pub fn unsigned(number: u64) -> Self {
         i64::try_from(number).map_or(Self::Unsigned(number), Self::Integer)

@@ -6,7 +6,8 @@
 
 mod sequence;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 
 use automerge::transaction::{Transactable, Transaction};
 use automerge::{AutomergeError, ObjId, ObjType, ReadDoc};
@@ -15,7 +16,7 @@ use super::bridge;
 use super::index::Index;
 use super::json::Json;
 use super::read::{Entry, Node, View};
-use crate::limits::{CHANGE_BYTES_MAX, CHANGE_OPS_MAX};
+use crate::limits::{CHANGE_BYTES_MAX, CHANGE_OPS_MAX, MAP_MERGE_OPS_MAX};
 
 /// Why writing stopped. The transaction must then be rolled back.
 #[derive(Debug)]
@@ -80,7 +81,7 @@ impl<'d> Writer<'_, 'd> {
         &mut self,
         base: Option<&[ObjId]>,
         present: &[ObjId],
-        target: &std::collections::BTreeMap<String, Json>,
+        target: &BTreeMap<String, Json>,
     ) -> Written {
         if present.len() > 1 {
             let read = base
@@ -221,6 +222,18 @@ impl<'d> Writer<'_, 'd> {
         Ok(())
     }
 
+    /// Removes an element of a list.
+    pub(super) fn remove_element(&mut self, list: &ObjId, position: usize) -> Written {
+        Ok(self.tx.delete(list, position)?)
+    }
+
+    /// Replaces characters of a text, which must be there.
+    pub(super) fn splice(&mut self, text: &ObjId, gone: Range<usize>, insert: &str) -> Written {
+        self.charge_bytes(insert.len(), insert.chars().count() + gone.len())?;
+        let count = isize::try_from(gone.len()).map_err(|_| WriteError::TooLarge)?;
+        Ok(self.tx.splice_text(text, gone.start, count, insert)?)
+    }
+
     /// Removes what the client removed, unless somebody has put a value there that it did not see.
     fn remove_unless_newer(
         &mut self,
@@ -251,18 +264,26 @@ impl<'d> Writer<'_, 'd> {
 
     /// Moves what only the losers among concurrent maps have into the winner, so that the winner
     /// alone reads as their union. Where several have one member, nothing moves: that is a conflict
-    /// for people to see, or a place of concurrent maps of its own.
+    /// for people to see, or a place of concurrent maps of its own. What is too much for one write
+    /// stays where it is, where it is still read and written.
     pub(super) fn merge(&mut self, maps: &[ObjId]) -> Written {
         let Some((winner, losers)) = maps.split_first() else {
             return Ok(());
         };
+        let mut budget = MAP_MERGE_OPS_MAX;
         for loser in losers {
             for (key, entry) in self.view().members(std::slice::from_ref(loser))? {
-                if self.tx.get(winner, key.as_str())?.is_none() {
-                    let value = self.view().json(&entry.node)?;
-                    self.place(&Target::Member(winner, &key), &value)?;
-                    self.tx.delete(loser, key.as_str())?;
+                if self.tx.get(winner, key.as_str())?.is_some() {
+                    continue;
                 }
+                let value = self.view().json(&entry.node)?;
+                // Its own deletion comes on top.
+                let Some(left) = budget.checked_sub(value.ops() + 1) else {
+                    continue;
+                };
+                budget = left;
+                self.place(&Target::Member(winner, &key), &value)?;
+                self.tx.delete(loser, key.as_str())?;
             }
         }
         Ok(())
