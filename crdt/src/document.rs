@@ -132,3 +132,14 @@ impl Default for Document {
         Self::new()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn documents_move_between_threads() {
+        fn is_send<T: Send + Sync>(_: &T) {}
+        is_send(&Document::new());
+    }
+}

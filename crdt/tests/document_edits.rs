@@ -228,12 +228,31 @@ fn increments_create_their_counter_and_say_so() {
         a.try_edit(&edit),
         Err(EditError::NotACounter(pointer("/m")))
     );
-    a.set("/top", r#"{"$counter": 9223372036854775807}"#);
-    let edit = Edit::Increment {
-        pointer: pointer("/top"),
-        by: 1,
-    };
-    assert_eq!(a.try_edit(&edit), Err(EditError::CounterOverflow));
+    for edit in [
+        Edit::Increment {
+            pointer: pointer("/n"),
+            by: (1 << 40) + 1,
+        },
+        Edit::Increment {
+            pointer: pointer("/new"),
+            by: i64::MIN,
+        },
+        Edit::Set {
+            pointer: pointer("/n"),
+            value: Json::Counter(1 << 41),
+        },
+        Edit::Set {
+            pointer: pointer("/new"),
+            value: Json::List(vec![Json::Counter(i64::MAX)]),
+        },
+    ] {
+        assert_eq!(
+            a.try_edit(&edit),
+            Err(EditError::CounterOverflow),
+            "{edit:?}"
+        );
+    }
+    assert_eq!(a.increment("/n", 1 << 40).len(), 1);
     assert!(a.increment("/n", 0).is_empty());
 }
 
@@ -347,6 +366,11 @@ fn an_edit_past_a_limit_leaves_the_document_as_it_was() {
         value: json(&deep),
     };
     assert_eq!(a.try_edit(&edit), Err(EditError::TooDeep));
+    let edit = Edit::Set {
+        pointer: pointer("/x"),
+        value: Json::List(vec![Json::Float(f64::NAN)]),
+    };
+    assert_eq!(a.try_edit(&edit), Err(EditError::NotFinite));
     let incompressible: String = (0..1_100_000_u32)
         .map(|n| char::from(b'a' + (n % 23 + n % 3) as u8))
         .collect();

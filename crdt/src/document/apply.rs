@@ -58,6 +58,9 @@ pub enum PoisonReason {
     /// An increment of something that is no counter.
     #[error("increments something that is no counter")]
     NoCounter,
+    /// A counter that starts, or an increment that moves one, farther than the limits allow.
+    #[error("a counter or an increment out of range")]
+    CounterRange,
     /// Something other than one character inserted into a text.
     #[error("something other than characters in a text")]
     NotText,
@@ -90,6 +93,7 @@ impl PoisonReason {
             Self::KeyKind => "poison-key",
             Self::Predecessor => "poison-predecessor",
             Self::NoCounter => "poison-counter",
+            Self::CounterRange => "poison-counter-range",
             Self::NotText => "poison-text",
             Self::NotFinite => "poison-number",
             Self::Unsupported => "poison-unsupported",

@@ -1,24 +1,19 @@
 //! Local edits: each one automerge change, or none.
 
+mod commit;
 mod steps;
-
-use std::collections::BTreeSet;
-use std::num::NonZeroU64;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-
-use automerge::transaction::{CommitOptions, Transactable};
-use automerge::{Change, ExpandedChange, ReadDoc};
 
 use super::json::Json;
 use super::pointer::Pointer;
 use super::read::ReadError;
-use super::write::{WriteError, Writer};
-use super::{DELETION_MESSAGE, Document, bridge, is_deletion, validate};
-use crate::chunk::{ChangeChunk, ChunkError};
+use super::write::WriteError;
+use super::{DELETION_MESSAGE, Document, is_deletion};
 use crate::id::{Actor, ChangeHash};
 use crate::limits::{
-    CHANGE_DEPENDENCIES_MAX, CHANGE_MESSAGE_BYTES_MAX, DOCUMENT_DEPTH_MAX, OP_COUNTER_MAX,
+    CHANGE_DEPENDENCIES_MAX, CHANGE_MESSAGE_BYTES_MAX, COUNTER_START_MAX, COUNTER_STEP_MAX,
+    DOCUMENT_DEPTH_MAX,
 };
+use commit::Finish;
 
 /// Most heads that one change merges: its actor's own last change may come on top.
 const MERGED_HEADS_MAX: usize = CHANGE_DEPENDENCIES_MAX - 1;
@@ -149,12 +144,18 @@ pub enum EditError {
         /// Its length in code points.
         length: usize,
     },
-    /// A counter would leave the range of 64 bits.
-    #[error("the counter would leave the range of 64 bits")]
+    /// A counter would start or move farther than allowed, or leave the range of 64 bits.
+    #[error(
+        "out of range: a counter starts within ±{COUNTER_START_MAX}, moves by at most {COUNTER_STEP_MAX} at once, \
+         and stays within 64 bits"
+    )]
     CounterOverflow,
     /// The value nests too deep.
     #[error("the document would nest deeper than {DOCUMENT_DEPTH_MAX} levels")]
     TooDeep,
+    /// The value holds a number that is infinite or none, which JSON cannot say.
+    #[error("a number that is not finite; store it as a string")]
+    NotFinite,
     /// The change would exceed the limits of one change.
     #[error("the edit is too large for one change; split it")]
     TooLarge,
@@ -194,6 +195,7 @@ impl EditError {
             Self::TextTooShort { .. } => "text-too-short",
             Self::CounterOverflow => "counter-overflow",
             Self::TooDeep => "too-deep",
+            Self::NotFinite => "not-finite",
             Self::TooLarge => "edit-too-large",
             Self::MessageTooLong(_) => "message-too-long",
             Self::ReservedMessage => "reserved-message",
@@ -229,20 +231,6 @@ impl From<automerge::AutomergeError> for EditError {
     fn from(_: automerge::AutomergeError) -> Self {
         Self::Crash
     }
-}
-
-/// How a written transaction ends.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Finish {
-    Commit,
-    /// Only whether the edit changes anything was asked.
-    Rollback,
-}
-
-/// An edit that changes the document; without its change when it was only tried.
-struct Outcome {
-    change: Option<LocalChange>,
-    created: bool,
 }
 
 impl Document {
@@ -294,204 +282,11 @@ impl Document {
             }
         }
     }
-
-    /// Writes the edit into a transaction and ends it as told. None when nothing changes.
-    fn attempt(
-        &mut self,
-        commit: Commit<'_>,
-        edit: &Edit,
-        base: Option<&[automerge::ChangeHash]>,
-        finish: Finish,
-    ) -> Result<Option<Outcome>, EditError> {
-        let exists = self.index.heads_count() > 0 && !self.is_deleted(None);
-        let counters_left = self.counters_left();
-        self.automerge.set_actor(bridge::actor_id(commit.actor));
-        let mut tx = self.automerge.transaction();
-        let mut writer = Writer {
-            tx: &mut tx,
-            index: &self.index,
-            base,
-            value_bytes: 0,
-        };
-        let Ok(written) = catch_unwind(AssertUnwindSafe(|| steps::write(&mut writer, edit))) else {
-            // Dropping the transaction would roll it back, which may panic again and abort.
-            std::mem::forget(tx);
-            self.damaged = true;
-            return Err(EditError::Crash);
-        };
-        let ops = tx.pending_ops();
-        let created = match written {
-            Ok(created) if (ops as u64) < counters_left => created,
-            outcome => {
-                tx.rollback();
-                return Err(outcome.err().unwrap_or(EditError::Exhausted));
-            }
-        };
-        // A document comes into being, or is gone, even by an edit that changes no member.
-        let exists_after = !matches!(edit, Edit::Remove);
-        if ops == 0 && exists == exists_after {
-            tx.rollback();
-            return Ok(None);
-        }
-        if finish == Finish::Rollback {
-            tx.rollback();
-            return Ok(Some(Outcome {
-                change: None,
-                created,
-            }));
-        }
-        let options = options(commit, edit);
-        let hash = if ops > 0 {
-            catch_unwind(AssertUnwindSafe(|| tx.commit_with(options).0))
-                .ok()
-                .flatten()
-        } else {
-            tx.rollback();
-            catch_unwind(AssertUnwindSafe(|| self.automerge.empty_commit(options))).ok()
-        };
-        let Some(hash) = hash else {
-            self.damaged = true;
-            return Err(EditError::Crash);
-        };
-        let change = self.export(&hash)?;
-        Ok(Some(Outcome {
-            change: Some(change),
-            created,
-        }))
-    }
-
-    /// The bytes of a change just committed, entered into the index; or the change taken back,
-    /// since nothing leaves this node that others would refuse.
-    fn export(&mut self, hash: &automerge::ChangeHash) -> Result<LocalChange, EditError> {
-        let read = catch_unwind(AssertUnwindSafe(|| self.automerge.get_change_by_hash(hash)))
-            .ok()
-            .flatten();
-        let Some(change) = read else {
-            self.damaged = true;
-            return Err(EditError::Crash);
-        };
-        let local = LocalChange {
-            hash: bridge::hash(hash),
-            bytes: change.raw_bytes().to_vec(),
-        };
-        let expanded = change.decode();
-        let verdict = match ChangeChunk::parse(&local.bytes) {
-            Err(error) => Err(of_limit(error)),
-            Ok(_) if Change::from(expanded.clone()).raw_bytes() != local.bytes => {
-                Err(EditError::Crash)
-            }
-            Ok(_) => validate::admit(&mut self.index, local.hash, &expanded, local.bytes.len())
-                .map_err(|_| EditError::Crash),
-        };
-        match verdict {
-            Ok(()) => Ok(local),
-            Err(error) => {
-                self.take_back(&[local]);
-                Err(error)
-            }
-        }
-    }
-
-    /// Writes empty changes over subsets of the heads until one change can have all as dependencies.
-    fn merge_heads(&mut self, commit: Commit<'_>) -> Result<Vec<LocalChange>, EditError> {
-        let mut merges = Vec::new();
-        while self.index.heads_count() > MERGED_HEADS_MAX {
-            let tip = self.index.tip(commit.actor);
-            let mut dependencies: BTreeSet<ChangeHash> =
-                self.heads().into_iter().take(MERGED_HEADS_MAX).collect();
-            dependencies.extend(tip.map(|tip| tip.hash));
-            let start_op = 1 + dependencies
-                .iter()
-                .filter_map(|hash| self.index.max_op(hash))
-                .max()
-                .unwrap_or(0);
-            let expanded = ExpandedChange {
-                operations: Vec::new(),
-                actor_id: bridge::actor_id(commit.actor),
-                hash: None,
-                seq: tip.map_or(1, |tip| tip.seq + 1),
-                start_op: NonZeroU64::MIN.saturating_add(u64::from(start_op) - 1),
-                time: commit.time_seconds,
-                message: None,
-                deps: dependencies.iter().map(bridge::automerge_hash).collect(),
-                extra_bytes: Vec::new(),
-                author: None,
-            };
-            let change = Change::from(expanded);
-            let merge = LocalChange {
-                hash: bridge::hash(&change.hash()),
-                bytes: change.raw_bytes().to_vec(),
-            };
-            if !self.apply(&[&merge.bytes]).is_empty() {
-                self.take_back(&merges);
-                return Err(EditError::Crash);
-            }
-            merges.push(merge);
-        }
-        Ok(merges)
-    }
-
-    /// Operation counters left, the next change's first included.
-    fn counters_left(&self) -> u64 {
-        let used = self.index.heads_max_op();
-        OP_COUNTER_MAX.saturating_sub(u64::from(used) + 1)
-    }
-
-    /// Builds the document anew without its last changes. Only for the rare edit that turned out
-    /// too large after automerge had encoded it.
-    fn take_back(&mut self, changes: &[LocalChange]) {
-        if changes.is_empty() || self.damaged {
-            return;
-        }
-        let gone = |change: &Change| {
-            changes
-                .iter()
-                .any(|local| local.hash == bridge::hash(&change.hash()))
-        };
-        let rebuilt = catch_unwind(AssertUnwindSafe(|| {
-            let mut kept = self.automerge.get_changes(&[]);
-            kept.retain(|change| !gone(change));
-            let mut automerge = bridge::empty();
-            automerge.apply_changes(kept).ok()?;
-            Some(automerge)
-        }));
-        match rebuilt {
-            Ok(Some(automerge)) => {
-                self.automerge = automerge;
-                self.rebuild_index();
-            }
-            _ => self.damaged = true,
-        }
-    }
 }
 
 /// Whether the heads are those of the present document, which are sorted and distinct.
 fn same_heads(heads: &[automerge::ChangeHash], present: &[automerge::ChangeHash]) -> bool {
     heads.len() == present.len() && present.iter().all(|head| heads.contains(head))
-}
-
-/// A limit that an edit can meet, or a defect.
-fn of_limit(error: ChunkError) -> EditError {
-    match error {
-        ChunkError::TooLong { .. }
-        | ChunkError::TooManyOps
-        | ChunkError::TooManyPredecessors
-        | ChunkError::TooManyActors { .. } => EditError::TooLarge,
-        ChunkError::OpCounter { .. } => EditError::Exhausted,
-        _ => EditError::Crash,
-    }
-}
-
-fn options(commit: Commit<'_>, edit: &Edit) -> CommitOptions {
-    let message = if matches!(edit, Edit::Remove) {
-        Some(DELETION_MESSAGE)
-    } else {
-        commit.message
-    };
-    CommitOptions {
-        message: message.map(str::to_owned),
-        time: Some(commit.time_seconds),
-    }
 }
 
 /// What can be refused without looking at the document.
@@ -510,12 +305,21 @@ fn check(commit: Commit<'_>, edit: &Edit) -> Result<(), EditError> {
             (pointer.steps().len(), value)
         }
         Edit::Merge { pointer, patch } => (pointer.steps().len(), patch),
+        Edit::Increment { by, .. } if by.unsigned_abs() > COUNTER_STEP_MAX.unsigned_abs() => {
+            return Err(EditError::CounterOverflow);
+        }
         Edit::Increment { .. } | Edit::Unset { .. } | Edit::Splice { .. } | Edit::Remove => {
             return Ok(());
         }
     };
     if steps == 0 && !matches!(value, Json::Map(_)) {
         return Err(EditError::RootNotObject);
+    }
+    if !value.is_finite() {
+        return Err(EditError::NotFinite);
+    }
+    if !value.counters_fit() {
+        return Err(EditError::CounterOverflow);
     }
     // The outermost container of the value lies `steps` deep.
     if (steps + value.depth()).saturating_sub(1) > DOCUMENT_DEPTH_MAX {

@@ -210,7 +210,9 @@ impl Index {
     }
 
     pub(super) fn approximate_bytes(&self) -> usize {
-        DOCUMENT_BYTES + self.nodes.len() * CHANGE_BYTES + self.ops.len() * OP_BYTES + self.bytes
+        let clocks = self.clocks.len() * self.runs.len() * size_of::<u32>();
+        let graph = self.nodes.len() * CHANGE_BYTES + clocks;
+        DOCUMENT_BYTES + graph + self.ops.len() * OP_BYTES + self.bytes
     }
 
     /// Whether there are heads and each of them is a known deletion.

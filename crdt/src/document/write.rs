@@ -16,14 +16,14 @@ use super::bridge;
 use super::index::Index;
 use super::json::Json;
 use super::read::{Entry, Node, View};
-use crate::limits::{CHANGE_BYTES_MAX, CHANGE_OPS_MAX, MAP_MERGE_OPS_MAX};
+use crate::limits::{CHANGE_BYTES_MAX, CHANGE_OPS_MAX, COUNTER_STEP_MAX, MAP_MERGE_OPS_MAX};
 
 /// Why writing stopped. The transaction must then be rolled back.
 #[derive(Debug)]
 pub(super) enum WriteError {
     /// More operations or bytes than one change may have.
     TooLarge,
-    /// A counter would leave the range of an `i64`.
+    /// A counter would start or move farther than allowed.
     CounterOverflow,
     /// Automerge refuses what should be possible.
     Automerge,
@@ -176,6 +176,9 @@ impl<'d> Writer<'_, 'd> {
         if by == 0 {
             return Ok(());
         }
+        if by.unsigned_abs() > COUNTER_STEP_MAX.unsigned_abs() {
+            return Err(WriteError::CounterOverflow);
+        }
         if let Some(Node::Scalar(Json::Counter(value))) = now.map(|entry| &entry.node) {
             value.checked_add(by).ok_or(WriteError::CounterOverflow)?;
         }
@@ -277,6 +280,9 @@ impl<'d> Writer<'_, 'd> {
                     continue;
                 }
                 let value = self.view().json(&entry.node)?;
+                if !value.counters_fit() {
+                    continue;
+                }
                 // Its own deletion comes on top.
                 let Some(left) = budget.checked_sub(value.ops() + 1) else {
                     continue;
