@@ -20,8 +20,8 @@ pub use error::ChunkError;
 
 use crate::id::{Actor, ChangeHash};
 use crate::limits::{
-    CHANGE_ACTORS_MAX, CHANGE_BYTES_MAX, CHANGE_DEPENDENCIES_MAX, CHANGE_MESSAGE_BYTES_MAX,
-    CHANGE_OPS_MAX, OP_COUNTER_MAX,
+    CHANGE_ACTORS_MAX, CHANGE_BYTES_MAX, CHANGE_DEPENDENCIES_MAX, CHANGE_MESSAGE_BYTES_MAX, CHANGE_OPS_MAX,
+    OP_COUNTER_MAX,
 };
 use reader::Reader;
 
@@ -31,6 +31,15 @@ const MAGIC: [u8; 4] = [0x85, 0x6f, 0x4a, 0x83];
 const TYPE_CHANGE: u8 = 1;
 /// Chunk type of a deflated change: refused, since inflating has no bound.
 const TYPE_COMPRESSED: u8 = 2;
+
+/// Message of a change that deletes its document.
+pub const DELETION_MESSAGE: &str = "delete";
+
+/// Whether a change with this message deletes its document. A document is deleted exactly when
+/// every head of its view is such a change.
+pub fn is_deletion(message: Option<&str>) -> bool {
+    message == Some(DELETION_MESSAGE)
+}
 
 /// What a change chunk says of itself, with its operations counted but not read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,31 +87,20 @@ impl ChangeChunk {
         let other_actors = other_actors(&mut reader, actor)?;
         let ops = columns::count_ops(&mut reader, other_actors.len() as u64 + 1)?;
         if reader.remaining() > 0 {
-            return Err(ChunkError::ExtraBytes {
-                bytes: reader.remaining(),
-            });
+            return Err(ChunkError::ExtraBytes { bytes: reader.remaining() });
         }
         if ops > CHANGE_OPS_MAX {
             return Err(ChunkError::TooManyOps);
         }
-        if start_op == 0
-            || start_op
-                .checked_add(ops)
-                .is_none_or(|end| end >= OP_COUNTER_MAX)
-        {
+        if start_op == 0 || start_op.checked_add(ops).is_none_or(|end| end >= OP_COUNTER_MAX) {
             return Err(ChunkError::OpCounter { start_op });
         }
-        Ok(Self {
-            hash,
-            dependencies,
-            actor,
-            seq,
-            start_op,
-            ops,
-            time,
-            message,
-            other_actors,
-        })
+        Ok(Self { hash, dependencies, actor, seq, start_op, ops, time, message, other_actors })
+    }
+
+    /// Whether it deletes its document.
+    pub fn deletes(&self) -> bool {
+        is_deletion(self.message.as_deref())
     }
 
     /// Counter of its last operation; one less than [`Self::start_op`] when it has none.
@@ -127,9 +125,7 @@ fn open(bytes: &[u8]) -> Result<(ChangeHash, &[u8]), ChunkError> {
     let length = reader.length()?;
     let content = reader.take(length)?;
     if reader.remaining() > 0 {
-        return Err(ChunkError::Trailing {
-            bytes: reader.remaining(),
-        });
+        return Err(ChunkError::Trailing { bytes: reader.remaining() });
     }
     let hash: [u8; 32] = Sha256::digest(&bytes[hashed_from..]).into();
     if hash[..4] != *checksum {
@@ -141,14 +137,11 @@ fn open(bytes: &[u8]) -> Result<(ChangeHash, &[u8]), ChunkError> {
 fn dependencies(reader: &mut Reader<'_>) -> Result<Vec<ChangeHash>, ChunkError> {
     let count = reader.length()?;
     if count > CHANGE_DEPENDENCIES_MAX {
-        return Err(ChunkError::TooManyDependencies {
-            dependencies: count,
-        });
+        return Err(ChunkError::TooManyDependencies { dependencies: count });
     }
     let mut dependencies: Vec<ChangeHash> = Vec::with_capacity(count);
     for _ in 0..count {
-        let hash =
-            ChangeHash::from_slice(reader.take(ChangeHash::LEN)?).ok_or(ChunkError::Truncated)?;
+        let hash = ChangeHash::from_slice(reader.take(ChangeHash::LEN)?).ok_or(ChunkError::Truncated)?;
         if dependencies.last().is_some_and(|last| *last >= hash) {
             return Err(ChunkError::DependencyOrder);
         }

@@ -38,6 +38,7 @@ mod write;
 
 use automerge::Automerge;
 
+pub use crate::chunk::{DELETION_MESSAGE, is_deletion};
 use crate::id::ChangeHash;
 
 pub use apply::{Poison, PoisonReason};
@@ -49,15 +50,6 @@ pub use pointer::{Pointer, PointerError};
 pub use read::ReadError;
 
 use index::Index;
-
-/// Message of a change that deletes its document.
-pub const DELETION_MESSAGE: &str = "delete";
-
-/// Whether a change with this message deletes its document. A document is deleted exactly when
-/// every head of its view is such a change.
-pub fn is_deletion(message: Option<&str>) -> bool {
-    message == Some(DELETION_MESSAGE)
-}
 
 /// One document, built from the changes of its view.
 #[derive(Debug, Clone)]
@@ -72,11 +64,7 @@ pub struct Document {
 impl Document {
     /// A document without changes.
     pub fn new() -> Self {
-        Self {
-            automerge: bridge::empty(),
-            index: Index::new(),
-            damaged: false,
-        }
+        Self { automerge: bridge::empty(), index: Index::new(), damaged: false }
     }
 
     /// Hashes of the changes that no other change depends on, sorted. Empty for a document that

@@ -31,10 +31,7 @@ fn write_hex(f: &mut fmt::Formatter<'_>, bytes: &[u8]) -> fmt::Result {
 }
 
 fn parse_hex<const N: usize>(text: &str) -> Result<[u8; N], IdError> {
-    let fail = || IdError::NotHex {
-        expected: N * 2,
-        found: text.chars().take(80).collect(),
-    };
+    let fail = || IdError::NotHex { expected: N * 2, found: text.chars().take(80).collect() };
     if text.len() != N * 2 || !text.is_ascii() {
         return Err(fail());
     }
@@ -208,15 +205,9 @@ impl FromStr for Position {
     type Err = IdError;
 
     fn from_str(text: &str) -> Result<Self, IdError> {
-        let fail = || IdError::NotHex {
-            expected: StoreId::LEN * 2,
-            found: text.chars().take(80).collect(),
-        };
+        let fail = || IdError::NotHex { expected: StoreId::LEN * 2, found: text.chars().take(80).collect() };
         let (store, commit) = text.split_once('-').ok_or_else(fail)?;
-        Ok(Self {
-            store: store.parse()?,
-            commit: commit.parse().map_err(|_| fail())?,
-        })
+        Ok(Self { store: store.parse()?, commit: commit.parse().map_err(|_| fail())? })
     }
 }
 

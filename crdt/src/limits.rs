@@ -44,6 +44,8 @@ pub const COUNTER_START_MAX: i64 = 1 << 62;
 pub const COUNTER_STEP_MAX: i64 = 1 << 40;
 /// **P** Operation counters stay below this.
 pub const OP_COUNTER_MAX: u64 = 1 << 31;
+/// **P** Highest sequence number of an actor in a document.
+pub const SEQUENCE_MAX: u64 = (1 << 32) - 1;
 /// **P** Most statement tips an incarnation or a statement may cite.
 pub const TIPS_MAX: usize = 256;
 /// **P** Longest name of a node or a space, in bytes.
@@ -85,3 +87,59 @@ pub const CONNECTIONS_PER_PEER_MAX: usize = 2;
 pub const DOCUMENTS_BYTES_MAX: usize = 256 * 1024 * 1024;
 /// Objects in one document above which `status` advises to split it.
 pub const DOCUMENT_OBJECTS_ADVISED: usize = 5_000;
+
+/// **P** Most addresses in a beacon or a ticket, and most kept for one peer.
+pub const ADDRESSES_MAX: usize = 16;
+/// **P** Longest address, in bytes: a relayed multiaddr with two peer ids takes about 180.
+pub const ADDRESS_BYTES_MAX: usize = 256;
+/// **P** Longest encoded statement, in bytes: [`TIPS_MAX`] tips of 34 bytes each and a body well
+/// below 1 KiB.
+pub const STATEMENT_BYTES_MAX: usize = 10 * 1024;
+/// Statements of one space that took effect. Past it further ones are refused, loudly: only admins
+/// and witnesses can make any.
+pub const STATEMENTS_MAX: usize = 65_536;
+/// Joins stop earlier than other statements, so that a holder of a ticket who invents members
+/// leaves admins room to act.
+pub const STATEMENTS_JOINS_MAX: usize = STATEMENTS_MAX * 3 / 4;
+/// Statements that wait for ones they cite. Past it the oldest are dropped; repair sends them again
+/// in causal order.
+pub const STATEMENTS_WAITING_MAX: usize = 1_024;
+/// Statements without effect that are kept to be shown. Past it the oldest are forgotten.
+pub const STATEMENTS_VOID_MAX: usize = 256;
+/// Longest text of a ticket, in bytes, white space included: 64 founders and 16 addresses fit.
+pub const TICKET_TEXT_BYTES_MAX: usize = 16 * 1024;
+/// Longest encoded beacon, in bytes: addresses at their limit, everything else, and as much again
+/// for fields of newer versions.
+pub const BEACON_BYTES_MAX: usize = 12 * 1024;
+/// Lost neighbours named in one beacon. Further ones expire by silence.
+pub const BEACON_LOST_MAX: usize = 16;
+/// Addresses an operator gave. Past it further ones are refused.
+pub const SEEDS_MAX: usize = 256;
+/// Peers remembered with their addresses. Past it the one heard of longest ago among those no space
+/// wants is forgotten.
+pub const PEERS_KNOWN_MAX: usize = 4_096;
+/// Blocked peers. Past it further blocks are refused, since forgetting one would let it in.
+pub const PEERS_BLOCKED_MAX: usize = 4_096;
+/// Dials under way at once: what keeps a node that wakes up from flooding its network.
+pub const DIALS_MAX: usize = 8;
+/// Connections above which the policy closes some, down to this number. Twice the target, so that
+/// peers who dial us do not make us close what we dialled.
+pub const DEGREE_HIGH: usize = 2 * DEGREE_TARGET;
+/// Peers and authors whose use is measured. Past it the least notable one is forgotten.
+pub const PEERS_MEASURED_MAX: usize = 4_096;
+
+/// Longest id of a local request, in bytes.
+pub const REQUEST_ID_BYTES_MAX: usize = 128;
+/// How long the reply to a request with an id is remembered.
+pub const REQUEST_MEMORY: std::time::Duration = std::time::Duration::from_secs(24 * 60 * 60);
+/// Memory for the indexes of documents' histories, in bytes (estimated). Past it the least recently
+/// used are dropped and loaded again when needed.
+pub const HISTORIES_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Peers with which this node has an exchange under way at once. Further ones wait their turn.
+pub const EXCHANGES_MAX: usize = 4;
+/// Runs wanted in one fetch request.
+pub const FETCH_WANTS_MAX: usize = 1_024;
+/// Local requests that wait for other nodes. Past it further ones are refused.
+pub const WAITERS_MAX: usize = 256;
+/// Spaces one node holds. Past it creating and joining is refused.
+pub const SPACES_MAX: usize = 256;

@@ -198,7 +198,11 @@ impl WriteBatch {
     }
 
     /// What the batch says of the keys in `range`, in key order.
-    pub fn written_in(&self, table: Table, range: KeyRange<'_>) -> impl Iterator<Item = (&[u8], Option<&[u8]>)> {
+    pub fn written_in(
+        &self,
+        table: Table,
+        range: KeyRange<'_>,
+    ) -> impl Iterator<Item = (&[u8], Option<&[u8]>)> {
         let rows = (!range.is_empty()).then(|| self.writes.get(&table)).flatten();
         rows.into_iter()
             .flat_map(move |rows| rows.range::<[u8], _>((range.start, range.end)))

@@ -38,24 +38,13 @@ fn value() -> impl Strategy<Value = Json> {
 
 fn edit() -> impl Strategy<Value = Edit> {
     let path = "(/[ab0-1\\-]){1,3}".prop_map(|text| text.parse().expect("a pointer"));
-    let put =
-        proptest::collection::btree_map("[ab]", value(), 0..3).prop_map(|members| Edit::Put {
-            value: Json::Map(members),
-            base: None,
-        });
+    let put = proptest::collection::btree_map("[ab]", value(), 0..3)
+        .prop_map(|members| Edit::Put { value: Json::Map(members), base: None });
     let set = (path.clone(), value()).prop_map(|(pointer, value)| Edit::Set { pointer, value });
-    let increment =
-        (path.clone(), -3_i64..4).prop_map(|(pointer, by)| Edit::Increment { pointer, by });
-    let insert =
-        (path.clone(), value()).prop_map(|(pointer, value)| Edit::Insert { pointer, value });
-    let splice = (path.clone(), 0_usize..4, 0_usize..3, "[rs]{0,3}").prop_map(
-        |(pointer, at, delete, insert)| Edit::Splice {
-            pointer,
-            at,
-            delete,
-            insert,
-        },
-    );
+    let increment = (path.clone(), -3_i64..4).prop_map(|(pointer, by)| Edit::Increment { pointer, by });
+    let insert = (path.clone(), value()).prop_map(|(pointer, value)| Edit::Insert { pointer, value });
+    let splice = (path.clone(), 0_usize..4, 0_usize..3, "[rs]{0,3}")
+        .prop_map(|(pointer, at, delete, insert)| Edit::Splice { pointer, at, delete, insert });
     let merge = (path.clone(), value()).prop_map(|(pointer, patch)| Edit::Merge { pointer, patch });
     prop_oneof![
         4 => put,
@@ -89,18 +78,12 @@ struct Replica {
 
 impl Replica {
     fn new() -> Self {
-        Self {
-            document: Document::new(),
-            log: Vec::new(),
-            past: Vec::new(),
-            read: Vec::new(),
-        }
+        Self { document: Document::new(), log: Vec::new(), past: Vec::new(), read: Vec::new() }
     }
 
     fn remember(&mut self) {
         self.past.push(self.document.heads());
-        self.read
-            .push(self.document.read(None, None).expect("readable"));
+        self.read.push(self.document.read(None, None).expect("readable"));
     }
 
     fn edit(&mut self, actor: usize, edit: &Edit, on_old_base: usize) -> Result<(), TestCaseError> {
@@ -110,17 +93,10 @@ impl Replica {
         {
             *base = self.past.iter().rev().nth(on_old_base - 1).cloned();
         }
-        let commit = Commit {
-            actor: Actor([actor as u8 + 1; 16]),
-            time_seconds: 0,
-            message: None,
-        };
+        let commit = Commit { actor: Actor([actor as u8 + 1; 16]), time_seconds: 0, message: None };
         let before = (self.document.heads(), self.document.read(None, None));
         match self.document.edit(commit, &edit) {
-            Err(_) => prop_assert_eq!(
-                (self.document.heads(), self.document.read(None, None)),
-                before
-            ),
+            Err(_) => prop_assert_eq!((self.document.heads(), self.document.read(None, None)), before),
             Ok(edited) => {
                 prop_assert!(edited.changes.len() <= 1);
                 for change in edited.changes {
@@ -134,10 +110,7 @@ impl Replica {
                 if let Edit::Set { pointer, value } = &edit
                     && pointer.steps().last().is_some_and(|step| step != "-")
                 {
-                    prop_assert_eq!(
-                        &self.document.read(Some(pointer), None).expect("readable"),
-                        value
-                    );
+                    prop_assert_eq!(&self.document.read(Some(pointer), None).expect("readable"), value);
                 }
             }
         }
@@ -150,15 +123,8 @@ impl Replica {
             if self.document.heads().is_empty() || self.document.is_deleted(None) {
                 continue;
             }
-            let commit = Commit {
-                actor: Actor([actor as u8 + 1; 16]),
-                time_seconds: 0,
-                message: None,
-            };
-            let edit = Edit::Put {
-                value: read.clone(),
-                base: Some(heads.clone()),
-            };
+            let commit = Commit { actor: Actor([actor as u8 + 1; 16]), time_seconds: 0, message: None };
+            let edit = Edit::Put { value: read.clone(), base: Some(heads.clone()) };
             let edited = self.document.edit(commit, &edit);
             prop_assert_eq!(edited.map(|edited| edited.changes), Ok(vec![]));
             self.send_back_altered(commit, read, heads)?;
@@ -179,10 +145,7 @@ impl Replica {
         };
         let put = |body: &BTreeMap<String, Json>| {
             let mut document = self.document.clone();
-            let edit = Edit::Put {
-                value: Json::Map(body.clone()),
-                base: Some(heads.to_vec()),
-            };
+            let edit = Edit::Put { value: Json::Map(body.clone()), base: Some(heads.to_vec()) };
             document.edit(commit, &edit).expect("fits");
             members(document.read(None, None).expect("readable"))
         };

@@ -49,12 +49,7 @@ fn known(bytes: Vec<u8>) -> Known {
     let expanded = change.decode();
     let start = expanded.start_op.get();
     let id = |place| OpId::new(start + place as u64, &expanded.actor_id);
-    let ops = expanded
-        .operations
-        .iter()
-        .enumerate()
-        .map(|(place, op)| (id(place), op.clone()))
-        .collect();
+    let ops = expanded.operations.iter().enumerate().map(|(place, op)| (id(place), op.clone())).collect();
     Known { bytes, chunk, ops }
 }
 
@@ -69,30 +64,18 @@ const VALUES: [&str; 9] = [
     "null",
     r#"{"m": {"n": [1, {"$text": "q"}]}}"#,
 ];
-const PATHS: [&str; 9] = [
-    "/a", "/b", "/a/a", "/a/m", "/b/0", "/b/-", "/a/m/n", "/b/1", "/c",
-];
+const PATHS: [&str; 9] = ["/a", "/b", "/a/a", "/a/m", "/b/0", "/b/-", "/a/m/n", "/b/1", "/c"];
 
 fn random_edit(dice: &mut Dice) -> Edit {
     let pointer: Pointer = dice.pick(&PATHS).parse().expect("valid");
     let value = Json::parse(dice.pick(&VALUES)).expect("valid");
     match dice.below(12) {
         0 => Edit::Remove,
-        1..=3 => Edit::Increment {
-            pointer,
-            by: dice.below(9) as i64 - 4,
-        },
+        1..=3 => Edit::Increment { pointer, by: dice.below(9) as i64 - 4 },
         4 | 5 => {
-            let members = ["a", "b", "c"].map(|key| {
-                (
-                    key.to_owned(),
-                    Json::parse(dice.pick(&VALUES)).expect("valid"),
-                )
-            });
-            Edit::Put {
-                value: Json::Map(BTreeMap::from(members)),
-                base: None,
-            }
+            let members =
+                ["a", "b", "c"].map(|key| (key.to_owned(), Json::parse(dice.pick(&VALUES)).expect("valid")));
+            Edit::Put { value: Json::Map(BTreeMap::from(members)), base: None }
         }
         _ => Edit::Set { pointer, value },
     }
@@ -108,11 +91,7 @@ fn honest_history(dice: &mut Dice, edits: usize) -> Vec<Known> {
             let all: Vec<&[u8]> = history.iter().map(|known| known.bytes.as_slice()).collect();
             assert!(replicas[who].apply(&all).is_empty());
         }
-        let commit = Commit {
-            actor: Actor([who as u8 + 1; 16]),
-            time_seconds: time as i64,
-            message: None,
-        };
+        let commit = Commit { actor: Actor([who as u8 + 1; 16]), time_seconds: time as i64, message: None };
         // Paths that lead nowhere are part of the game.
         if let Ok(edited) = replicas[who].edit(commit, &random_edit(dice)) {
             history.extend(edited.changes.into_iter().map(|change| known(change.bytes)));
@@ -123,22 +102,13 @@ fn honest_history(dice: &mut Dice, edits: usize) -> Vec<Known> {
 
 /// Everything the given changes stand on, themselves included.
 fn closure(history: &[Known], tips: &[usize]) -> BTreeSet<usize> {
-    let place: BTreeMap<ChangeHash, usize> = history
-        .iter()
-        .enumerate()
-        .map(|(place, known)| (known.chunk.hash, place))
-        .collect();
+    let place: BTreeMap<ChangeHash, usize> =
+        history.iter().enumerate().map(|(place, known)| (known.chunk.hash, place)).collect();
     let mut seen = BTreeSet::new();
     let mut walk = tips.to_vec();
     while let Some(next) = walk.pop() {
         if seen.insert(next) {
-            walk.extend(
-                history[next]
-                    .chunk
-                    .dependencies
-                    .iter()
-                    .map(|hash| place[hash]),
-            );
+            walk.extend(history[next].chunk.dependencies.iter().map(|hash| place[hash]));
         }
     }
     seen
@@ -157,11 +127,8 @@ fn random_action(dice: &mut Dice) -> OpType {
 
 /// An operation at a place that exists, then made wrong here and there.
 fn forge_op(dice: &mut Dice, visible: &[(OpId, Op)], anything: &[(OpId, Op)]) -> Op {
-    let (id, model) = if visible.is_empty() || dice.one_in(12) {
-        dice.pick(anything)
-    } else {
-        dice.pick(visible)
-    };
+    let (id, model) =
+        if visible.is_empty() || dice.one_in(12) { dice.pick(anything) } else { dice.pick(visible) };
     let key = match &model.key {
         Key::Seq(_) if model.insert => Key::Seq(ElementId::Id(id.clone())),
         other => other.clone(),
@@ -176,11 +143,7 @@ fn forge_op(dice: &mut Dice, visible: &[(OpId, Op)], anything: &[(OpId, Op)]) ->
     if matches!(model.action, OpType::Make(_)) && dice.one_in(2) {
         op.obj = ObjectId::Id(id.clone());
         let head = Key::head();
-        (op.key, op.insert) = if dice.one_in(2) {
-            (head, true)
-        } else {
-            (Key::Map("a".into()), false)
-        };
+        (op.key, op.insert) = if dice.one_in(2) { (head, true) } else { (Key::Map("a".into()), false) };
     } else if matches!(op.key, Key::Seq(_)) && dice.one_in(2) {
         op.insert = true;
     } else if !matches!(model.action, OpType::Delete | OpType::Increment(_)) && !dice.one_in(4) {
@@ -190,11 +153,7 @@ fn forge_op(dice: &mut Dice, visible: &[(OpId, Op)], anything: &[(OpId, Op)]) ->
                 && !matches!(other.1.action, OpType::Delete | OpType::Increment(_))
         };
         let others = visible.iter().filter(same).map(|(id, _)| id.clone());
-        let mut pred: Vec<OpId> = if dice.one_in(2) {
-            others.collect()
-        } else {
-            vec![]
-        };
+        let mut pred: Vec<OpId> = if dice.one_in(2) { others.collect() } else { vec![] };
         if !pred.contains(&id) {
             pred.push(id);
         }
@@ -218,9 +177,8 @@ fn forge(dice: &mut Dice, history: &mut Vec<Known>, count: usize) {
     let honest: Vec<&[u8]> = history.iter().map(|known| known.bytes.as_slice()).collect();
     assert!(scratch.apply(&honest).is_empty());
     for round in 0..count {
-        let sound: Vec<usize> = (0..history.len())
-            .filter(|place| scratch.contains(&history[*place].chunk.hash))
-            .collect();
+        let sound: Vec<usize> =
+            (0..history.len()).filter(|place| scratch.contains(&history[*place].chunk.hash)).collect();
         let anywhere: Vec<usize> = (0..history.len()).collect();
         let choices = if dice.one_in(10) { &anywhere } else { &sound };
         // An actor goes on until it has made something that stays out.
@@ -244,27 +202,17 @@ fn forge(dice: &mut Dice, history: &mut Vec<Known>, count: usize) {
             .collect();
         // The heads of the past, and the own last change even if another stands on it.
         let depends: BTreeSet<usize> = past.difference(&covered).copied().chain(own).collect();
-        let visible: Vec<_> = past
-            .iter()
-            .flat_map(|place| history[*place].ops.clone())
-            .collect();
+        let visible: Vec<_> = past.iter().flat_map(|place| history[*place].ops.clone()).collect();
         let anything: Vec<_> = history.iter().flat_map(|known| known.ops.clone()).collect();
         if anything.is_empty() {
             return;
         }
-        let start_op = 1 + depends
-            .iter()
-            .map(|place| history[*place].chunk.max_op())
-            .max()
-            .unwrap_or(0);
+        let start_op = 1 + depends.iter().map(|place| history[*place].chunk.max_op()).max().unwrap_or(0);
         let mut operations: Vec<Op> = Vec::new();
         let mut reachable = visible;
         for place in 0..1 + dice.below(4) {
             let op = forge_op(dice, &reachable, &anything);
-            reachable.push((
-                OpId::new(start_op + place as u64, &ActorId::from(actor.0)),
-                op.clone(),
-            ));
+            reachable.push((OpId::new(start_op + place as u64, &ActorId::from(actor.0)), op.clone()));
             operations.push(op);
         }
         let change = Change::from(ExpandedChange {
@@ -275,10 +223,7 @@ fn forge(dice: &mut Dice, history: &mut Vec<Known>, count: usize) {
             start_op: NonZeroU64::new(start_op).expect("not zero"),
             time: 0,
             message: None,
-            deps: depends
-                .iter()
-                .map(|place| automerge::ChangeHash(history[*place].chunk.hash.0))
-                .collect(),
+            deps: depends.iter().map(|place| automerge::ChangeHash(history[*place].chunk.hash.0)).collect(),
             extra_bytes: vec![],
             author: None,
         });
@@ -296,16 +241,9 @@ fn causal_shuffle(dice: &mut Dice, history: &[Known]) -> Vec<usize> {
     let mut placed = BTreeSet::new();
     let mut order = Vec::new();
     while !waiting.is_empty() {
-        let ready = |place: &usize| {
-            history[*place]
-                .chunk
-                .dependencies
-                .iter()
-                .all(|hash| placed.contains(hash))
-        };
-        let choices: Vec<usize> = (0..waiting.len())
-            .filter(|slot| ready(&waiting[*slot]))
-            .collect();
+        let ready =
+            |place: &usize| history[*place].chunk.dependencies.iter().all(|hash| placed.contains(hash));
+        let choices: Vec<usize> = (0..waiting.len()).filter(|slot| ready(&waiting[*slot])).collect();
         let next = waiting.remove(dice.pick(&choices));
         placed.insert(history[next].chunk.hash);
         order.push(next);
@@ -323,10 +261,7 @@ fn build(dice: &mut Dice, history: &[Known]) -> (Document, Verdicts) {
     let mut rest = order.as_slice();
     while !rest.is_empty() {
         let (batch, later) = rest.split_at(1 + dice.below(rest.len()));
-        let mut changes: Vec<&[u8]> = batch
-            .iter()
-            .map(|place| history[*place].bytes.as_slice())
-            .collect();
+        let mut changes: Vec<&[u8]> = batch.iter().map(|place| history[*place].bytes.as_slice()).collect();
         if dice.one_in(3) {
             changes.insert(0, history[order[0]].bytes.as_slice());
         }
@@ -341,8 +276,7 @@ fn build(dice: &mut Dice, history: &[Known]) -> (Document, Verdicts) {
 /// The document's file loads, to the same heads and the same value.
 fn check_file(seed: u64, document: &Document, shown: &Json) {
     let loaded = Automerge::load(&document.to_automerge_file());
-    let loaded =
-        loaded.unwrap_or_else(|error| panic!("seed {seed}: the file does not load: {error}"));
+    let loaded = loaded.unwrap_or_else(|error| panic!("seed {seed}: the file does not load: {error}"));
     let changes = loaded.get_changes(&[]);
     let mut again = Document::new();
     let bytes: Vec<&[u8]> = changes.iter().map(Change::raw_bytes).collect();
@@ -354,12 +288,8 @@ fn check_file(seed: u64, document: &Document, shown: &Json) {
 /// Four builds of one history agree on everything.
 fn check_one_document(seed: u64, dice: &mut Dice, history: &[Known], tally: &mut (usize, usize)) {
     let (document, verdicts) = build(dice, history);
-    let shown = document
-        .read(None, None)
-        .unwrap_or_else(|error| panic!("seed {seed}: {error}"));
-    document
-        .conflicts()
-        .unwrap_or_else(|error| panic!("seed {seed}: {error}"));
+    let shown = document.read(None, None).unwrap_or_else(|error| panic!("seed {seed}: {error}"));
+    document.conflicts().unwrap_or_else(|error| panic!("seed {seed}: {error}"));
     for (hash, reason) in &verdicts {
         assert!(!reason.diverges(), "seed {seed}: automerge fails on {hash}");
     }
@@ -380,14 +310,9 @@ fn check_one_document(seed: u64, dice: &mut Dice, history: &[Known], tally: &mut
 fn accepted_changes_build_one_document_in_every_order() {
     let mut tally = (0, 0);
     let mut forged = 0;
-    let runs: u64 = std::env::var("STARLING_FUZZ_RUNS")
-        .ok()
-        .and_then(|runs| runs.parse().ok())
-        .unwrap_or(150);
-    let first: u64 = std::env::var("STARLING_FUZZ_SEED")
-        .ok()
-        .and_then(|seed| seed.parse().ok())
-        .unwrap_or(0);
+    let runs: u64 =
+        std::env::var("STARLING_FUZZ_RUNS").ok().and_then(|runs| runs.parse().ok()).unwrap_or(150);
+    let first: u64 = std::env::var("STARLING_FUZZ_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(0);
     for seed in first..first + runs {
         let mut dice = Dice(seed);
         let mut history = honest_history(&mut dice, 12);
@@ -401,14 +326,8 @@ fn accepted_changes_build_one_document_in_every_order() {
     }
     let (accepted, refused) = tally;
     println!("{accepted} changes accepted, {refused} refused, {forged} forged");
-    assert!(
-        refused > forged / 10,
-        "the forger makes something wrong: {refused} of {forged}"
-    );
-    assert!(
-        forged - refused > forged / 10,
-        "the forger makes something right: {refused} of {forged}"
-    );
+    assert!(refused > forged / 10, "the forger makes something wrong: {refused} of {forged}");
+    assert!(forged - refused > forged / 10, "the forger makes something right: {refused} of {forged}");
 }
 
 #[test]
@@ -444,25 +363,15 @@ fn mutated_bytes_never_panic_and_the_document_lives_on() {
         document.apply(&[&bytes]);
         applied += document.changes() - before;
         assert!(document.read(None, None).is_ok());
-        assert!(
-            document
-                .apply(&all[victim..])
-                .iter()
-                .all(|poison| !poison.reason.diverges())
-        );
+        assert!(document.apply(&all[victim..]).iter().all(|poison| !poison.reason.diverges()));
     }
-    assert!(
-        passed > 0 && applied > 0,
-        "some mutations survive: {passed} canonical, {applied} applied"
-    );
+    assert!(passed > 0 && applied > 0, "some mutations survive: {passed} canonical, {applied} applied");
 }
 
 /// Sets length, hash and checksum right, so that a mutation gets past the frame.
 fn repair_frame(bytes: &mut Vec<u8>) {
     use sha2::Digest as _;
-    let Some(length_bytes) = bytes
-        .get(9..)
-        .and_then(|rest| rest.iter().position(|byte| byte & 0x80 == 0))
+    let Some(length_bytes) = bytes.get(9..).and_then(|rest| rest.iter().position(|byte| byte & 0x80 == 0))
     else {
         return;
     };

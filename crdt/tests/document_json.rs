@@ -21,9 +21,7 @@ fn json() -> impl Strategy<Value = Json> {
         any::<bool>().prop_map(Json::Bool),
         any::<i64>().prop_map(Json::Integer),
         any::<u64>().prop_map(Json::unsigned),
-        any::<f64>()
-            .prop_filter("finite", |number| number.is_finite())
-            .prop_map(Json::Float),
+        any::<f64>().prop_filter("finite", |number| number.is_finite()).prop_map(Json::Float),
         any::<String>().prop_map(Json::String),
         any::<i32>().prop_map(|number| Json::Counter(number.into())),
         "[a-zé😀 ]{0,12}".prop_map(Json::Text),
@@ -43,20 +41,8 @@ fn document_json() -> impl Strategy<Value = Json> {
 }
 
 fn put(document: &mut Document, value: &Json) -> usize {
-    let commit = Commit {
-        actor: Actor([1; 16]),
-        time_seconds: 0,
-        message: None,
-    };
-    let edited = document
-        .edit(
-            commit,
-            &Edit::Put {
-                value: value.clone(),
-                base: None,
-            },
-        )
-        .expect("fits");
+    let commit = Commit { actor: Actor([1; 16]), time_seconds: 0, message: None };
+    let edited = document.edit(commit, &Edit::Put { value: value.clone(), base: None }).expect("fits");
     edited.changes.len()
 }
 
@@ -64,9 +50,7 @@ fn put(document: &mut Document, value: &Json) -> usize {
 fn pointers(value: &Json, at: &Pointer, found: &mut Vec<(Pointer, Json)>) {
     found.push((at.clone(), value.clone()));
     match value {
-        Json::Map(members) => members
-            .iter()
-            .for_each(|(key, value)| pointers(value, &at.child(key), found)),
+        Json::Map(members) => members.iter().for_each(|(key, value)| pointers(value, &at.child(key), found)),
         Json::List(items) => {
             items
                 .iter()
@@ -137,21 +121,16 @@ fn of_serde(value: &serde_json::Value) -> Json {
     match value {
         serde_json::Value::Null => Json::Null,
         serde_json::Value::Bool(value) => Json::Bool(*value),
-        serde_json::Value::Number(number) => {
-            match (number.as_i64(), number.as_u64(), number.as_f64()) {
-                (Some(number), _, _) => Json::Integer(number),
-                (_, Some(number), _) => Json::Unsigned(number),
-                (_, _, number) => Json::Float(number.expect("a number")),
-            }
-        }
+        serde_json::Value::Number(number) => match (number.as_i64(), number.as_u64(), number.as_f64()) {
+            (Some(number), _, _) => Json::Integer(number),
+            (_, Some(number), _) => Json::Unsigned(number),
+            (_, _, number) => Json::Float(number.expect("a number")),
+        },
         serde_json::Value::String(text) => Json::String(text.clone()),
         serde_json::Value::Array(items) => Json::List(items.iter().map(of_serde).collect()),
-        serde_json::Value::Object(members) => Json::Map(
-            members
-                .iter()
-                .map(|(key, value)| (key.clone(), of_serde(value)))
-                .collect(),
-        ),
+        serde_json::Value::Object(members) => {
+            Json::Map(members.iter().map(|(key, value)| (key.clone(), of_serde(value))).collect())
+        }
     }
 }
 
@@ -176,10 +155,7 @@ fn plain() -> impl Strategy<Value = serde_json::Value> {
 
 fn map(members: &[(&str, Json)]) -> Json {
     Json::Map(
-        members
-            .iter()
-            .map(|(key, value)| ((*key).to_owned(), value.clone()))
-            .collect::<BTreeMap<_, _>>(),
+        members.iter().map(|(key, value)| ((*key).to_owned(), value.clone())).collect::<BTreeMap<_, _>>(),
     )
 }
 
@@ -193,21 +169,12 @@ fn special_forms_and_their_escapes() {
         (r#"{"$time":"1970-01-01T00:00:01Z"}"#, Json::Time(1_000)),
         (r#"{"$$counter":1}"#, map(&[("$counter", one.clone())])),
         (r#"{"$$$counter":1}"#, map(&[("$$counter", one.clone())])),
-        (
-            r#"{"$$text":{"$$time":1}}"#,
-            map(&[("$text", map(&[("$time", one.clone())]))]),
-        ),
+        (r#"{"$$text":{"$$time":1}}"#, map(&[("$text", map(&[("$time", one.clone())]))])),
         (r#"{"$schema":1}"#, map(&[("$schema", one.clone())])),
         (r#"{"$$schema":1}"#, map(&[("$$schema", one.clone())])),
         (r#"{"counter":1}"#, map(&[("counter", one.clone())])),
-        (
-            r#"{"$counter":1,"x":1}"#,
-            map(&[("$counter", one.clone()), ("x", one.clone())]),
-        ),
-        (
-            r#"{"$$counter":1,"x":1}"#,
-            map(&[("$$counter", one.clone()), ("x", one)]),
-        ),
+        (r#"{"$counter":1,"x":1}"#, map(&[("$counter", one.clone()), ("x", one.clone())])),
+        (r#"{"$$counter":1,"x":1}"#, map(&[("$$counter", one.clone()), ("x", one)])),
     ] {
         assert_eq!(Json::parse(text), Ok(value.clone()), "{text}");
         assert_eq!(value.to_text(), text);
@@ -234,10 +201,7 @@ fn numbers_keep_their_kind_and_their_digits() {
 #[test]
 fn refusals_name_the_place_and_the_reason() {
     for (text, message) in [
-        (
-            "{\"a\": 1,\n \"é\": {\"b\": 1, \"b\": 2}}",
-            "the member \"b\" is there twice at line 2, column 16",
-        ),
+        ("{\"a\": 1,\n \"é\": {\"b\": 1, \"b\": 2}}", "the member \"b\" is there twice at line 2, column 16"),
         (
             "18446744073709551616",
             "the whole number 18446744073709551616 does not fit 64 bits; write it as a string to keep its digits \
@@ -248,47 +212,23 @@ fn refusals_name_the_place_and_the_reason() {
             "the whole number -9223372036854775809 does not fit 64 bits; write it as a string to keep its digits \
              at line 1, column 2",
         ),
-        (
-            "1e999",
-            "the number 1e999 does not fit a 64-bit float at line 1, column 1",
-        ),
+        ("1e999", "the number 1e999 does not fit a 64-bit float at line 1, column 1"),
         ("[1,]", "expected a JSON value at line 1, column 4"),
         ("[1", "the text ends inside a value at line 1, column 3"),
         ("", "the text ends inside a value at line 1, column 1"),
-        (
-            "01",
-            "expected a number without leading zeros at line 1, column 1",
-        ),
-        (
-            "{\"a\":1} x",
-            "expected the end of the text at line 1, column 9",
-        ),
-        (
-            "\"\\ud800\"",
-            "a string escape that JSON does not have at line 1, column 2",
-        ),
+        ("01", "expected a number without leading zeros at line 1, column 1"),
+        ("{\"a\":1} x", "expected the end of the text at line 1, column 9"),
+        ("\"\\ud800\"", "a string escape that JSON does not have at line 1, column 2"),
         (
             "{\"x\": {\"$counter\": 1.5}}",
             "$counter needs a whole number that fits 64 bits with sign at line 1, column 7",
         ),
-        (
-            "{\"$bytes\": \"?\"}",
-            "$bytes needs standard base64 with padding at line 1, column 1",
-        ),
-        (
-            "{\"$time\": \"noon\"}",
-            "$time needs a time such as 2026-01-31T12:00:00Z at line 1, column 1",
-        ),
+        ("{\"$bytes\": \"?\"}", "$bytes needs standard base64 with padding at line 1, column 1"),
+        ("{\"$time\": \"noon\"}", "$time needs a time such as 2026-01-31T12:00:00Z at line 1, column 1"),
     ] {
         assert_eq!(Json::parse(text).expect_err(text).to_string(), message);
     }
-    assert_eq!(
-        Json::parse(b"\"\xff\"").expect_err("not UTF-8").kind,
-        JsonErrorKind::NotUtf8
-    );
+    assert_eq!(Json::parse(b"\"\xff\"").expect_err("not UTF-8").kind, JsonErrorKind::NotUtf8);
     let deep = "[".repeat(100_000);
-    assert_eq!(
-        Json::parse(deep).expect_err("too deep").kind,
-        JsonErrorKind::TooDeep
-    );
+    assert_eq!(Json::parse(deep).expect_err("too deep").kind, JsonErrorKind::TooDeep);
 }

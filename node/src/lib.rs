@@ -1,1 +1,13 @@
-//! A room of Starling; see DESIGN.
+//! A node of Starling: the shell round the core. libp2p, HTTP, metrics, configuration.
+
+pub mod clock;
+pub mod config;
+mod driver;
+pub mod handle;
+pub mod http;
+pub mod identity;
+pub mod metrics;
+pub mod network;
+pub mod node;
+pub mod shutdown;
+pub mod telemetry;

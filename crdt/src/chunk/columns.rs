@@ -79,9 +79,7 @@ impl Tally {
     fn add(&mut self, rows: u64, number: u64) {
         self.rows = self.rows.saturating_add(rows);
         self.sum = self.sum.saturating_add(rows.saturating_mul(number));
-        self.value_bytes = self
-            .value_bytes
-            .saturating_add(rows.saturating_mul(number >> 4));
+        self.value_bytes = self.value_bytes.saturating_add(rows.saturating_mul(number >> 4));
     }
 }
 
@@ -94,12 +92,7 @@ pub(super) fn count_ops(reader: &mut Reader<'_>, actors: u64) -> Result<u64, Chu
         let bytes = reader.take(length)?;
         tallies.push((spec, rows, tally(layout, bytes, actors)?));
     }
-    let of = |wanted| {
-        tallies
-            .iter()
-            .find(|(spec, _, _)| *spec == wanted)
-            .map(|(_, _, tally)| tally)
-    };
+    let of = |wanted| tallies.iter().find(|(spec, _, _)| *spec == wanted).map(|(_, _, tally)| tally);
     let ops = of(ACTION).map_or(0, |tally| tally.rows);
     if ops > CHANGE_OPS_MAX {
         return Err(ChunkError::TooManyOps);
@@ -197,11 +190,7 @@ fn value(layout: Layout, reader: &mut Reader<'_>, actors: u64) -> Result<u64, Ch
         Layout::Unsigned => reader.unsigned(),
         // Automerge panics on a place that the list does not have.
         Layout::Actor => reader.unsigned().and_then(|place| {
-            if place < actors {
-                Ok(place)
-            } else {
-                Err(ChunkError::UnknownActor { place })
-            }
+            if place < actors { Ok(place) } else { Err(ChunkError::UnknownActor { place }) }
         }),
         Layout::Delta => reader.signed().map(|_| 0),
         Layout::Text => {

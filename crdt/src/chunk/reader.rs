@@ -24,14 +24,8 @@ impl<'a> Reader<'a> {
     }
 
     pub(super) fn take(&mut self, count: usize) -> Result<&'a [u8], ChunkError> {
-        let end = self
-            .position
-            .checked_add(count)
-            .ok_or(ChunkError::Truncated)?;
-        let taken = self
-            .bytes
-            .get(self.position..end)
-            .ok_or(ChunkError::Truncated)?;
+        let end = self.position.checked_add(count).ok_or(ChunkError::Truncated)?;
+        let taken = self.bytes.get(self.position..end).ok_or(ChunkError::Truncated)?;
         self.position = end;
         Ok(taken)
     }
@@ -59,17 +53,11 @@ impl<'a> Reader<'a> {
             return Err(ChunkError::Number);
         }
         // A last byte that only repeats the sign of the byte before could have been left out.
-        if length > 1
-            && ((last == 0 && previous & 0x40 == 0) || (last == 0x7f && previous & 0x40 != 0))
-        {
+        if length > 1 && ((last == 0 && previous & 0x40 == 0) || (last == 0x7f && previous & 0x40 != 0)) {
             return Err(ChunkError::Number);
         }
         let used = length * LEB_BITS;
-        let sign = if used < u64::BITS && last & 0x40 != 0 {
-            u64::MAX << used
-        } else {
-            0
-        };
+        let sign = if used < u64::BITS && last & 0x40 != 0 { u64::MAX << used } else { 0 };
         Ok((bits | sign).cast_signed())
     }
 
@@ -103,10 +91,7 @@ mod tests {
         let unsigned = |bytes: &[u8]| Reader::new(bytes).unsigned();
         assert_eq!(unsigned(&[0]), Ok(0));
         assert_eq!(unsigned(&[0x80, 1]), Ok(128));
-        assert_eq!(
-            unsigned(&[0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1]),
-            Ok(u64::MAX)
-        );
+        assert_eq!(unsigned(&[0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1]), Ok(u64::MAX));
         assert_eq!(unsigned(&[0x81, 0]), Err(ChunkError::Number));
         assert_eq!(
             unsigned(&[0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 2]),
@@ -120,14 +105,8 @@ mod tests {
         assert_eq!(signed(&[0x3f]), Ok(63));
         assert_eq!(signed(&[0x40]), Ok(-64));
         assert_eq!(signed(&[0x80, 0x40]), Ok(-8192));
-        assert_eq!(
-            signed(&[0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x7f]),
-            Ok(i64::MIN)
-        );
-        assert_eq!(
-            signed(&[0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0]),
-            Ok(i64::MAX)
-        );
+        assert_eq!(signed(&[0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x7f]), Ok(i64::MIN));
+        assert_eq!(signed(&[0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0]), Ok(i64::MAX));
         assert_eq!(signed(&[0xbf, 0]), Err(ChunkError::Number));
         assert_eq!(signed(&[0x81, 0xff, 0x7f]), Err(ChunkError::Number));
     }

@@ -148,10 +148,7 @@ impl Document {
     fn validate(&mut self, bytes: &[u8]) -> Result<Option<Change>, Poison> {
         let Ok(chunk) = ChangeChunk::parse(bytes) else {
             let hash = Sha256::digest(bytes.get(UNHASHED_BYTES..).unwrap_or_default());
-            return Err(Poison {
-                hash: ChangeHash(hash.into()),
-                reason: PoisonReason::Malformed,
-            });
+            return Err(Poison { hash: ChangeHash(hash.into()), reason: PoisonReason::Malformed });
         };
         let hash = chunk.hash;
         if self.index.contains(&hash) {
@@ -163,10 +160,7 @@ impl Document {
             Some((change, expanded))
         }));
         let Ok(Some((change, expanded))) = decoded else {
-            return Err(Poison {
-                hash,
-                reason: PoisonReason::Malformed,
-            });
+            return Err(Poison { hash, reason: PoisonReason::Malformed });
         };
         match validate::admit(&mut self.index, hash, &expanded, bytes.len()) {
             Ok(()) => Ok(Some(change)),
@@ -223,12 +217,7 @@ impl Document {
         self.index = super::Index::new();
         for change in self.automerge.get_changes(&[]) {
             let hash = bridge::hash(&change.hash());
-            let admitted = validate::admit(
-                &mut self.index,
-                hash,
-                &change.decode(),
-                change.raw_bytes().len(),
-            );
+            let admitted = validate::admit(&mut self.index, hash, &change.decode(), change.raw_bytes().len());
             // Each of them was admitted before, on the same past.
             self.damaged |= admitted.is_err();
         }
@@ -254,23 +243,11 @@ mod tests {
     use crate::id::Actor;
 
     fn history(document: &mut Document, actor: u8, members: &[&str]) -> Vec<Vec<u8>> {
-        let commit = Commit {
-            actor: Actor([actor; 16]),
-            time_seconds: 0,
-            message: None,
-        };
+        let commit = Commit { actor: Actor([actor; 16]), time_seconds: 0, message: None };
         let set = |key: &&str| {
             let pointer = [(*key).to_owned()].into_iter().collect();
-            let edit = Edit::Set {
-                pointer,
-                value: Json::Bool(true),
-            };
-            document
-                .edit(commit, &edit)
-                .expect("fits")
-                .changes
-                .remove(0)
-                .bytes
+            let edit = Edit::Set { pointer, value: Json::Bool(true) };
+            document.edit(commit, &edit).expect("fits").changes.remove(0).bytes
         };
         members.iter().map(set).collect()
     }
@@ -281,26 +258,17 @@ mod tests {
         let bystander = history(&mut Document::new(), 2, &["x", "y"]);
         others.splice(2..2, bystander);
         let mut document = Document::new();
-        let changes: Vec<Change> = others
-            .iter()
-            .map(|bytes| document.validate(bytes).expect("sound").expect("new"))
-            .collect();
+        let changes: Vec<Change> =
+            others.iter().map(|bytes| document.validate(bytes).expect("sound").expect("new")).collect();
         // The change that sets `c`, wherever it comes.
         let failing = changes[4].hash();
         let mut poison = Vec::new();
         document.apply_from_nothing(changes, &mut poison, |automerge, part| {
             let fails = part.iter().any(|change| change.hash() == failing);
-            if fails {
-                None
-            } else {
-                applied(automerge, part)
-            }
+            if fails { None } else { applied(automerge, part) }
         });
         let reasons: Vec<_> = poison.iter().map(|poison| poison.reason.code()).collect();
-        assert_eq!(
-            reasons,
-            ["poison-crash", "poison-dependency", "poison-dependency"]
-        );
+        assert_eq!(reasons, ["poison-crash", "poison-dependency", "poison-dependency"]);
         let left = Json::parse(r#"{"a": true, "b": true, "x": true, "y": true}"#);
         assert_eq!(document.read(None, None).ok(), left.ok());
         assert_eq!(document.changes(), 4);
@@ -316,14 +284,7 @@ mod tests {
         document.damaged = true;
         assert_eq!(document.read(None, None), Err(ReadError::Damaged));
         assert!(document.apply(&[&changes[0]]).is_empty());
-        let commit = Commit {
-            actor: Actor([1; 16]),
-            time_seconds: 0,
-            message: None,
-        };
-        assert_eq!(
-            document.edit(commit, &Edit::Remove),
-            Err(EditError::Damaged)
-        );
+        let commit = Commit { actor: Actor([1; 16]), time_seconds: 0, message: None };
+        assert_eq!(document.edit(commit, &Edit::Remove), Err(EditError::Damaged));
     }
 }

@@ -80,8 +80,6 @@ pub(super) fn json_of_value(scalar: &ScalarValue) -> Json {
         ScalarValue::Str(text) => Json::String(text.to_string()),
         ScalarValue::Counter(number) => Json::Counter(i64::from(number)),
         ScalarValue::Timestamp(ms) => Json::Time(*ms),
-        ScalarValue::Bytes(bytes) | ScalarValue::Unknown { bytes, .. } => {
-            Json::Bytes(bytes.clone())
-        }
+        ScalarValue::Bytes(bytes) | ScalarValue::Unknown { bytes, .. } => Json::Bytes(bytes.clone()),
     }
 }

@@ -50,12 +50,7 @@ pub fn canonical(bytes: &[u8]) -> Result<ChangeChunk, CanonicalError> {
 }
 
 fn reencodes(bytes: &[u8]) -> Result<(), CanonicalError> {
-    let change =
-        Change::try_from(bytes).map_err(|error| CanonicalError::Unreadable(error.to_string()))?;
+    let change = Change::try_from(bytes).map_err(|error| CanonicalError::Unreadable(error.to_string()))?;
     let written = Change::from(change.decode());
-    if written.raw_bytes() == bytes {
-        Ok(())
-    } else {
-        Err(CanonicalError::Different)
-    }
+    if written.raw_bytes() == bytes { Ok(()) } else { Err(CanonicalError::Different) }
 }

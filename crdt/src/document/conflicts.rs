@@ -52,9 +52,8 @@ impl Document {
     /// The conflict of a deletion with concurrent edits: each head's own document.
     fn revival(&self) -> Result<Option<Conflict>, ReadError> {
         let heads = self.heads();
-        let (deleted, alive): (Vec<_>, Vec<_>) = heads
-            .into_iter()
-            .partition(|head| self.is_deleted(Some(std::slice::from_ref(head))));
+        let (deleted, alive): (Vec<_>, Vec<_>) =
+            heads.into_iter().partition(|head| self.is_deleted(Some(std::slice::from_ref(head))));
         if deleted.is_empty() || alive.is_empty() {
             return Ok(None);
         }
@@ -64,22 +63,10 @@ impl Document {
                 continue;
             };
             let edited = alive.contains(head);
-            let value = if edited {
-                Some(self.read(None, Some(std::slice::from_ref(head)))?)
-            } else {
-                None
-            };
-            values.push(ConflictValue {
-                value,
-                actor,
-                change: *head,
-                op: 0,
-            });
+            let value = if edited { Some(self.read(None, Some(std::slice::from_ref(head)))?) } else { None };
+            values.push(ConflictValue { value, actor, change: *head, op: 0 });
         }
-        Ok(Some(Conflict {
-            pointer: Pointer::root(),
-            values,
-        }))
+        Ok(Some(Conflict { pointer: Pointer::root(), values }))
     }
 }
 
@@ -100,9 +87,8 @@ fn walk(
         }
         Node::List(list) => {
             let mut elements = view.elements(list)?.into_iter().enumerate();
-            elements.try_for_each(|(place, entry)| {
-                visit(view, &entry, &pointer.child(place.to_string()), found)
-            })
+            elements
+                .try_for_each(|(place, entry)| visit(view, &entry, &pointer.child(place.to_string()), found))
         }
     }
 }
@@ -139,19 +125,11 @@ fn conflict(
             values.extend(value(view, losing, id));
         }
     }
-    Ok((values.len() > 1).then(|| Conflict {
-        pointer: pointer.clone(),
-        values,
-    }))
+    Ok((values.len() > 1).then(|| Conflict { pointer: pointer.clone(), values }))
 }
 
 fn value(view: &View<'_, automerge::Automerge>, json: Json, id: &ObjId) -> Option<ConflictValue> {
     let (op, actor) = bridge::op_id(id)?;
     let change = bridge::hash(&view.doc.hash_for_opid(id)?);
-    Some(ConflictValue {
-        value: Some(json),
-        actor,
-        change,
-        op,
-    })
+    Some(ConflictValue { value: Some(json), actor, change, op })
 }

@@ -15,37 +15,16 @@ pub(super) struct Hunk {
 pub(super) fn hunks<T: PartialEq>(old: &[T], new: &[T], edits_max: usize) -> Vec<Hunk> {
     let start = old.iter().zip(new).take_while(|(a, b)| a == b).count();
     let (old_rest, new_rest) = (&old[start..], &new[start..]);
-    let end = old_rest
-        .iter()
-        .rev()
-        .zip(new_rest.iter().rev())
-        .take_while(|(a, b)| a == b)
-        .count();
-    let (old_middle, new_middle) = (
-        &old_rest[..old_rest.len() - end],
-        &new_rest[..new_rest.len() - end],
-    );
+    let end = old_rest.iter().rev().zip(new_rest.iter().rev()).take_while(|(a, b)| a == b).count();
+    let (old_middle, new_middle) = (&old_rest[..old_rest.len() - end], &new_rest[..new_rest.len() - end]);
     let middle = match (old_middle.len(), new_middle.len()) {
         (0, 0) => Vec::new(),
-        (0, _) | (_, 0) => vec![Hunk {
-            old: 0..old_middle.len(),
-            new: 0..new_middle.len(),
-        }],
-        _ => shortest(old_middle, new_middle, edits_max).unwrap_or_else(|| {
-            vec![Hunk {
-                old: 0..old_middle.len(),
-                new: 0..new_middle.len(),
-            }]
-        }),
+        (0, _) | (_, 0) => vec![Hunk { old: 0..old_middle.len(), new: 0..new_middle.len() }],
+        _ => shortest(old_middle, new_middle, edits_max)
+            .unwrap_or_else(|| vec![Hunk { old: 0..old_middle.len(), new: 0..new_middle.len() }]),
     };
     let shift = |range: Range<usize>| range.start + start..range.end + start;
-    middle
-        .into_iter()
-        .map(|hunk| Hunk {
-            old: shift(hunk.old),
-            new: shift(hunk.new),
-        })
-        .collect()
+    middle.into_iter().map(|hunk| Hunk { old: shift(hunk.old), new: shift(hunk.new) }).collect()
 }
 
 /// How far each diagonal was reached with a number of edits: for `edits`, the diagonals `-edits`,
@@ -91,12 +70,8 @@ fn start_of(trace: &[Reached], edits: usize, lane: usize) -> Option<usize> {
         return Some(0);
     };
     let usable = |x: &usize| *x != usize::MAX;
-    let deletion = lane
-        .checked_sub(1)
-        .and_then(|lane| before.get(lane))
-        .copied()
-        .filter(usable)
-        .map(|x| x + 1);
+    let deletion =
+        lane.checked_sub(1).and_then(|lane| before.get(lane)).copied().filter(usable).map(|x| x + 1);
     let insertion = before.get(lane).copied().filter(usable);
     deletion.max(insertion)
 }
@@ -109,12 +84,8 @@ fn walk_back(trace: &[Reached], old_len: usize, new_len: usize) -> Vec<Hunk> {
         let lane = (x + edits - y) / 2;
         let before = &trace[edits - 1];
         let usable = |x: &usize| *x != usize::MAX;
-        let deletion = lane
-            .checked_sub(1)
-            .and_then(|lane| before.get(lane))
-            .copied()
-            .filter(usable)
-            .map(|x| x + 1);
+        let deletion =
+            lane.checked_sub(1).and_then(|lane| before.get(lane)).copied().filter(usable).map(|x| x + 1);
         let insertion = before.get(lane).copied().filter(usable);
         let (old, new) = if deletion > insertion {
             let entered = deletion.unwrap_or_default();
@@ -157,10 +128,7 @@ mod tests {
     }
 
     fn cost(hunks: &[Hunk]) -> usize {
-        hunks
-            .iter()
-            .map(|hunk| hunk.old.len() + hunk.new.len())
-            .sum()
+        hunks.iter().map(|hunk| hunk.old.len() + hunk.new.len()).sum()
     }
 
     /// Insertions and deletions needed, by dynamic programming over the longest common subsequence.
@@ -170,11 +138,7 @@ mod tests {
             let mut diagonal = 0;
             for (place, b) in new.iter().enumerate() {
                 let above = row[place + 1];
-                row[place + 1] = if a == b {
-                    diagonal + 1
-                } else {
-                    above.max(row[place])
-                };
+                row[place + 1] = if a == b { diagonal + 1 } else { above.max(row[place]) };
                 diagonal = above;
             }
         }
@@ -184,13 +148,7 @@ mod tests {
     #[test]
     fn past_the_cap_the_middle_is_one_hunk() {
         let hunks = hunks(b"xabcdy", b"x1234y", 4);
-        assert_eq!(
-            hunks,
-            [Hunk {
-                old: 1..5,
-                new: 1..5
-            }]
-        );
+        assert_eq!(hunks, [Hunk { old: 1..5, new: 1..5 }]);
     }
 
     proptest! {

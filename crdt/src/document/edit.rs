@@ -245,36 +245,23 @@ impl Document {
         }
         check(commit, edit)?;
         let base = match edit {
-            Edit::Put {
-                base: Some(heads), ..
-            } => Some(self.known_heads(heads)?),
+            Edit::Put { base: Some(heads), .. } => Some(self.known_heads(heads)?),
             _ => None,
         };
         // The present is cheaper to read, when that is what the client read.
-        let base = base
-            .as_deref()
-            .filter(|base| !same_heads(base, &self.automerge.get_heads()));
+        let base = base.as_deref().filter(|base| !same_heads(base, &self.automerge.get_heads()));
         let mut changes = Vec::new();
         if self.index.heads_count() > MERGED_HEADS_MAX {
-            if self
-                .attempt(commit, edit, base, Finish::Rollback)?
-                .is_none()
-            {
+            if self.attempt(commit, edit, base, Finish::Rollback)?.is_none() {
                 return Ok(Edited::default());
             }
             changes = self.merge_heads(commit)?;
         }
         match self.attempt(commit, edit, base, Finish::Commit) {
-            Ok(None) => Ok(Edited {
-                changes,
-                created: false,
-            }),
+            Ok(None) => Ok(Edited { changes, created: false }),
             Ok(Some(outcome)) => {
                 changes.extend(outcome.change);
-                Ok(Edited {
-                    changes,
-                    created: outcome.created,
-                })
+                Ok(Edited { changes, created: outcome.created })
             }
             Err(error) => {
                 self.take_back(&changes);
@@ -301,9 +288,7 @@ fn check(commit: Commit<'_>, edit: &Edit) -> Result<(), EditError> {
     }
     let (steps, value) = match edit {
         Edit::Put { value, .. } => (0, value),
-        Edit::Set { pointer, value } | Edit::Insert { pointer, value } => {
-            (pointer.steps().len(), value)
-        }
+        Edit::Set { pointer, value } | Edit::Insert { pointer, value } => (pointer.steps().len(), value),
         Edit::Merge { pointer, patch } => (pointer.steps().len(), patch),
         Edit::Increment { by, .. } if by.unsigned_abs() > COUNTER_STEP_MAX.unsigned_abs() => {
             return Err(EditError::CounterOverflow);

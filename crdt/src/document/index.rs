@@ -102,9 +102,7 @@ pub(super) struct Clock(Vec<u32>);
 
 impl Clock {
     pub(super) fn covers(&self, actor: ActorRef, counter: u32) -> bool {
-        self.0
-            .get(actor as usize)
-            .is_some_and(|max| counter <= *max)
+        self.0.get(actor as usize).is_some_and(|max| counter <= *max)
     }
 
     fn raise(&mut self, actor: ActorRef, counter: u32) {
@@ -168,10 +166,7 @@ impl Index {
             runs: Vec::new(),
             ops: Vec::new(),
             names: BTreeMap::new(),
-            objects: vec![Object {
-                kind: Kind::Map,
-                depth: 0,
-            }],
+            objects: vec![Object { kind: Kind::Map, depth: 0 }],
             made: BTreeMap::new(),
             nodes: Vec::new(),
             by_hash: BTreeMap::new(),
@@ -191,11 +186,7 @@ impl Index {
 
     /// The largest operation counter in the document.
     pub(super) fn heads_max_op(&self) -> u32 {
-        self.heads
-            .values()
-            .map(|node| self.nodes[*node as usize].max_op)
-            .max()
-            .unwrap_or(0)
+        self.heads.values().map(|node| self.nodes[*node as usize].max_op).max().unwrap_or(0)
     }
 
     pub(super) fn contains(&self, change: &ChangeHash) -> bool {
@@ -218,19 +209,13 @@ impl Index {
 
     /// Whether there are heads and each of them is a known deletion.
     pub(super) fn all_deletions(&self, heads: &[ChangeHash]) -> bool {
-        let deletion = |hash| {
-            self.by_hash
-                .get(hash)
-                .is_some_and(|node| self.nodes[*node as usize].deletion)
-        };
+        let deletion = |hash| self.by_hash.get(hash).is_some_and(|node| self.nodes[*node as usize].deletion);
         !heads.is_empty() && heads.iter().all(deletion)
     }
 
     /// The largest operation counter of a change.
     pub(super) fn max_op(&self, change: &ChangeHash) -> Option<u32> {
-        self.by_hash
-            .get(change)
-            .map(|node| self.nodes[*node as usize].max_op)
+        self.by_hash.get(change).map(|node| self.nodes[*node as usize].max_op)
     }
 
     /// The sequence numbers of those of the given changes that an actor made.
@@ -240,20 +225,14 @@ impl Index {
         };
         let nodes = changes.iter().filter_map(|hash| self.by_hash.get(hash));
         let nodes = nodes.map(|node| &self.nodes[*node as usize]);
-        nodes
-            .filter(|node| node.actor == actor)
-            .map(|node| node.seq)
-            .collect()
+        nodes.filter(|node| node.actor == actor).map(|node| node.seq).collect()
     }
 
     /// The actor that made a change.
     pub(super) fn author(&self, change: &ChangeHash) -> Option<Actor> {
         let node = self.by_hash.get(change)?;
         let wanted = self.nodes[*node as usize].actor;
-        self.actors
-            .iter()
-            .find(|(_, place)| **place == wanted)
-            .map(|(actor, _)| *actor)
+        self.actors.iter().find(|(_, place)| **place == wanted).map(|(actor, _)| *actor)
     }
 
     pub(super) fn tip(&self, actor: Actor) -> Option<Tip> {
@@ -313,10 +292,7 @@ impl Index {
     }
 
     pub(super) fn mark(&self) -> Mark {
-        Mark {
-            ops: self.ops.len(),
-            objects: self.objects.len(),
-        }
+        Mark { ops: self.ops.len(), objects: self.objects.len() }
     }
 
     /// Takes back every operation and object since `mark`.
@@ -333,8 +309,7 @@ impl Index {
 
     pub(super) fn push_op(&mut self, op: Op, makes: Option<Object>) {
         if let Some(object) = makes {
-            self.made
-                .insert(self.next_op(), self.objects.len() as ObjectRef);
+            self.made.insert(self.next_op(), self.objects.len() as ObjectRef);
             self.objects.push(object);
         }
         self.ops.push(op);
@@ -344,10 +319,8 @@ impl Index {
     pub(super) fn past(&self, dependencies: &[ChangeHash]) -> Clock {
         let mut clock = Clock::default();
         let mut seen = std::collections::BTreeSet::new();
-        let mut walk: Vec<NodeRef> = dependencies
-            .iter()
-            .filter_map(|hash| self.by_hash.get(hash).copied())
-            .collect();
+        let mut walk: Vec<NodeRef> =
+            dependencies.iter().filter_map(|hash| self.by_hash.get(hash).copied()).collect();
         while let Some(node) = walk.pop() {
             if !seen.insert(node) {
                 continue;
@@ -356,12 +329,7 @@ impl Index {
                 clock.merge(known);
                 continue;
             }
-            let Node {
-                actor,
-                max_op,
-                dependencies,
-                ..
-            } = &self.nodes[node as usize];
+            let Node { actor, max_op, dependencies, .. } = &self.nodes[node as usize];
             clock.raise(*actor, *max_op);
             walk.extend(dependencies.iter().copied());
         }
@@ -374,10 +342,7 @@ impl Index {
         let node = self.nodes.len() as NodeRef;
         let length = (self.ops.len() - mark.ops) as u32;
         let max_op = change.start_op + length - 1;
-        let dependencies = change
-            .dependencies
-            .iter()
-            .filter_map(|hash| self.by_hash.get(hash).copied());
+        let dependencies = change.dependencies.iter().filter_map(|hash| self.by_hash.get(hash).copied());
         self.nodes.push(Node {
             actor,
             seq: change.seq,
@@ -386,21 +351,14 @@ impl Index {
             dependencies: dependencies.collect(),
         });
         if length > 0 {
-            self.runs[actor as usize].push(Run {
-                start: change.start_op,
-                length,
-                first: mark.ops as OpRef,
-            });
+            self.runs[actor as usize].push(Run { start: change.start_op, length, first: mark.ops as OpRef });
         }
         for dependency in change.dependencies {
             self.heads.remove(dependency);
         }
         self.heads.insert(change.hash, node);
         self.by_hash.insert(change.hash, node);
-        self.tips[actor as usize] = Some(Tip {
-            seq: change.seq,
-            hash: change.hash,
-        });
+        self.tips[actor as usize] = Some(Tip { seq: change.seq, hash: change.hash });
         self.bytes += change.bytes;
         clock.raise(actor, max_op);
         self.clocks.insert(node, clock);

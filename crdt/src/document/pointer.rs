@@ -69,13 +69,9 @@ impl FromStr for Pointer {
         if text.is_empty() {
             return Ok(Self::root());
         }
-        let steps = text
-            .strip_prefix('/')
-            .ok_or_else(|| PointerError::NoSlash(text.to_owned()))?;
+        let steps = text.strip_prefix('/').ok_or_else(|| PointerError::NoSlash(text.to_owned()))?;
         let unescaped = steps.split('/').map(unescape).collect::<Option<_>>();
-        unescaped
-            .map(Self)
-            .ok_or_else(|| PointerError::BadEscape(text.to_owned()))
+        unescaped.map(Self).ok_or_else(|| PointerError::BadEscape(text.to_owned()))
     }
 }
 
@@ -95,9 +91,7 @@ fn unescape(step: &str) -> Option<String> {
 
 impl fmt::Display for Pointer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0
-            .iter()
-            .try_for_each(|step| write!(f, "/{}", step.replace('~', "~0").replace('/', "~1")))
+        self.0.iter().try_for_each(|step| write!(f, "/{}", step.replace('~', "~0").replace('/', "~1")))
     }
 }
 

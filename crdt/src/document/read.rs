@@ -53,13 +53,7 @@ impl Entry {
     fn new(values: Vec<(Node, ObjId)>) -> Option<Self> {
         let (winner, _) = values.first()?;
         let node = match winner {
-            Node::Map(_) => Node::Map(
-                values
-                    .iter()
-                    .flat_map(|(node, _)| maps(node))
-                    .cloned()
-                    .collect(),
-            ),
+            Node::Map(_) => Node::Map(values.iter().flat_map(|(node, _)| maps(node)).cloned().collect()),
             other => other.clone(),
         };
         Some(Self { node, values })
@@ -101,17 +95,11 @@ impl<R: ReadDoc> View<'_, R> {
                     found.entry(key).or_default().extend(values);
                 } else {
                     let id = item.id();
-                    found
-                        .entry(key)
-                        .or_default()
-                        .push((node(item.value, &id), id));
+                    found.entry(key).or_default().push((node(item.value, &id), id));
                 }
             }
         }
-        Ok(found
-            .into_iter()
-            .filter_map(|(key, values)| Some((key, Entry::new(values)?)))
-            .collect())
+        Ok(found.into_iter().filter_map(|(key, values)| Some((key, Entry::new(values)?))).collect())
     }
 
     /// One member of concurrent maps.
@@ -200,17 +188,11 @@ impl<R: ReadDoc> View<'_, R> {
             Node::Text(text) => self.text(text).map(Json::Text),
             Node::List(list) => {
                 let elements = self.elements(list)?;
-                elements
-                    .iter()
-                    .map(|entry| self.json(&entry.node))
-                    .collect::<Result<_, _>>()
-                    .map(Json::List)
+                elements.iter().map(|entry| self.json(&entry.node)).collect::<Result<_, _>>().map(Json::List)
             }
             Node::Map(maps) => {
                 let members = self.members(maps)?;
-                let members = members
-                    .into_iter()
-                    .map(|(key, entry)| Ok((key, self.json(&entry.node)?)));
+                let members = members.into_iter().map(|(key, entry)| Ok((key, self.json(&entry.node)?)));
                 members.collect::<Result<_, _>>().map(Json::Map)
             }
         }
@@ -218,10 +200,7 @@ impl<R: ReadDoc> View<'_, R> {
 
     /// What a path leads to.
     pub(super) fn find(&self, steps: &[String]) -> Result<Option<Entry>, Crashed> {
-        let mut entry = Entry {
-            node: self.root(),
-            values: Vec::new(),
-        };
+        let mut entry = Entry { node: self.root(), values: Vec::new() };
         for step in steps {
             let inner = match &entry.node {
                 Node::Map(maps) => self.member(maps, step)?,
@@ -261,11 +240,7 @@ impl Document {
     ///
     /// # Errors
     /// [`ReadError`] when the heads are unknown or nothing is there.
-    pub fn read(
-        &self,
-        pointer: Option<&Pointer>,
-        at: Option<&[ChangeHash]>,
-    ) -> Result<Json, ReadError> {
+    pub fn read(&self, pointer: Option<&Pointer>, at: Option<&[ChangeHash]>) -> Result<Json, ReadError> {
         let at = at.map(|heads| self.known_heads(heads)).transpose()?;
         let steps = pointer.map(Pointer::steps).unwrap_or_default();
         let found = self.viewed(at.as_deref(), |view| match view.find(steps)? {
@@ -276,10 +251,7 @@ impl Document {
     }
 
     /// The heads in automerge's form, if each is a change of this document.
-    pub(super) fn known_heads(
-        &self,
-        heads: &[ChangeHash],
-    ) -> Result<Vec<automerge::ChangeHash>, ReadError> {
+    pub(super) fn known_heads(&self, heads: &[ChangeHash]) -> Result<Vec<automerge::ChangeHash>, ReadError> {
         match heads.iter().find(|hash| !self.contains(hash)) {
             Some(unknown) => Err(ReadError::UnknownHead(*unknown)),
             None => Ok(heads.iter().map(bridge::automerge_hash).collect()),
@@ -295,10 +267,7 @@ impl Document {
         if self.damaged {
             return Err(ReadError::Damaged);
         }
-        let view = View {
-            doc: &self.automerge,
-            at,
-        };
+        let view = View { doc: &self.automerge, at };
         let outcome = catch_unwind(AssertUnwindSafe(|| read(&view)));
         outcome.ok().and_then(Result::ok).ok_or(ReadError::Crash)
     }

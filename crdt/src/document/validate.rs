@@ -11,9 +11,7 @@ use automerge::{ExpandedChange, ObjType, ScalarValue};
 
 use super::apply::PoisonReason;
 use super::bridge;
-use super::index::{
-    ActorRef, Clock, Effect, Index, Kind, NewChange, Object, ObjectRef, Op, OpRef, ROOT,
-};
+use super::index::{ActorRef, Clock, Effect, Index, Kind, NewChange, Object, ObjectRef, Op, OpRef, ROOT};
 use super::is_deletion;
 use crate::id::ChangeHash;
 use crate::limits::{COUNTER_START_MAX, COUNTER_STEP_MAX, DOCUMENT_DEPTH_MAX, OP_COUNTER_MAX};
@@ -34,27 +32,14 @@ pub(super) fn admit(
     let clock = index.past(&dependencies);
     let mark = index.mark();
     let actor_ref = index.enter_actor(actor);
-    let mut checker = Checker {
-        index,
-        clock: &clock,
-        actor: actor_ref,
-        start_op,
-        first: None,
-    };
+    let mut checker = Checker { index, clock: &clock, actor: actor_ref, start_op, first: None };
     if let Err(reason) = change.operations.iter().try_for_each(|op| checker.op(op)) {
         index.reset(mark);
         return Err(reason);
     }
     let deletion = is_deletion(change.message.as_deref());
-    let new = NewChange {
-        hash,
-        actor,
-        seq: change.seq,
-        start_op,
-        dependencies: &dependencies,
-        deletion,
-        bytes,
-    };
+    let new =
+        NewChange { hash, actor, seq: change.seq, start_op, dependencies: &dependencies, deletion, bytes };
     index.commit(&new, mark, clock);
     Ok(())
 }
@@ -79,11 +64,7 @@ fn check_place(
     if index.tip(actor).map_or(0, |tip| tip.seq) >= change.seq {
         return Err(PoisonReason::Fork);
     }
-    let past_max = dependencies
-        .iter()
-        .filter_map(|hash| index.max_op(hash))
-        .max()
-        .unwrap_or(0);
+    let past_max = dependencies.iter().filter_map(|hash| index.max_op(hash)).max().unwrap_or(0);
     let start_op = u32::try_from(change.start_op.get()).map_err(|_| PoisonReason::StartOp)?;
     let end = u64::from(start_op) + change.operations.len() as u64;
     if start_op != past_max + 1 || end >= OP_COUNTER_MAX {
@@ -115,21 +96,10 @@ impl Checker<'_> {
         }
         let made = match makes {
             None => None,
-            Some(kind) => Some(Object {
-                kind,
-                depth: deeper(holder.depth)?,
-            }),
+            Some(kind) => Some(Object { kind, depth: deeper(holder.depth)? }),
         };
         self.check_predecessors(op, object, key, effect, counter)?;
-        self.index.push_op(
-            Op {
-                object,
-                key,
-                effect,
-                insert: op.insert,
-            },
-            made,
-        );
+        self.index.push_op(Op { object, key, effect, insert: op.insert }, made);
         Ok(())
     }
 
@@ -200,9 +170,7 @@ impl Checker<'_> {
                 return Err(PoisonReason::Predecessor);
             }
             last = Some(id);
-            let found = self
-                .index
-                .op(self.resolve(id).ok_or(PoisonReason::Predecessor)?);
+            let found = self.index.op(self.resolve(id).ok_or(PoisonReason::Predecessor)?);
             if found.object != object || found.key != key || !found.effect.is_value() {
                 return Err(PoisonReason::Predecessor);
             }
@@ -216,9 +184,7 @@ impl Checker<'_> {
 }
 
 fn deeper(depth: u8) -> Result<u8, PoisonReason> {
-    let deeper = depth
-        .checked_add(1)
-        .filter(|depth| usize::from(*depth) <= DOCUMENT_DEPTH_MAX);
+    let deeper = depth.checked_add(1).filter(|depth| usize::from(*depth) <= DOCUMENT_DEPTH_MAX);
     deeper.ok_or(PoisonReason::TooDeep)
 }
 
@@ -235,16 +201,12 @@ fn effect(action: &OpType) -> Result<(Effect, Option<Kind>), PoisonReason> {
         OpType::Delete => Ok((Effect::Delete, None)),
         OpType::Increment(by) if !within(*by, COUNTER_STEP_MAX) => Err(PoisonReason::CounterRange),
         OpType::Increment(_) => Ok((Effect::Increment, None)),
-        OpType::Put(ScalarValue::Counter(start))
-            if !within(i64::from(start), COUNTER_START_MAX) =>
-        {
+        OpType::Put(ScalarValue::Counter(start)) if !within(i64::from(start), COUNTER_START_MAX) => {
             Err(PoisonReason::CounterRange)
         }
         OpType::Put(ScalarValue::Counter(_)) => Ok((Effect::Counter, None)),
         OpType::Put(ScalarValue::Unknown { .. }) => Err(PoisonReason::Unsupported),
-        OpType::Put(ScalarValue::F64(number)) if !number.is_finite() => {
-            Err(PoisonReason::NotFinite)
-        }
+        OpType::Put(ScalarValue::F64(number)) if !number.is_finite() => Err(PoisonReason::NotFinite),
         OpType::Put(_) => Ok((Effect::Scalar, None)),
         OpType::Make(ObjType::Table) | OpType::MarkBegin(_) | OpType::MarkEnd(_) => {
             Err(PoisonReason::Unsupported)
@@ -258,9 +220,5 @@ fn check_text(op: &ForeignOp, effect: Effect) -> Result<(), PoisonReason> {
         OpType::Put(ScalarValue::Str(text)) => op.insert && text.chars().count() == 1,
         _ => effect == Effect::Delete && !op.insert,
     };
-    if fits {
-        Ok(())
-    } else {
-        Err(PoisonReason::NotText)
-    }
+    if fits { Ok(()) } else { Err(PoisonReason::NotText) }
 }

@@ -63,17 +63,11 @@ pub(super) struct Writer<'a, 'd> {
 
 impl<'d> Writer<'_, 'd> {
     pub(super) fn view(&self) -> View<'_, Transaction<'d>> {
-        View {
-            doc: &*self.tx,
-            at: None,
-        }
+        View { doc: &*self.tx, at: None }
     }
 
     fn base_view(&self) -> View<'_, Transaction<'d>> {
-        View {
-            doc: &*self.tx,
-            at: self.base,
-        }
+        View { doc: &*self.tx, at: self.base }
     }
 
     /// Makes the maps at a place what the client wants, given what it read there.
@@ -84,9 +78,7 @@ impl<'d> Writer<'_, 'd> {
         target: &BTreeMap<String, Json>,
     ) -> Written {
         if present.len() > 1 {
-            let read = base
-                .map(|maps| self.base_view().json(&Node::Map(maps.to_vec())))
-                .transpose()?;
+            let read = base.map(|maps| self.base_view().json(&Node::Map(maps.to_vec()))).transpose()?;
             if matches!(&read, Some(Json::Map(members)) if members == target) {
                 return Ok(());
             }
@@ -101,10 +93,7 @@ impl<'d> Writer<'_, 'd> {
         let keys: BTreeSet<&String> = base_members.keys().chain(target.keys()).collect();
         for key in keys {
             let (base, now) = (base_members.get(key), present_members.get(key));
-            let slot = Slot::Member {
-                maps: present.to_vec(),
-                key: key.clone(),
-            };
+            let slot = Slot::Member { maps: present.to_vec(), key: key.clone() };
             match target.get(key) {
                 Some(wanted) => self.change(&slot, base, now, wanted)?,
                 None => self.remove_unless_newer(&slot, base, now)?,
@@ -130,9 +119,7 @@ impl<'d> Writer<'_, 'd> {
             (Json::List(items), Some(Node::List(read)), Some(Node::List(list))) if read == list => {
                 self.change_list(&list, items)
             }
-            (Json::Text(wanted), Some(Node::Text(read)), Some(Node::Text(text)))
-                if read == text =>
-            {
+            (Json::Text(wanted), Some(Node::Text(read)), Some(Node::Text(text))) if read == text => {
                 self.change_text(&text, wanted)
             }
             (
@@ -140,9 +127,7 @@ impl<'d> Writer<'_, 'd> {
                 Some(Node::Scalar(Json::Counter(read))),
                 Some(Node::Scalar(Json::Counter(_))),
             ) => {
-                let by = wanted
-                    .checked_sub(read)
-                    .ok_or(WriteError::CounterOverflow)?;
+                let by = wanted.checked_sub(read).ok_or(WriteError::CounterOverflow)?;
                 self.increment(slot, now, by)
             }
             (wanted, read, present) => self.replace_if_changed(slot, (read, present), now, wanted),
@@ -199,9 +184,7 @@ impl<'d> Writer<'_, 'd> {
     /// Puts a whole value at a place, in place of every value there.
     pub(super) fn replace(&mut self, slot: &Slot, value: &Json) -> Written {
         match slot {
-            Slot::Element { list, position } => {
-                self.place(&Target::Element(list, *position), value)
-            }
+            Slot::Element { list, position } => self.place(&Target::Element(list, *position), value),
             Slot::Member { maps, key } => {
                 let Some((winner, others)) = maps.split_first() else {
                     return Ok(());
@@ -238,12 +221,7 @@ impl<'d> Writer<'_, 'd> {
     }
 
     /// Removes what the client removed, unless somebody has put a value there that it did not see.
-    fn remove_unless_newer(
-        &mut self,
-        slot: &Slot,
-        base: Option<&Entry>,
-        now: Option<&Entry>,
-    ) -> Written {
+    fn remove_unless_newer(&mut self, slot: &Slot, base: Option<&Entry>, now: Option<&Entry>) -> Written {
         let (Some(base), Some(now)) = (base, now) else {
             return Ok(());
         };
@@ -301,16 +279,12 @@ impl<'d> Writer<'_, 'd> {
         match value {
             Json::Map(members) => {
                 let map = self.make(target, ObjType::Map)?;
-                members
-                    .iter()
-                    .try_for_each(|(key, value)| self.place(&Target::Member(&map, key), value))
+                members.iter().try_for_each(|(key, value)| self.place(&Target::Member(&map, key), value))
             }
             Json::List(items) => {
                 let list = self.make(target, ObjType::List)?;
                 let mut items = items.iter().enumerate();
-                items.try_for_each(|(position, value)| {
-                    self.place(&Target::Insert(&list, position), value)
-                })
+                items.try_for_each(|(position, value)| self.place(&Target::Insert(&list, position), value))
             }
             Json::Text(text) => {
                 let object = self.make(target, ObjType::Text)?;

@@ -1,1 +1,410 @@
-//! Keys and records of each table.
+//! Keys and records of each table, and the transaction of one step.
+//!
+//! A space has a small number of its own in this store, its [`SpaceIndex`], so that keys stay short.
+//! Keys sort big-endian, so a document's rows lie together, and a listing by prefix is one range.
+
+use std::collections::BTreeMap;
+use std::ops::Bound;
+
+use minicbor::{Decode, Encode};
+
+use super::{KeyRange, Row, StoreError, StoreRead, Table, WriteBatch, after_prefix};
+use crate::codec::{self, encode};
+use crate::id::{Actor, AuthorKey, ChangeHash, DocumentName, SpaceId, StatementId};
+use crate::time::WallTime;
+
+/// Number of a space within one store.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Encode, Decode)]
+#[cbor(transparent)]
+pub struct SpaceIndex(#[n(0)] pub u32);
+
+impl SpaceIndex {
+    fn key(self, parts: &[&[u8]]) -> Vec<u8> {
+        let mut key = Vec::with_capacity(4 + parts.iter().map(|part| part.len()).sum::<usize>());
+        key.extend_from_slice(&self.0.to_be_bytes());
+        parts.iter().for_each(|part| key.extend_from_slice(part));
+        key
+    }
+
+    /// Key of a document's row in [`Table::Documents`]; of all documents with a name prefix, if cut short.
+    pub fn document(self, name: &str) -> Vec<u8> {
+        self.key(&[name.as_bytes()])
+    }
+
+    /// Start of the keys of one document's rows in [`Table::Deltas`], [`Table::Frontiers`] and [`Table::Quarantine`].
+    /// The zero byte ends the name, which cannot hold one.
+    pub fn document_rows(self, name: &DocumentName) -> Vec<u8> {
+        self.key(&[name.as_str().as_bytes(), &[0]])
+    }
+
+    /// Key in [`Table::Frontiers`]; start of the actor's keys in [`Table::Deltas`].
+    pub fn actor_rows(self, name: &DocumentName, actor: Actor) -> Vec<u8> {
+        self.key(&[name.as_str().as_bytes(), &[0], &actor.0])
+    }
+
+    /// Key in [`Table::Deltas`], and in [`Table::Forks`].
+    pub fn delta(self, name: &DocumentName, actor: Actor, first_seq: u64) -> Vec<u8> {
+        self.key(&[name.as_str().as_bytes(), &[0], &actor.0, &first_seq.to_be_bytes()])
+    }
+
+    /// Key in [`Table::Quarantine`].
+    pub fn quarantined(self, name: &DocumentName, hash: ChangeHash) -> Vec<u8> {
+        self.key(&[name.as_str().as_bytes(), &[0], &hash.0])
+    }
+
+    /// Key in [`Table::Statements`].
+    pub fn statement(self, id: StatementId) -> Vec<u8> {
+        self.key(&[&id.0])
+    }
+
+    /// Key in [`Table::Incarnations`].
+    pub fn incarnation(self, actor: Actor) -> Vec<u8> {
+        self.key(&[&actor.0])
+    }
+
+    /// Key in [`Table::Changed`].
+    pub fn changed(self, commit: u64, name: &DocumentName) -> Vec<u8> {
+        self.key(&[&commit.to_be_bytes(), name.as_str().as_bytes()])
+    }
+
+    /// Start of every key of this space.
+    pub fn all(self) -> Vec<u8> {
+        self.key(&[])
+    }
+}
+
+/// Splits a key of [`Table::Frontiers`] into its document and actor.
+pub fn frontier_key(key: &[u8]) -> Option<(DocumentName, Actor)> {
+    let (name, actor) = key.get(4..)?.split_last_chunk::<16>()?;
+    let name = std::str::from_utf8(name.strip_suffix(&[0])?).ok()?;
+    Some((DocumentName::new(name).ok()?, Actor(*actor)))
+}
+
+/// Splits a key of [`Table::Deltas`] into actor and first sequence number, given the document's prefix length.
+pub fn delta_key(key: &[u8]) -> Option<(Actor, u64)> {
+    let (rest, seq) = key.split_last_chunk::<8>()?;
+    let (_, actor) = rest.split_last_chunk::<16>()?;
+    Some((Actor(*actor), u64::from_be_bytes(*seq)))
+}
+
+/// Splits a key of [`Table::Changed`] into its commit and document.
+pub fn changed_key(key: &[u8]) -> Option<(u64, DocumentName)> {
+    let (commit, name) = key.get(4..)?.split_first_chunk::<8>()?;
+    let name = DocumentName::new(std::str::from_utf8(name).ok()?).ok()?;
+    Some((u64::from_be_bytes(*commit), name))
+}
+
+/// A space this node holds.
+#[derive(Clone, Debug, Encode, Decode)]
+#[cbor(map)]
+pub struct SpaceRecord {
+    /// Its number in this store.
+    #[n(0)]
+    pub index: SpaceIndex,
+    /// The encoded genesis.
+    #[cbor(n(1), with = "minicbor::bytes")]
+    pub genesis: Vec<u8>,
+    /// The key under which gossip is sealed.
+    #[cbor(n(2), with = "minicbor::bytes")]
+    pub epoch_key: [u8; 32],
+    /// While this node waits to be witnessed: the ticket it came with, encoded.
+    #[cbor(n(3), with = "minicbor::bytes")]
+    pub ticket: Option<Vec<u8>>,
+}
+
+/// A delta at rest. What its key says is not repeated.
+#[derive(Clone, Debug, Encode, Decode)]
+#[cbor(map)]
+pub struct DeltaRecord {
+    /// Rises with each delta stored: the order of arrival is a causal order.
+    #[n(0)]
+    pub arrival: u64,
+    /// The change chunks.
+    #[n(1)]
+    pub changes: Vec<minicbor::bytes::ByteVec>,
+    /// The author's signature over the last change.
+    #[cbor(n(2), with = "minicbor::bytes")]
+    pub signature: [u8; 64],
+}
+
+/// The highest clean change of one actor in one document.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Encode, Decode)]
+#[cbor(map)]
+pub struct FrontierRecord {
+    /// Its sequence number.
+    #[n(0)]
+    pub seq: u64,
+    /// Its hash.
+    #[n(1)]
+    pub hash: ChangeHash,
+}
+
+/// What is known of a document without building it.
+#[derive(Clone, PartialEq, Eq, Debug, Encode, Decode)]
+#[cbor(map)]
+pub struct DocumentRecord {
+    /// Heads of its view, sorted.
+    #[n(0)]
+    pub heads: Vec<ChangeHash>,
+    /// Every head is a delete change.
+    #[n(1)]
+    pub deleted: bool,
+    /// Number of clean changes.
+    #[n(2)]
+    pub changes: u64,
+    /// Commit that changed it last.
+    #[n(3)]
+    pub commit: u64,
+    /// Author of the change admitted last.
+    #[n(4)]
+    pub author: AuthorKey,
+    /// The time that change claims.
+    #[n(5)]
+    pub time: WallTime,
+}
+
+/// A change kept out of the view.
+#[derive(Clone, PartialEq, Eq, Debug, Encode, Decode)]
+#[cbor(map)]
+pub struct QuarantineRecord {
+    /// Why, in words.
+    #[n(0)]
+    pub reason: String,
+}
+
+/// Two signed runs of one actor that disagree: proof of equivocation.
+#[derive(Clone, PartialEq, Eq, Debug, Encode, Decode)]
+#[cbor(map)]
+pub struct ForkRecord {
+    /// The encoded delta admitted first.
+    #[cbor(n(0), with = "minicbor::bytes")]
+    pub first: Vec<u8>,
+    /// The encoded delta that contradicts it.
+    #[cbor(n(1), with = "minicbor::bytes")]
+    pub second: Vec<u8>,
+}
+
+/// What a write with a request id was answered.
+#[derive(Clone, PartialEq, Eq, Debug, Encode, Decode)]
+#[cbor(map)]
+pub struct RequestRecord {
+    /// Tells this write from another with the same id.
+    #[cbor(n(0), with = "minicbor::bytes")]
+    pub digest: [u8; 32],
+    /// When it may be forgotten.
+    #[n(1)]
+    pub expires: WallTime,
+    /// The encoded reply.
+    #[cbor(n(2), with = "minicbor::bytes")]
+    pub reply: Vec<u8>,
+}
+
+/// The store's own row in [`Table::Meta`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Encode, Decode)]
+#[cbor(map)]
+pub struct MetaRecord {
+    /// Number of the last commit.
+    #[n(0)]
+    pub commit: u64,
+    /// Number of the last delta stored.
+    #[n(1)]
+    pub arrival: u64,
+}
+
+/// Key of the [`MetaRecord`].
+pub const META_KEY: &[u8] = b"replica";
+
+/// Reads `value` as a record; damage names `what`.
+///
+/// # Errors
+/// [`StoreError::Corrupt`] when the bytes are no such record.
+pub fn record<'b, T: Decode<'b, ()>>(value: &'b [u8], what: &'static str) -> Result<T, StoreError> {
+    codec::decode(value, what).map_err(|error| StoreError::Corrupt(error.to_string()))
+}
+
+/// What a step has written so far, over what the store holds: its reads see its own writes.
+pub struct Transaction<'s> {
+    store: &'s dyn StoreRead,
+    batch: WriteBatch,
+}
+
+impl<'s> Transaction<'s> {
+    /// Nothing written yet.
+    pub fn new(store: &'s dyn StoreRead) -> Self {
+        Self { store, batch: WriteBatch::default() }
+    }
+
+    /// Writes a record.
+    pub fn put<T: Encode<()>>(&mut self, table: Table, key: Vec<u8>, value: &T) {
+        self.batch.put(table, key, encode(value));
+    }
+
+    /// Writes bytes that have a form of their own.
+    pub fn put_bytes(&mut self, table: Table, key: Vec<u8>, value: Vec<u8>) {
+        self.batch.put(table, key, value);
+    }
+
+    /// Removes a row.
+    pub fn remove(&mut self, table: Table, key: Vec<u8>) {
+        self.batch.remove(table, key);
+    }
+
+    /// Whether nothing was written.
+    pub fn is_empty(&self) -> bool {
+        self.batch.is_empty()
+    }
+
+    /// The writes, to commit.
+    pub fn into_batch(self) -> WriteBatch {
+        self.batch
+    }
+}
+
+impl StoreRead for Transaction<'_> {
+    fn store_id(&self) -> crate::id::StoreId {
+        self.store.store_id()
+    }
+
+    fn value(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        match self.batch.written(table, key) {
+            Some(value) => Ok(value.map(<[u8]>::to_vec)),
+            None => self.store.value(table, key),
+        }
+    }
+
+    fn rows(&self, table: Table, range: KeyRange<'_>, limit: usize) -> Result<Vec<Row>, StoreError> {
+        let written: Vec<(&[u8], Option<&[u8]>)> = self.batch.written_in(table, range).collect();
+        // Each removal may hide one stored row, so that many more are read.
+        let hidden = written.iter().filter(|(_, value)| value.is_none()).count();
+        let stored = self.store.rows(table, range, limit.saturating_add(hidden))?;
+        if written.is_empty() {
+            return Ok(stored);
+        }
+        let mut merged: BTreeMap<Vec<u8>, Vec<u8>> = stored.into_iter().collect();
+        for (key, value) in written {
+            match value {
+                Some(value) => merged.insert(key.to_vec(), value.to_vec()),
+                None => merged.remove(key),
+            };
+        }
+        Ok(merged.into_iter().take(limit).collect())
+    }
+
+    fn last_row(&self, table: Table, range: KeyRange<'_>) -> Result<Option<Row>, StoreError> {
+        let mut end: Option<Vec<u8>> = None;
+        loop {
+            let bound = end.as_deref().map_or(range.end, Bound::Excluded);
+            let left = KeyRange { start: range.start, end: bound };
+            let stored = self.store.last_row(table, left)?;
+            let written = self.batch.written_in(table, left).last();
+            match (stored, written) {
+                (Some(stored), Some((key, _))) if stored.0.as_slice() > key => return Ok(Some(stored)),
+                (_, Some((key, Some(value)))) => return Ok(Some((key.to_vec(), value.to_vec()))),
+                (_, Some((key, None))) => end = Some(key.to_vec()),
+                (stored, None) => return Ok(stored),
+            }
+        }
+    }
+}
+
+/// Rows read at a time when a whole range is walked.
+const WALK_ROWS: usize = 1_024;
+
+/// Walks every row whose key starts with `prefix`, in key order, without holding more than a page.
+///
+/// # Errors
+/// [`StoreError`] of the store, or of `each`.
+pub fn walk_prefix(
+    store: &dyn StoreRead,
+    table: Table,
+    prefix: &[u8],
+    mut each: impl FnMut(&[u8], &[u8]) -> Result<(), StoreError>,
+) -> Result<(), StoreError> {
+    let end = after_prefix(prefix);
+    let end = end.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
+    let mut start = Bound::Included(prefix.to_vec());
+    loop {
+        let from = match &start {
+            Bound::Included(key) => Bound::Included(key.as_slice()),
+            Bound::Excluded(key) => Bound::Excluded(key.as_slice()),
+            Bound::Unbounded => Bound::Unbounded,
+        };
+        let page = store.rows(table, KeyRange { start: from, end }, WALK_ROWS)?;
+        for (key, value) in &page {
+            each(key, value)?;
+        }
+        match page.into_iter().next_back() {
+            Some((key, _)) => start = Bound::Excluded(key),
+            None => return Ok(()),
+        }
+    }
+}
+
+/// Space by id.
+///
+/// # Errors
+/// [`StoreError`] of the store.
+pub fn space_record(store: &dyn StoreRead, space: SpaceId) -> Result<Option<SpaceRecord>, StoreError> {
+    let value = store.value(Table::Spaces, &space.0)?;
+    value.map(|value| record(&value, "space record")).transpose()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::StoreId;
+    use crate::store::{MemoryStore, Store};
+
+    fn name(text: &str) -> DocumentName {
+        DocumentName::new(text).unwrap()
+    }
+
+    #[test]
+    fn keys_split_into_what_they_were_made_of() {
+        let space = SpaceIndex(7);
+        let actor = Actor([0; 16]);
+        assert_eq!(frontier_key(&space.actor_rows(&name("a/b"), actor)), Some((name("a/b"), actor)));
+        assert_eq!(delta_key(&space.delta(&name("a/b"), actor, 9)), Some((actor, 9)));
+        assert_eq!(changed_key(&space.changed(3, &name("x"))), Some((3, name("x"))));
+        assert_eq!(frontier_key(b"short"), None);
+    }
+
+    #[test]
+    fn a_transaction_reads_its_own_writes_over_the_store() {
+        let mut store = MemoryStore::new(StoreId([1; 16]));
+        let mut batch = WriteBatch::default();
+        for key in [b"a", b"b", b"c", b"d"] {
+            batch.put(Table::Meta, key.to_vec(), b"old".to_vec());
+        }
+        store.commit(&batch).unwrap();
+        let mut transaction = Transaction::new(&store);
+        transaction.remove(Table::Meta, b"d".to_vec());
+        transaction.remove(Table::Meta, b"a".to_vec());
+        transaction.batch.put(Table::Meta, b"bb".to_vec(), b"new".to_vec());
+        let keys: Vec<Vec<u8>> =
+            transaction.rows(Table::Meta, KeyRange::ALL, 2).unwrap().into_iter().map(|row| row.0).collect();
+        assert_eq!(keys, vec![b"b".to_vec(), b"bb".to_vec()]);
+        assert_eq!(transaction.last_row(Table::Meta, KeyRange::ALL).unwrap().unwrap().0, b"c");
+        assert_eq!(transaction.value(Table::Meta, b"a").unwrap(), None);
+        let before_c = KeyRange::between(b"", b"c");
+        assert_eq!(transaction.last_row(Table::Meta, before_c).unwrap().unwrap().0, b"bb");
+    }
+
+    #[test]
+    fn a_walk_visits_every_row_of_a_prefix_across_pages() {
+        let mut store = MemoryStore::new(StoreId([1; 16]));
+        let mut batch = WriteBatch::default();
+        for number in 0..3_000_u32 {
+            batch.put(Table::Deltas, SpaceIndex(1).key(&[&number.to_be_bytes()]), vec![]);
+        }
+        batch.put(Table::Deltas, SpaceIndex(2).all(), vec![]);
+        store.commit(&batch).unwrap();
+        let mut seen = 0;
+        walk_prefix(&store, Table::Deltas, &SpaceIndex(1).all(), |_, _| {
+            seen += 1;
+            Ok(())
+        })
+        .unwrap();
+        assert_eq!(seen, 3_000);
+    }
+}

@@ -1,1 +1,24 @@
-//! A room of Starling; see DESIGN.
+//! The HTTP API of a Starling node, as types and as a client.
+//!
+//! This crate is a leaf: it knows no other crate of Starling, so a program that talks to a node needs
+//! nothing but this. It promises that what [`Client`] sends and reads is what the node's router serves,
+//! because both use these types and these [`route`]s. Absent means absent: no field is ever `null`.
+//! Times are RFC 3339 strings. It leaves out what a document means; a value is plain JSON.
+
+pub mod address;
+pub mod client;
+pub mod document;
+pub mod exit;
+pub mod heads;
+pub mod member;
+pub mod peer;
+pub mod problem;
+pub mod route;
+pub mod space;
+pub mod status;
+
+pub use address::{AddressError, NodeAddress};
+pub use client::{Client, ClientError};
+pub use exit::ExitCode;
+pub use heads::{Heads, HeadsError, Position};
+pub use problem::{Code, Problem};

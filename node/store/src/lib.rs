@@ -1,1 +1,30 @@
-//! A room of Starling; see DESIGN.
+//! Starling's store on disk: redb behind the `Store` contract of `starling_crdt`.
+//!
+//! Promises what the contract asks, on a file ([`RedbStore::open`]) and on any
+//! [`redb::StorageBackend`] ([`RedbStore::with_backend`]): a batch is there whole or not at all; after
+//! `Ok` it survives every crash; reads never wait for a write that goes well. When the disk refuses
+//! a write, that commit fails, reads go on, and the store recovers by itself once the disk does.
+//! Damaged bytes end in an error, never in a panic.
+//!
+//! Leaves out what the bytes mean: history is checked again by the core when it is loaded, because
+//! redb does not compare checksums on every read.
+
+pub mod backend;
+
+mod fault;
+mod generation;
+mod image;
+mod medium;
+mod open;
+mod store;
+
+pub use open::{OpenError, StoreOptions, WhenMissing};
+pub use store::RedbStore;
+
+/// The version of the tables' layout that this program writes.
+pub const SCHEMA_VERSION: u32 = 0;
+
+/// Memory redb may use for pages, in bytes. The whole idle node must stay under 60 MiB; too small
+/// and a random read costs a system call and a copy, too large and the cache outgrows the documents
+/// it serves. While a broken handle is replaced two caches exist for a moment.
+pub const CACHE_BYTES: usize = 16 * 1024 * 1024;

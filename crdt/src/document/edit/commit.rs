@@ -41,12 +41,7 @@ impl Document {
         let counters_left = self.counters_left();
         self.automerge.set_actor(bridge::actor_id(commit.actor));
         let mut tx = self.automerge.transaction();
-        let mut writer = Writer {
-            tx: &mut tx,
-            index: &self.index,
-            base,
-            value_bytes: 0,
-        };
+        let mut writer = Writer { tx: &mut tx, index: &self.index, base, value_bytes: 0 };
         let Ok(written) = catch_unwind(AssertUnwindSafe(|| steps::write(&mut writer, edit))) else {
             // Dropping the transaction would roll it back, which may panic again and abort.
             std::mem::forget(tx);
@@ -69,16 +64,11 @@ impl Document {
         }
         if finish == Finish::Rollback {
             tx.rollback();
-            return Ok(Some(Outcome {
-                change: None,
-                created,
-            }));
+            return Ok(Some(Outcome { change: None, created }));
         }
         let options = options(commit, edit);
         let hash = if ops > 0 {
-            catch_unwind(AssertUnwindSafe(|| tx.commit_with(options).0))
-                .ok()
-                .flatten()
+            catch_unwind(AssertUnwindSafe(|| tx.commit_with(options).0)).ok().flatten()
         } else {
             tx.rollback();
             catch_unwind(AssertUnwindSafe(|| self.automerge.empty_commit(options))).ok()
@@ -88,32 +78,22 @@ impl Document {
             return Err(EditError::Crash);
         };
         let change = self.export(&hash)?;
-        Ok(Some(Outcome {
-            change: Some(change),
-            created,
-        }))
+        Ok(Some(Outcome { change: Some(change), created }))
     }
 
     /// The bytes of a change just committed, entered into the index; or the change taken back,
     /// since nothing leaves this node that others would refuse.
     fn export(&mut self, hash: &automerge::ChangeHash) -> Result<LocalChange, EditError> {
-        let read = catch_unwind(AssertUnwindSafe(|| self.automerge.get_change_by_hash(hash)))
-            .ok()
-            .flatten();
+        let read = catch_unwind(AssertUnwindSafe(|| self.automerge.get_change_by_hash(hash))).ok().flatten();
         let Some(change) = read else {
             self.damaged = true;
             return Err(EditError::Crash);
         };
-        let local = LocalChange {
-            hash: bridge::hash(hash),
-            bytes: change.raw_bytes().to_vec(),
-        };
+        let local = LocalChange { hash: bridge::hash(hash), bytes: change.raw_bytes().to_vec() };
         let expanded = change.decode();
         let verdict = match ChangeChunk::parse(&local.bytes) {
             Err(error) => Err(of_limit(error)),
-            Ok(_) if Change::from(expanded.clone()).raw_bytes() != local.bytes => {
-                Err(EditError::Crash)
-            }
+            Ok(_) if Change::from(expanded.clone()).raw_bytes() != local.bytes => Err(EditError::Crash),
             Ok(_) => validate::admit(&mut self.index, local.hash, &expanded, local.bytes.len())
                 .map_err(|_| EditError::Crash),
         };
@@ -127,21 +107,15 @@ impl Document {
     }
 
     /// Writes empty changes over subsets of the heads until one change can have all as dependencies.
-    pub(super) fn merge_heads(
-        &mut self,
-        commit: Commit<'_>,
-    ) -> Result<Vec<LocalChange>, EditError> {
+    pub(super) fn merge_heads(&mut self, commit: Commit<'_>) -> Result<Vec<LocalChange>, EditError> {
         let mut merges = Vec::new();
         while self.index.heads_count() > MERGED_HEADS_MAX {
             let tip = self.index.tip(commit.actor);
             let mut dependencies: BTreeSet<ChangeHash> =
                 self.heads().into_iter().take(MERGED_HEADS_MAX).collect();
             dependencies.extend(tip.map(|tip| tip.hash));
-            let start_op = 1 + dependencies
-                .iter()
-                .filter_map(|hash| self.index.max_op(hash))
-                .max()
-                .unwrap_or(0);
+            let start_op =
+                1 + dependencies.iter().filter_map(|hash| self.index.max_op(hash)).max().unwrap_or(0);
             let expanded = ExpandedChange {
                 operations: Vec::new(),
                 actor_id: bridge::actor_id(commit.actor),
@@ -155,10 +129,8 @@ impl Document {
                 author: None,
             };
             let change = Change::from(expanded);
-            let merge = LocalChange {
-                hash: bridge::hash(&change.hash()),
-                bytes: change.raw_bytes().to_vec(),
-            };
+            let merge =
+                LocalChange { hash: bridge::hash(&change.hash()), bytes: change.raw_bytes().to_vec() };
             if !self.apply(&[&merge.bytes]).is_empty() {
                 self.take_back(&merges);
                 return Err(EditError::Crash);
@@ -180,11 +152,7 @@ impl Document {
         if changes.is_empty() || self.damaged {
             return;
         }
-        let gone = |change: &Change| {
-            changes
-                .iter()
-                .any(|local| local.hash == bridge::hash(&change.hash()))
-        };
+        let gone = |change: &Change| changes.iter().any(|local| local.hash == bridge::hash(&change.hash()));
         let rebuilt = catch_unwind(AssertUnwindSafe(|| {
             let mut kept = self.automerge.get_changes(&[]);
             kept.retain(|change| !gone(change));
@@ -215,13 +183,6 @@ fn of_limit(error: ChunkError) -> EditError {
 }
 
 fn options(commit: Commit<'_>, edit: &Edit) -> CommitOptions {
-    let message = if matches!(edit, Edit::Remove) {
-        Some(DELETION_MESSAGE)
-    } else {
-        commit.message
-    };
-    CommitOptions {
-        message: message.map(str::to_owned),
-        time: Some(commit.time_seconds),
-    }
+    let message = if matches!(edit, Edit::Remove) { Some(DELETION_MESSAGE) } else { commit.message };
+    CommitOptions { message: message.map(str::to_owned), time: Some(commit.time_seconds) }
 }

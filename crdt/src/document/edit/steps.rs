@@ -14,10 +14,7 @@ use crate::document::write::{Slot, Writer};
 /// Writes the edit; whether an increment created its counter.
 pub(super) fn write(writer: &mut Writer<'_, '_>, edit: &Edit) -> Result<bool, EditError> {
     match edit {
-        Edit::Put {
-            value: Json::Map(members),
-            ..
-        } => {
+        Edit::Put { value: Json::Map(members), .. } => {
             writer.change_map(Some(&[ROOT]), &[ROOT], members)?;
             Ok(false)
         }
@@ -25,12 +22,9 @@ pub(super) fn write(writer: &mut Writer<'_, '_>, edit: &Edit) -> Result<bool, Ed
         Edit::Set { pointer, value } => set(writer, pointer, value).map(|()| false),
         Edit::Unset { pointer } => unset(writer, pointer).map(|()| false),
         Edit::Insert { pointer, value } => insert(writer, pointer, value).map(|()| false),
-        Edit::Splice {
-            pointer,
-            at,
-            delete,
-            insert,
-        } => splice(writer, pointer, *at..at.saturating_add(*delete), insert).map(|()| false),
+        Edit::Splice { pointer, at, delete, insert } => {
+            splice(writer, pointer, *at..at.saturating_add(*delete), insert).map(|()| false)
+        }
         Edit::Merge { pointer, patch } => merge_patch(writer, pointer, patch).map(|()| false),
         Edit::Increment { pointer, by } => increment(writer, pointer, *by),
         Edit::Remove => {
@@ -61,10 +55,7 @@ fn set(writer: &mut Writer<'_, '_>, pointer: &Pointer, value: &Json) -> Result<(
                 writer.merge(&maps)?;
                 now = writer.view().member(&maps, step)?;
             }
-            let slot = Slot::Member {
-                maps,
-                key: step.to_owned(),
-            };
+            let slot = Slot::Member { maps, key: step.to_owned() };
             Ok(writer.change(&slot, now.as_ref(), now.as_ref(), value)?)
         }
         Node::List(list) => match list_place(writer.view().length(&list), step) {
@@ -87,13 +78,7 @@ fn increment(writer: &mut Writer<'_, '_>, pointer: &Pointer, by: i64) -> Result<
     let (slot, now) = match container(writer, &parent)? {
         Node::Map(maps) => {
             let now = writer.view().member(&maps, step)?;
-            (
-                Slot::Member {
-                    maps,
-                    key: step.to_owned(),
-                },
-                now,
-            )
+            (Slot::Member { maps, key: step.to_owned() }, now)
         }
         Node::List(list) => match list_place(writer.view().length(&list), step) {
             Some(Place::End(position)) => {
@@ -149,9 +134,7 @@ fn insert(writer: &mut Writer<'_, '_>, pointer: &Pointer, value: &Json) -> Resul
         return Err(EditError::NotAList(parent));
     };
     match list_place(writer.view().length(&list), step) {
-        Some(Place::At(position) | Place::End(position)) => {
-            Ok(writer.insert(&list, position, value)?)
-        }
+        Some(Place::At(position) | Place::End(position)) => Ok(writer.insert(&list, position, value)?),
         None => Err(EditError::NoPosition(pointer.clone())),
     }
 }
@@ -170,23 +153,14 @@ fn splice(
     };
     let length = writer.view().length(&text);
     if gone.end > length {
-        return Err(EditError::TextTooShort {
-            pointer: pointer.clone(),
-            length,
-        });
+        return Err(EditError::TextTooShort { pointer: pointer.clone(), length });
     }
     Ok(writer.splice(&text, gone, insert)?)
 }
 
-fn merge_patch(
-    writer: &mut Writer<'_, '_>,
-    pointer: &Pointer,
-    patch: &Json,
-) -> Result<(), EditError> {
+fn merge_patch(writer: &mut Writer<'_, '_>, pointer: &Pointer, patch: &Json) -> Result<(), EditError> {
     let found = writer.view().find(pointer.steps())?;
-    let present = found
-        .map(|entry| writer.view().json(&entry.node))
-        .transpose()?;
+    let present = found.map(|entry| writer.view().json(&entry.node)).transpose()?;
     let patched = patched(present, patch);
     set(writer, pointer, &patched)
 }
@@ -212,9 +186,7 @@ fn patched(present: Option<Json>, patch: &Json) -> Json {
 /// What holds the place an edit is about.
 fn container(writer: &Writer<'_, '_>, parent: &Pointer) -> Result<Node, EditError> {
     let entry = writer.view().find(parent.steps())?;
-    entry
-        .map(|entry| entry.node)
-        .ok_or_else(|| EditError::MissingParent(parent.clone()))
+    entry.map(|entry| entry.node).ok_or_else(|| EditError::MissingParent(parent.clone()))
 }
 
 /// Where a step leads in a list.

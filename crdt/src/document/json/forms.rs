@@ -50,15 +50,13 @@ pub(super) fn read(form: &'static str, value: Json) -> Result<Json, &'static str
         ("text", Json::String(text)) => Ok(Json::Text(text)),
         ("text", _) => Err("$text needs a string"),
         ("bytes", Json::String(text)) => {
-            let bytes = STANDARD
-                .decode(text)
-                .map_err(|_| "$bytes needs standard base64 with padding")?;
+            let bytes = STANDARD.decode(text).map_err(|_| "$bytes needs standard base64 with padding")?;
             Ok(Json::Bytes(bytes))
         }
         ("bytes", _) => Err("$bytes needs a string of base64"),
-        (_, Json::String(text)) => time::parse(&text)
-            .map(Json::Time)
-            .ok_or("$time needs a time such as 2026-01-31T12:00:00Z"),
+        (_, Json::String(text)) => {
+            time::parse(&text).map(Json::Time).ok_or("$time needs a time such as 2026-01-31T12:00:00Z")
+        }
         (_, _) => Err("$time needs a string such as 2026-01-31T12:00:00Z"),
     }
 }

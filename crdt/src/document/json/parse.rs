@@ -76,23 +76,11 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Json, JsonError> {
         Ok(text) => (text, Ok(())),
         Err(error) => {
             let valid = &bytes[..error.valid_up_to()];
-            (
-                std::str::from_utf8(valid).unwrap_or_default(),
-                Err(JsonErrorKind::NotUtf8),
-            )
+            (std::str::from_utf8(valid).unwrap_or_default(), Err(JsonErrorKind::NotUtf8))
         }
     };
-    let mut parser = Parser {
-        text,
-        at: 0,
-        depth: 0,
-    };
-    let outcome = utf8
-        .map_err(|kind| Fault {
-            kind,
-            at: text.len(),
-        })
-        .and_then(|()| parser.whole());
+    let mut parser = Parser { text, at: 0, depth: 0 };
+    let outcome = utf8.map_err(|kind| Fault { kind, at: text.len() }).and_then(|()| parser.whole());
     outcome.map_err(|fault| locate(text, fault))
 }
 
@@ -186,10 +174,7 @@ impl Parser<'_> {
             }
             let key = self.string()?;
             if members.contains_key(&key) {
-                return Err(Fault {
-                    kind: JsonErrorKind::DuplicateMember(key),
-                    at: key_at,
-                });
+                return Err(Fault { kind: JsonErrorKind::DuplicateMember(key), at: key_at });
             }
             self.skip_space();
             self.need(b':', "`:`")?;
@@ -197,10 +182,7 @@ impl Parser<'_> {
             members.insert(key, value);
             self.skip_space();
             if self.eat(b'}') {
-                return special(members).map_err(|why| Fault {
-                    kind: JsonErrorKind::Form(why),
-                    at: start,
-                });
+                return special(members).map_err(|why| Fault { kind: JsonErrorKind::Form(why), at: start });
             }
             self.need(b',', "`,` or `}`")?;
         }
@@ -212,9 +194,7 @@ impl Parser<'_> {
         let mut string = String::new();
         loop {
             let rest = &self.text[self.at..];
-            let plain = rest
-                .find(|c: char| c == '"' || c == '\\' || c < ' ')
-                .unwrap_or(rest.len());
+            let plain = rest.find(|c: char| c == '"' || c == '\\' || c < ' ').unwrap_or(rest.len());
             string.push_str(&rest[..plain]);
             self.at += plain;
             match self.peek() {
@@ -225,10 +205,7 @@ impl Parser<'_> {
                 Some(b'\\') => string.push(self.escape()?),
                 Some(_) => return Err(self.expected("an escape instead of a control character")),
                 None => {
-                    return Err(Fault {
-                        kind: JsonErrorKind::End,
-                        at: start,
-                    });
+                    return Err(Fault { kind: JsonErrorKind::End, at: start });
                 }
             }
         }
@@ -236,16 +213,8 @@ impl Parser<'_> {
 
     fn escape(&mut self) -> Result<char, Fault> {
         let start = self.at;
-        let wrong = || Fault {
-            kind: JsonErrorKind::Escape,
-            at: start,
-        };
-        let letter = self
-            .text
-            .as_bytes()
-            .get(self.at + 1)
-            .copied()
-            .ok_or_else(wrong)?;
+        let wrong = || Fault { kind: JsonErrorKind::Escape, at: start };
+        let letter = self.text.as_bytes().get(self.at + 1).copied().ok_or_else(wrong)?;
         self.at += 2;
         match letter {
             b'"' | b'\\' | b'/' => Ok(char::from(letter)),
@@ -262,10 +231,7 @@ impl Parser<'_> {
                 if !(self.eat(b'\\') && self.eat(b'u')) {
                     return Err(wrong());
                 }
-                let low = self
-                    .hex()
-                    .filter(|low| (0xdc00..0xe000).contains(low))
-                    .ok_or_else(wrong)?;
+                let low = self.hex().filter(|low| (0xdc00..0xe000).contains(low)).ok_or_else(wrong)?;
                 char::from_u32(0x10000 + ((high - 0xd800) << 10) + (low - 0xdc00)).ok_or_else(wrong)
             }
             _ => Err(wrong()),
@@ -275,9 +241,9 @@ impl Parser<'_> {
     /// Four hexadecimal digits.
     fn hex(&mut self) -> Option<u32> {
         let digits = self.text.as_bytes().get(self.at..self.at + 4)?;
-        let number = digits.iter().try_fold(0, |number, digit| {
-            Some(number * 16 + char::from(*digit).to_digit(16)?)
-        })?;
+        let number = digits
+            .iter()
+            .try_fold(0, |number, digit| Some(number * 16 + char::from(*digit).to_digit(16)?))?;
         self.at += 4;
         Some(number)
     }
@@ -288,10 +254,7 @@ impl Parser<'_> {
         let leading_zero = self.peek() == Some(b'0');
         let whole = self.digits()?;
         if leading_zero && whole > 1 {
-            return Err(Fault {
-                kind: JsonErrorKind::Expected("a number without leading zeros"),
-                at: start,
-            });
+            return Err(Fault { kind: JsonErrorKind::Expected("a number without leading zeros"), at: start });
         }
         let mut float = false;
         if self.eat(b'.') {
@@ -309,9 +272,7 @@ impl Parser<'_> {
             at: start,
         };
         if float {
-            let number: f64 = text
-                .parse()
-                .map_err(|_| too_large(JsonErrorKind::FloatTooLarge))?;
+            let number: f64 = text.parse().map_err(|_| too_large(JsonErrorKind::FloatTooLarge))?;
             return if number.is_finite() {
                 Ok(Json::Float(number))
             } else {
@@ -357,11 +318,7 @@ impl Parser<'_> {
     }
 
     fn need(&mut self, byte: u8, what: &'static str) -> Result<(), Fault> {
-        if self.eat(byte) {
-            Ok(())
-        } else {
-            Err(self.expected(what))
-        }
+        if self.eat(byte) { Ok(()) } else { Err(self.expected(what)) }
     }
 
     fn skip_space(&mut self) {
@@ -375,11 +332,8 @@ impl Parser<'_> {
     }
 
     fn expected(&self, what: &'static str) -> Fault {
-        let kind = if self.at == self.text.len() {
-            JsonErrorKind::End
-        } else {
-            JsonErrorKind::Expected(what)
-        };
+        let kind =
+            if self.at == self.text.len() { JsonErrorKind::End } else { JsonErrorKind::Expected(what) };
         self.fault(kind)
     }
 }

@@ -12,9 +12,7 @@ impl Serialize for Json {
             Self::Integer(number) => serializer.serialize_i64(*number),
             Self::Unsigned(number) => serializer.serialize_u64(*number),
             Self::Float(number) if number.is_finite() => serializer.serialize_f64(*number),
-            Self::Float(_) => Err(S::Error::custom(
-                "a number that is not finite has no JSON form",
-            )),
+            Self::Float(_) => Err(S::Error::custom("a number that is not finite has no JSON form")),
             Self::String(text) => serializer.serialize_str(text),
             Self::Counter(number) => form(serializer, "$counter", number),
             Self::Text(text) => form(serializer, "$text", text),
@@ -22,9 +20,7 @@ impl Serialize for Json {
             Self::Time(ms) => form(serializer, "$time", &time::format(*ms)),
             Self::List(items) => serializer.collect_seq(items),
             Self::Map(members) => match members.first_key_value() {
-                Some((key, value)) if members.len() == 1 => {
-                    form(serializer, &forms::write_key(key), value)
-                }
+                Some((key, value)) if members.len() == 1 => form(serializer, &forms::write_key(key), value),
                 _ => serializer.collect_map(members),
             },
         }
@@ -32,11 +28,7 @@ impl Serialize for Json {
 }
 
 /// An object with one member.
-fn form<S: Serializer>(
-    serializer: S,
-    key: &str,
-    value: &impl Serialize,
-) -> Result<S::Ok, S::Error> {
+fn form<S: Serializer>(serializer: S, key: &str, value: &impl Serialize) -> Result<S::Ok, S::Error> {
     let mut map = serializer.serialize_map(Some(1))?;
     map.serialize_entry(key, value)?;
     map.end()

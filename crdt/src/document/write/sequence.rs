@@ -22,35 +22,22 @@ impl Places {
     /// Follows elements by the operations that inserted them. Elements keep their order for ever.
     fn follow(index: &Index, read: &[ObjId], now: &[ObjId]) -> Self {
         let element = |id: &ObjId| index.element(bridge::op_id(id)?);
-        let places = now
-            .iter()
-            .enumerate()
-            .filter_map(|(place, id)| Some((element(id)?, place)));
+        let places = now.iter().enumerate().filter_map(|(place, id)| Some((element(id)?, place)));
         let places: BTreeMap<_, _> = places.collect();
-        Self(
-            read.iter()
-                .map(|id| places.get(&element(id)?).copied())
-                .collect(),
-        )
+        Self(read.iter().map(|id| places.get(&element(id)?).copied()).collect())
     }
 
     /// Where something goes that follows the first `count` elements the client read.
     fn after(&self, count: usize) -> usize {
-        self.0[..count]
-            .iter()
-            .rev()
-            .find_map(|place| *place)
-            .map_or(0, |place| place + 1)
+        self.0[..count].iter().rev().find_map(|place| *place).map_or(0, |place| place + 1)
     }
 }
 
 impl Writer<'_, '_> {
     pub(super) fn change_list(&mut self, list: &ObjId, wanted: &[Json]) -> Written {
         let read = self.base_view().elements(list)?;
-        let values: Vec<Json> = read
-            .iter()
-            .map(|entry| self.base_view().json(&entry.node))
-            .collect::<Result<_, _>>()?;
+        let values: Vec<Json> =
+            read.iter().map(|entry| self.base_view().json(&entry.node)).collect::<Result<_, _>>()?;
         let hunks = diff::hunks(&values, wanted, SEQUENCE_DIFF_EDITS_MAX);
         let places = match self.base {
             _ if hunks.is_empty() => return Ok(()),
@@ -66,10 +53,7 @@ impl Writer<'_, '_> {
             for gone in (old.start + kept..old.end).rev() {
                 if let Some(position) = places.0[gone] {
                     let now = self.view().element(list, position)?;
-                    let slot = Slot::Element {
-                        list: list.clone(),
-                        position,
-                    };
+                    let slot = Slot::Element { list: list.clone(), position };
                     self.remove_unless_newer(&slot, Some(&read[gone]), now.as_ref())?;
                 }
             }
@@ -83,10 +67,7 @@ impl Writer<'_, '_> {
                     None => self.insert(list, places.after(place), value)?,
                     Some(position) => {
                         let now = self.view().element(list, position)?;
-                        let slot = Slot::Element {
-                            list: list.clone(),
-                            position,
-                        };
+                        let slot = Slot::Element { list: list.clone(), position };
                         self.change(&slot, Some(&read[place]), now.as_ref(), value)?;
                     }
                 }
@@ -102,11 +83,7 @@ impl Writer<'_, '_> {
         let places = match self.base {
             _ if hunks.is_empty() => return Ok(()),
             None => Places::unchanged(read.len()),
-            Some(_) => Places::follow(
-                self.index,
-                &self.base_view().ids(text),
-                &self.view().ids(text),
-            ),
+            Some(_) => Places::follow(self.index, &self.base_view().ids(text), &self.view().ids(text)),
         };
         for Hunk { old, new } in hunks.into_iter().rev() {
             let inserted: String = wanted[new].iter().collect();
@@ -116,8 +93,7 @@ impl Writer<'_, '_> {
                 self.tx.splice_text(text, run.start, count, "")?;
             }
             if !inserted.is_empty() {
-                self.tx
-                    .splice_text(text, places.after(old.start), 0, &inserted)?;
+                self.tx.splice_text(text, places.after(old.start), 0, &inserted)?;
             }
         }
         Ok(())

@@ -1,0 +1,208 @@
+//! History from the store: deltas, their changes in causal order, and a document's index.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
+
+use super::DocumentHistory;
+use crate::chunk::ChangeChunk;
+use crate::delta::{Delta, VerifiedDelta};
+use crate::id::{Actor, ChangeHash, DocumentName, SpaceId};
+use crate::identity::Signature;
+use crate::incarnation::VerifiedIncarnation;
+use crate::store::tables::{
+    DeltaRecord, FrontierRecord, SpaceIndex, delta_key, frontier_key, record, walk_prefix,
+};
+use crate::store::{KeyRange, StoreError, StoreRead, Table};
+
+/// An admitted change as it lies in the store.
+#[derive(Clone, Debug)]
+pub struct StoredChange {
+    /// Its header.
+    pub chunk: ChangeChunk,
+    /// Its bytes.
+    pub bytes: Vec<u8>,
+    arrival: (u64, u64),
+}
+
+fn corrupt(document: &DocumentName, what: &str) -> StoreError {
+    StoreError::Corrupt(format!("document {document:?}: {what}"))
+}
+
+/// The frontier of one document.
+///
+/// # Errors
+/// [`StoreError`] of the store.
+pub fn frontier(
+    store: &dyn StoreRead,
+    space: SpaceIndex,
+    document: &DocumentName,
+) -> Result<BTreeMap<Actor, FrontierRecord>, StoreError> {
+    let mut frontier = BTreeMap::new();
+    walk_prefix(store, Table::Frontiers, &space.document_rows(document), |key, value| {
+        let (_, actor) = frontier_key(key).ok_or_else(|| corrupt(document, "a frontier key is malformed"))?;
+        frontier.insert(actor, record(value, "frontier record")?);
+        Ok(())
+    })?;
+    Ok(frontier)
+}
+
+/// A document's admitted changes past `known` (per actor, the last sequence number already held), in
+/// an order in which every change follows its dependencies; `held` tells which of those outside the
+/// result are there already. A reader beside the writer may see a change before what it rests on:
+/// such a change is left out, and is there the next time.
+///
+/// # Errors
+/// [`StoreError`], also when a stored delta is damaged or one the frontier promises is missing.
+pub fn stored_changes(
+    store: &dyn StoreRead,
+    space: SpaceIndex,
+    document: &DocumentName,
+    known: &BTreeMap<Actor, u64>,
+    held: &dyn Fn(&ChangeHash) -> bool,
+) -> Result<Vec<StoredChange>, StoreError> {
+    let mut changes = Vec::new();
+    for (actor, tip) in frontier(store, space, document)? {
+        let after = known.get(&actor).copied().unwrap_or(0);
+        if tip.seq > after {
+            actor_changes(store, space, document, actor, after, tip, &mut changes)?;
+        }
+    }
+    changes.sort_by_key(|change: &StoredChange| change.arrival);
+    Ok(causal_order(changes, held))
+}
+
+/// Orders changes so that each follows what it rests on, keeping the given order otherwise, and
+/// leaves out those that rest on what is neither among them nor `held`. The given order is nearly
+/// causal: only the late part of a delta may have been admitted after deltas that arrived later.
+fn causal_order(changes: Vec<StoredChange>, held: &dyn Fn(&ChangeHash) -> bool) -> Vec<StoredChange> {
+    let mut placed = BTreeSet::new();
+    let mut waiting: BTreeMap<ChangeHash, Vec<StoredChange>> = BTreeMap::new();
+    let mut ordered = Vec::with_capacity(changes.len());
+    for change in changes {
+        let mut ready = vec![change];
+        while let Some(change) = ready.pop() {
+            let lacks = |hash: &&ChangeHash| !placed.contains(*hash) && !held(hash);
+            match change.chunk.dependencies.iter().find(lacks).copied() {
+                Some(missing) => waiting.entry(missing).or_default().push(change),
+                None => {
+                    placed.insert(change.chunk.hash);
+                    let woken = waiting.remove(&change.chunk.hash).unwrap_or_default();
+                    ready.extend(woken.into_iter().rev());
+                    ordered.push(change);
+                }
+            }
+        }
+    }
+    ordered
+}
+
+fn actor_changes(
+    store: &dyn StoreRead,
+    space: SpaceIndex,
+    document: &DocumentName,
+    actor: Actor,
+    after: u64,
+    tip: FrontierRecord,
+    changes: &mut Vec<StoredChange>,
+) -> Result<(), StoreError> {
+    let mut next = after + 1;
+    while next <= tip.seq {
+        let (first_seq, delta) = stored_delta(store, space, document, actor, next)?
+            .ok_or_else(|| corrupt(document, "a delta that its frontier promises is missing"))?;
+        for (seq, bytes) in (first_seq..).zip(delta.changes) {
+            if seq < next || seq > tip.seq {
+                continue;
+            }
+            let chunk = ChangeChunk::parse(&bytes).map_err(|error| corrupt(document, &error.to_string()))?;
+            if chunk.actor != actor || chunk.seq != seq || (seq == tip.seq && chunk.hash != tip.hash) {
+                return Err(corrupt(document, "a delta holds another change than its frontier says"));
+            }
+            changes.push(StoredChange { chunk, bytes: bytes.into(), arrival: (delta.arrival, seq) });
+            next = seq + 1;
+        }
+    }
+    Ok(())
+}
+
+/// The stored delta that covers change `seq` of `actor`, with its first sequence number.
+///
+/// # Errors
+/// [`StoreError`], also when the delta found is damaged.
+pub fn stored_delta(
+    store: &dyn StoreRead,
+    space: SpaceIndex,
+    document: &DocumentName,
+    actor: Actor,
+    seq: u64,
+) -> Result<Option<(u64, DeltaRecord)>, StoreError> {
+    let start = space.delta(document, actor, 0);
+    let end = space.delta(document, actor, seq);
+    let range = KeyRange { start: Bound::Included(&start), end: Bound::Included(&end) };
+    let Some((key, value)) = store.last_row(Table::Deltas, range)? else {
+        return Ok(None);
+    };
+    let (_, first_seq) = delta_key(&key).ok_or_else(|| corrupt(document, "a delta key is malformed"))?;
+    let delta: DeltaRecord = record(&value, "delta record")?;
+    let covers = seq - first_seq < delta.changes.len() as u64;
+    Ok(covers.then_some((first_seq, delta)))
+}
+
+impl DeltaRecord {
+    /// The delta as it travels.
+    pub fn into_delta(self, space: SpaceId, document: DocumentName, actor: Actor, first_seq: u64) -> Delta {
+        Delta {
+            space,
+            document,
+            actor,
+            first_seq,
+            changes: self.changes,
+            signature: Signature(self.signature),
+        }
+    }
+}
+
+/// A document's index, with what is quarantined excluded. Every stored delta is verified again, so
+/// that a damaged page cannot forge history; `incarnation` finds the certificate of an actor.
+///
+/// # Errors
+/// [`StoreError`], also when what is stored is no history or is not signed.
+pub fn load_verified(
+    store: &dyn StoreRead,
+    space: SpaceIndex,
+    id: SpaceId,
+    document: &DocumentName,
+    incarnation: &dyn Fn(Actor) -> Result<Option<VerifiedIncarnation>, StoreError>,
+) -> Result<DocumentHistory, StoreError> {
+    let mut history = DocumentHistory::default();
+    for change in stored_changes(store, space, document, &BTreeMap::new(), &|_| false)? {
+        history.check(&change.chunk).map_err(|misfit| corrupt(document, &misfit.to_string()))?;
+        history.insert(&change.chunk);
+    }
+    verify_deltas(store, space, id, document, incarnation)?;
+    let prefix = space.document_rows(document);
+    walk_prefix(store, Table::Quarantine, &prefix, |key, _| {
+        let hash = key.get(prefix.len()..).and_then(ChangeHash::from_slice);
+        history.exclude(hash.ok_or_else(|| corrupt(document, "a quarantine key is malformed"))?);
+        Ok(())
+    })?;
+    Ok(history)
+}
+
+fn verify_deltas(
+    store: &dyn StoreRead,
+    space: SpaceIndex,
+    id: SpaceId,
+    document: &DocumentName,
+    incarnation: &dyn Fn(Actor) -> Result<Option<VerifiedIncarnation>, StoreError>,
+) -> Result<(), StoreError> {
+    walk_prefix(store, Table::Deltas, &space.document_rows(document), |key, value| {
+        let (actor, first_seq) =
+            delta_key(key).ok_or_else(|| corrupt(document, "a delta key is malformed"))?;
+        let stored: DeltaRecord = record(value, "delta record")?;
+        let certificate =
+            incarnation(actor)?.ok_or_else(|| corrupt(document, "an incarnation is missing"))?;
+        VerifiedDelta::verify(stored.into_delta(id, document.clone(), actor, first_seq), &certificate)
+            .map_err(|fault| corrupt(document, &fault.to_string()))?;
+        Ok(())
+    })
+}

@@ -1,0 +1,195 @@
+//! The replica: the state machine of one node. Inputs in, effects out, one step = one transaction.
+//!
+//! Promises: a step handles its inputs in order inside one store transaction, commits with one
+//! durable sync, and only then hands out effects, so nothing leaves the process before what it says
+//! is durable. After a commit of which nobody knows whether it happened, memory is read from the
+//! store again and the next local write starts a new incarnation. Time, randomness and nonces are
+//! arguments; equal inputs give equal effects.
+//!
+//! Leaves out sockets, threads and the verification of signatures on what arrives, which
+//! [`Screener`] does before the step, on any thread.
+
+mod core;
+mod effect;
+mod input;
+mod receive;
+mod repair;
+mod report;
+mod serve;
+mod space;
+mod statements;
+mod step;
+mod wait;
+mod write;
+
+use std::sync::Arc;
+
+pub use core::NonceSource;
+pub use effect::*;
+pub use input::*;
+
+use self::core::Core;
+use self::step::Step;
+use crate::address::Address;
+use crate::charter::Label;
+use crate::gossip::Screener;
+use crate::id::AuthorKey;
+use crate::identity::Identity;
+use crate::store::tables::{META_KEY, MetaRecord};
+use crate::store::{Store, StoreError, StoreRead, Table};
+use crate::time::{Moment, Now};
+
+/// What a replica says about itself, and where it starts to look for others.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// What this node calls itself.
+    pub name: Label,
+    /// Version of the software.
+    pub version: Label,
+    /// Addresses the operator gave, dialled for ever.
+    pub seeds: Vec<Address>,
+}
+
+/// One node's state machine over its store.
+pub struct Replica<S: Store> {
+    store: S,
+    core: Core,
+    /// Set when memory may disagree with the store: nothing is done before it was read again.
+    stale: bool,
+}
+
+impl<S: Store> Replica<S> {
+    /// Opens the replica on what its store holds. `seed` feeds its generator; `nonces` gives
+    /// incarnation nonces, which must come from the operating system.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store cannot be read or holds what this node cannot have written.
+    pub fn open(
+        store: S,
+        identity: Identity,
+        options: Options,
+        seed: [u8; 32],
+        nonces: NonceSource,
+        now: Now,
+    ) -> Result<Self, StoreError> {
+        let seeds = options.seeds.clone();
+        let mut core = Core::new(&store, identity, options, seed, nonces, now)?;
+        core.add_seeds(seeds);
+        Ok(Self { store, core, stale: false })
+    }
+
+    /// What the shell must do once after opening: topics to follow, peers to refuse.
+    pub fn standing_effects(&self) -> Vec<Effect> {
+        self.core.standing_effects()
+    }
+
+    /// Handles `inputs` in order and whatever is due, commits, and returns the effects.
+    ///
+    /// Rows that cannot be read fail only the input that needed them.
+    ///
+    /// # Errors
+    /// [`StoreError`] when memory cannot be brought back in line with the store: no input was
+    /// handled, and the caller may try the step again with inputs it repeats. A failed commit is no
+    /// such error: its effects are the refusals of what could not be made durable.
+    pub fn step(&mut self, now: Now, inputs: Vec<Input>) -> Result<Vec<Effect>, StoreError> {
+        self.run(now, |core, step| {
+            for input in inputs {
+                if let Err(error) = core.handle(step, input) {
+                    step.note(Note::StoreFault { error });
+                }
+            }
+            if let Err(error) = core.tick(step) {
+                step.note(Note::StoreFault { error });
+            }
+        })
+    }
+
+    /// Says farewell in every space: for a node that stops on purpose.
+    ///
+    /// # Errors
+    /// [`StoreError`] as for [`Replica::step`].
+    pub fn leave(&mut self, now: Now) -> Result<Vec<Effect>, StoreError> {
+        self.run(now, Core::leave)
+    }
+
+    fn run(
+        &mut self,
+        now: Now,
+        work: impl FnOnce(&mut Core, &mut Step<'_>),
+    ) -> Result<Vec<Effect>, StoreError> {
+        if self.stale {
+            self.core.load_store(&self.store, now)?;
+            self.stale = false;
+        }
+        self.core.now = now.monotonic;
+        let commit = self.core.last_commit() + 1;
+        let mut step = Step::new(now, commit, &self.store);
+        work(&mut self.core, &mut step);
+        let finished = self.core.finish(&mut step);
+        let Step { mut transaction, effects, .. } = step;
+        if !transaction.is_empty() {
+            let meta = MetaRecord { commit, arrival: self.core.arrival };
+            transaction.put(Table::Meta, META_KEY.to_vec(), &meta);
+        }
+        let batch = transaction.into_batch();
+        let failure = match finished {
+            Ok(()) if batch.is_empty() => return Ok(effects),
+            Ok(()) => self.store.commit(&batch).err(),
+            Err(Refusal::Store(error)) => Some(error),
+            Err(refusal) => Some(StoreError::Corrupt(refusal.to_string())),
+        };
+        match failure {
+            None => {
+                self.core.committed(commit);
+                Ok(effects)
+            }
+            Some(error) => Ok(self.fail(now, effects, &error)),
+        }
+    }
+
+    /// Turns the effects of a step that is not durable into refusals, and reads the store again.
+    fn fail(&mut self, now: Now, effects: Vec<Effect>, error: &StoreError) -> Vec<Effect> {
+        self.stale = self.core.load_store(&self.store, now).is_err();
+        let mut left: Vec<Effect> =
+            effects.into_iter().filter_map(|effect| unless_durable(effect, error)).collect();
+        left.push(Effect::Note(Note::StoreFault { error: error.clone() }));
+        left
+    }
+
+    /// When the next step is due although nothing arrives.
+    pub fn next_wakeup(&self) -> Moment {
+        self.core.next_wakeup()
+    }
+
+    /// This node's key.
+    pub fn key(&self) -> AuthorKey {
+        self.core.identity.key()
+    }
+
+    /// Checks what arrives, on any thread.
+    pub fn screener(&self) -> Screener {
+        self.core.screener.clone()
+    }
+
+    /// Reads beside the writer.
+    pub fn store_reader(&self) -> Arc<dyn StoreRead> {
+        self.store.reader()
+    }
+
+    /// The store.
+    pub fn store(&self) -> &S {
+        &self.store
+    }
+}
+
+/// What remains of an effect when the step it belongs to is not durable.
+fn unless_durable(effect: Effect, error: &StoreError) -> Option<Effect> {
+    match effect {
+        Effect::Reply { ticket, reply: Ok(_) } => {
+            Some(Effect::Reply { ticket, reply: Err(Refusal::Store(error.clone())) })
+        }
+        Effect::Verdict { token, .. } => Some(Effect::Verdict { token, verdict: Verdict::Ignore }),
+        Effect::Publish { .. } | Effect::Answer { .. } | Effect::Changed(_) | Effect::Subscribe(_) => None,
+        other => Some(other),
+    }
+}

@@ -1,0 +1,473 @@
+//! Everything the replica knows besides its store, and what each input does to it.
+
+use std::collections::BTreeMap;
+
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::SeedableRng;
+
+use super::Options;
+use super::effect::{Effect, Refusal, Reply};
+use super::input::{Input, LocalRequest, RequestTicket};
+use super::repair::Peer;
+use super::space::Space;
+use super::step::Step;
+use super::wait::Waiter;
+use crate::address::Address;
+use crate::admission::Orphans;
+use crate::budget::{Budget, Offence, OffenceAction};
+use crate::connect::{
+    AddressSource, ConnectAction, ConnectPolicy, DialTarget, Direction, PeerRecord, Wanted,
+};
+use crate::gossip::Screener;
+use crate::history::{DocumentHistory, ItemKey};
+use crate::id::{AuthorKey, DocumentName, SpaceId, StoreId};
+use crate::identity::Identity;
+use crate::limits::{DOCUMENTS_BYTES_MAX, HISTORIES_BYTES_MAX};
+use crate::presence::{State, StateChange};
+use crate::store::tables::{META_KEY, MetaRecord, RequestRecord, SpaceRecord, record, walk_prefix};
+use crate::store::{KeyRange, StoreError, StoreRead, Table};
+use crate::time::{Moment, Now};
+use crate::view::{BuiltView, DocumentKey, ViewCache};
+
+/// Where incarnation nonces come from: the operating system, through the driver.
+pub type NonceSource = Box<dyn FnMut() -> [u8; 16] + Send>;
+
+/// Between two passes over remembered requests that drop what has expired.
+const FORGET_REQUESTS_EVERY: std::time::Duration = std::time::Duration::from_secs(60);
+/// Remembered requests looked at in one pass.
+const FORGET_REQUESTS_ROWS: usize = 512;
+/// Between two writings of peers' addresses to the store.
+const PEERS_STORED_EVERY: std::time::Duration = std::time::Duration::from_secs(60);
+
+/// The state machine without its store.
+pub(super) struct Core {
+    pub(super) identity: Identity,
+    pub(super) options: Options,
+    pub(super) store_id: StoreId,
+    pub(super) rng: ChaCha8Rng,
+    pub(super) nonces: NonceSource,
+    pub(super) screener: Screener,
+    pub(super) spaces: BTreeMap<SpaceId, Space>,
+    pub(super) histories: ViewCache<DocumentHistory>,
+    pub(super) views: ViewCache<BuiltView>,
+    pub(super) orphans: Orphans,
+    pub(super) peers: BTreeMap<AuthorKey, Peer>,
+    /// Items asked of a peer and not answered yet, so that no two peers send the same.
+    pub(super) fetching: BTreeMap<(SpaceId, ItemKey), AuthorKey>,
+    pub(super) questions: u64,
+    pub(super) connect: ConnectPolicy,
+    pub(super) wanted_changed: bool,
+    pub(super) budget: Budget,
+    pub(super) waiters: Vec<Waiter>,
+    pub(super) listening: Vec<Address>,
+    pub(super) arrival: u64,
+    pub(super) now: Moment,
+    commit: u64,
+    store_peers_at: Moment,
+    forget_requests_at: Moment,
+    forget_after: Vec<u8>,
+}
+
+impl Core {
+    pub(super) fn new(
+        store: &dyn StoreRead,
+        identity: Identity,
+        options: Options,
+        seed: [u8; 32],
+        nonces: NonceSource,
+        now: Now,
+    ) -> Result<Self, StoreError> {
+        let connect = ConnectPolicy::new(identity.key());
+        let mut core = Self {
+            identity,
+            options,
+            store_id: store.store_id(),
+            rng: ChaCha8Rng::from_seed(seed),
+            nonces,
+            screener: Screener::default(),
+            spaces: BTreeMap::new(),
+            histories: ViewCache::new(HISTORIES_BYTES_MAX),
+            views: ViewCache::new(DOCUMENTS_BYTES_MAX / 2),
+            orphans: Orphans::default(),
+            peers: BTreeMap::new(),
+            fetching: BTreeMap::new(),
+            questions: 0,
+            connect,
+            wanted_changed: true,
+            budget: Budget::new(),
+            waiters: Vec::new(),
+            listening: Vec::new(),
+            arrival: 0,
+            now: now.monotonic,
+            commit: 0,
+            store_peers_at: now.monotonic,
+            forget_requests_at: now.monotonic,
+            forget_after: Vec::new(),
+        };
+        core.load_store(store, now)?;
+        walk_prefix(store, Table::Peers, &[], |key, value| {
+            if let Some(peer) = AuthorKey::from_slice(key) {
+                let known: PeerRecord = record(value, "peer record")?;
+                core.connect.restore(now, peer, known);
+            }
+            Ok(())
+        })?;
+        Ok(core)
+    }
+
+    /// Makes memory agree with the store: at open, and after a commit of which nobody knows whether
+    /// it happened. Connections and what is known of members stay.
+    pub(super) fn load_store(&mut self, store: &dyn StoreRead, now: Now) -> Result<(), StoreError> {
+        let meta = store.value(Table::Meta, META_KEY)?;
+        let meta: MetaRecord =
+            meta.map(|value| record(&value, "meta record")).transpose()?.unwrap_or_default();
+        let mut spaces = BTreeMap::new();
+        walk_prefix(store, Table::Spaces, &[], |key, value| {
+            let stored: SpaceRecord = record(value, "space record")?;
+            let space = Space::load(store, &stored, self.identity.key(), now)?;
+            if key != space.id.0 {
+                return Err(StoreError::Corrupt("a space lies under another id".into()));
+            }
+            spaces.insert(space.id, space);
+            Ok(())
+        })?;
+        for (id, space) in &mut spaces {
+            if let Some(old) = self.spaces.remove(id) {
+                space.presence = old.presence;
+                space.join_refused = old.join_refused;
+                space.members_changed(now.monotonic);
+            }
+            self.screener.learn_space(*id, space.key.clone());
+        }
+        self.spaces = spaces;
+        (self.commit, self.arrival) = (meta.commit, meta.arrival);
+        self.histories.clear();
+        self.views.clear();
+        self.orphans = Orphans::default();
+        self.wanted_changed = true;
+        Ok(())
+    }
+
+    /// Handles one input.
+    pub(super) fn handle(&mut self, step: &mut Step<'_>, input: Input) -> Result<(), StoreError> {
+        match input {
+            Input::Local { ticket, request } => {
+                self.local(step, ticket, request);
+                Ok(())
+            }
+            Input::Gossip { from, token, space, frame } => self.gossip(step, from, token, space, frame),
+            Input::Asked { peer, id, request } => self.asked(step, peer, id, request),
+            Input::Answered { peer, id, answer } => self.answered(step, peer, id, answer),
+            Input::PeerUp { peer, address, inbound } => {
+                self.peer_up(step, peer, address, inbound);
+                Ok(())
+            }
+            Input::Dialled { target, peer } => {
+                self.connect.on_peer_up(step.now, &mut self.rng, peer, &Direction::Outbound(target));
+                Ok(())
+            }
+            Input::PeerDown { peer } => {
+                self.peer_down(step, peer);
+                Ok(())
+            }
+            Input::DialFailed { target } => {
+                self.connect.on_dial_failed(step.now.monotonic, &mut self.rng, &target);
+                Ok(())
+            }
+            Input::Discovered { peer, addresses } => {
+                let source = AddressSource::Connection;
+                self.connect.on_addresses(step.now.monotonic, &mut self.rng, peer, &addresses, source);
+                Ok(())
+            }
+            Input::RoundTrip { peer, time } => {
+                if let Some(peer) = self.peers.get_mut(&peer) {
+                    peer.round_trip = Some(time);
+                }
+                Ok(())
+            }
+            Input::Listening { addresses } => {
+                self.listening = addresses;
+                Ok(())
+            }
+        }
+    }
+
+    fn local(&mut self, step: &mut Step<'_>, ticket: RequestTicket, request: LocalRequest) {
+        let now = step.now.monotonic;
+        let reply = match request {
+            LocalRequest::Write(write) => return self.write(step, ticket, &write),
+            LocalRequest::Wait { space, document, nodes, timeout } => {
+                match self.wait(step, ticket, space, document, nodes, timeout) {
+                    Ok(()) => return,
+                    Err(refusal) => Err(refusal),
+                }
+            }
+            LocalRequest::CreateSpace { name, nonce, epoch_key } => {
+                self.create_space(step, name, nonce, epoch_key)
+            }
+            LocalRequest::Join { ticket } => self.join(step, ticket),
+            request @ LocalRequest::Invite { .. } => self.invite(step, request),
+            LocalRequest::Quarantine { space, document, poison } => {
+                self.quarantine(step, space, &document, &poison).map(|()| Reply::Done)
+            }
+            LocalRequest::AddPeer { address } => match self.connect.add_seed(now, address) {
+                Ok(()) => Ok(Reply::Done),
+                Err(_) => Err(Refusal::TooMany { what: "seed addresses" }),
+            },
+            LocalRequest::Block { peer, duration } => self.block(step, peer, duration),
+            LocalRequest::Unblock { peer } => {
+                if self.connect.unblock(now, peer) {
+                    step.effects.push(Effect::Unblock(peer));
+                    self.store_peer(step, peer);
+                }
+                Ok(Reply::Done)
+            }
+            LocalRequest::Status => Ok(Reply::Status(Box::new(self.status(step.commit - 1)))),
+            LocalRequest::Members { space } => self.member_reports(now, space).map(Reply::Members),
+            LocalRequest::Peers => Ok(Reply::Peers(self.peer_reports(now))),
+        };
+        step.reply(ticket, reply);
+    }
+
+    fn block(
+        &mut self,
+        step: &mut Step<'_>,
+        peer: AuthorKey,
+        duration: Option<std::time::Duration>,
+    ) -> Result<Reply, Refusal> {
+        use crate::connect::BlockError;
+        self.connect.block(step.now.monotonic, peer, duration).map_err(|error| match error {
+            BlockError::TooMany => Refusal::TooMany { what: "blocked peers" },
+            BlockError::Own => Refusal::ThisNode,
+        })?;
+        step.effects.push(Effect::Block(peer));
+        self.store_peer(step, peer);
+        Ok(Reply::Done)
+    }
+
+    fn peer_up(&mut self, step: &mut Step<'_>, peer: AuthorKey, address: Address, inbound: bool) {
+        let now = step.now;
+        let direction =
+            if inbound { Direction::Inbound } else { Direction::Outbound(DialTarget::Peer(peer)) };
+        self.connect.on_peer_up(now, &mut self.rng, peer, &direction);
+        if peer == self.identity.key() {
+            step.effects.push(Effect::Disconnect { peer, reason: "this_node" });
+            return;
+        }
+        if !inbound {
+            let reached = std::slice::from_ref(&address);
+            self.connect.on_addresses(now.monotonic, &mut self.rng, peer, reached, AddressSource::Dialled);
+        }
+        self.peers.insert(peer, Peer::new(address, inbound, now.monotonic));
+        for space in self.spaces.keys().copied().collect::<Vec<_>>() {
+            self.presence_up(step, space, peer);
+        }
+    }
+
+    pub(super) fn presence_up(&mut self, step: &mut Step<'_>, space: SpaceId, peer: AuthorKey) {
+        if let Some(held) = self.spaces.get_mut(&space) {
+            let change = held.presence.on_peer_up(step.now.monotonic, peer);
+            self.member_changes(step, space, change);
+        }
+    }
+
+    fn peer_down(&mut self, step: &mut Step<'_>, peer: AuthorKey) {
+        let now = step.now.monotonic;
+        self.connect.on_peer_down(now, &mut self.rng, peer);
+        self.peer_gone(peer);
+        for space in self.spaces.keys().copied().collect::<Vec<_>>() {
+            if let Some(held) = self.spaces.get_mut(&space) {
+                let change = held.presence.on_peer_down(now, &mut self.rng, peer);
+                self.member_changes(step, space, change);
+            }
+        }
+    }
+
+    pub(super) fn member_changes(
+        &mut self,
+        step: &mut Step<'_>,
+        space: SpaceId,
+        changes: impl IntoIterator<Item = StateChange>,
+    ) {
+        for change in changes {
+            self.wanted_changed = true;
+            step.effects.push(Effect::MemberChanged {
+                space,
+                member: change.author,
+                state: change.to,
+                reason: change.reason,
+            });
+        }
+    }
+
+    /// Notes what a peer did wrong, and does about it what the budget says.
+    pub(super) fn offend(
+        &mut self,
+        step: &mut Step<'_>,
+        peer: AuthorKey,
+        offence: Offence,
+        code: &'static str,
+    ) {
+        step.effects.push(Effect::Offence { peer, offence, code });
+        match self.budget.offend(step.now.monotonic, peer, offence) {
+            OffenceAction::Ignore => {}
+            OffenceAction::Disconnect => step.effects.push(Effect::Disconnect { peer, reason: code }),
+            OffenceAction::Block(time) => {
+                // A full block list leaves the disconnection.
+                step.effects.push(Effect::Disconnect { peer, reason: code });
+                self.block(step, peer, Some(time)).ok();
+            }
+        }
+    }
+
+    /// What time alone brings about.
+    pub(super) fn tick(&mut self, step: &mut Step<'_>) -> Result<(), StoreError> {
+        let now = step.now.monotonic;
+        for space in self.spaces.keys().copied().collect::<Vec<_>>() {
+            let Some(held) = self.spaces.get_mut(&space) else { continue };
+            let changes = held.presence.tick(now);
+            let speaks = held.presence.beacon_due(now);
+            self.member_changes(step, space, changes);
+            if speaks {
+                self.speak(step, space, false);
+            }
+        }
+        self.connect_tick(step);
+        self.repair_tick(step)?;
+        self.wait_tick(step);
+        if now >= self.store_peers_at {
+            self.store_peers_at = now + PEERS_STORED_EVERY;
+            self.store_peers(step);
+        }
+        if now >= self.forget_requests_at {
+            self.forget_requests_at = now + FORGET_REQUESTS_EVERY;
+            self.forget_requests(step)?;
+        }
+        Ok(())
+    }
+
+    fn connect_tick(&mut self, step: &mut Step<'_>) {
+        let now = step.now.monotonic;
+        let due = self.connect.next_wakeup().is_some_and(|wakeup| wakeup <= now);
+        if !due && !self.wanted_changed {
+            return;
+        }
+        self.wanted_changed = false;
+        let mut wanted: BTreeMap<AuthorKey, bool> = BTreeMap::new();
+        for space in self.spaces.values() {
+            for (member, seen) in space.presence.members() {
+                // Whoever said farewell is not behind a partition.
+                let away = seen.state == State::Away;
+                wanted.entry(member).and_modify(|all| *all &= away).or_insert(away);
+            }
+        }
+        let wanted: Vec<Wanted> = wanted.into_iter().map(|(peer, away)| Wanted { peer, away }).collect();
+        let blocked: Vec<AuthorKey> = self.connect.blocked().map(|(peer, _)| peer).collect();
+        for action in self.connect.tick(now, &mut self.rng, &wanted) {
+            step.effects.push(match action {
+                ConnectAction::Dial { target, peer, addresses } => Effect::Dial { target, peer, addresses },
+                ConnectAction::Disconnect { peer, reason } => {
+                    Effect::Disconnect { peer, reason: reason.code() }
+                }
+            });
+        }
+        // Blocks that ran out are lifted in the network as well.
+        let over = blocked.into_iter().filter(|peer| !self.connect.is_blocked(now, *peer));
+        step.effects.extend(over.map(Effect::Unblock));
+    }
+
+    /// Stores what changed about peers since the last time.
+    fn store_peers(&mut self, step: &mut Step<'_>) {
+        for peer in self.connect.take_changed() {
+            self.store_peer(step, peer);
+        }
+    }
+
+    fn store_peer(&mut self, step: &mut Step<'_>, peer: AuthorKey) {
+        match self.connect.record(step.now, peer) {
+            Some(known) => step.transaction.put(Table::Peers, peer.0.to_vec(), &known),
+            None => step.transaction.remove(Table::Peers, peer.0.to_vec()),
+        }
+    }
+
+    /// Drops remembered requests that have expired, a page at a time, round and round.
+    fn forget_requests(&mut self, step: &mut Step<'_>) -> Result<(), StoreError> {
+        use std::ops::Bound;
+        let range = KeyRange { start: Bound::Excluded(self.forget_after.as_slice()), end: Bound::Unbounded };
+        let rows = step.transaction.rows(Table::Requests, range, FORGET_REQUESTS_ROWS)?;
+        self.forget_after = rows.last().map(|(key, _)| key.clone()).unwrap_or_default();
+        for (key, value) in rows {
+            let known: RequestRecord = record(&value, "request record")?;
+            if known.expires < step.now.wall {
+                step.transaction.remove(Table::Requests, key);
+            }
+        }
+        Ok(())
+    }
+
+    /// When time alone will bring something about.
+    pub(super) fn next_wakeup(&self) -> Moment {
+        let presence = self.spaces.values().map(|space| space.presence.next_wakeup());
+        presence
+            .chain(self.connect.next_wakeup())
+            .chain(self.repair_wakeup().filter(|_| !self.spaces.is_empty()))
+            .chain(self.wait_wakeup())
+            .chain([self.store_peers_at, self.forget_requests_at])
+            .min()
+            .unwrap_or(self.store_peers_at)
+    }
+
+    pub(super) fn space(&self, space: SpaceId) -> Result<&Space, Refusal> {
+        self.spaces.get(&space).ok_or(Refusal::UnknownSpace(space))
+    }
+
+    pub(super) fn document_key(
+        &self,
+        space: SpaceId,
+        document: &DocumentName,
+    ) -> Result<DocumentKey, Refusal> {
+        Ok((self.space(space)?.index, document.clone()))
+    }
+
+    pub(super) fn loaded_view(
+        &mut self,
+        space: SpaceId,
+        document: &DocumentName,
+    ) -> Result<&mut BuiltView, Refusal> {
+        let key = self.document_key(space, document)?;
+        self.views.touch(&key).ok_or(Refusal::Internal)
+    }
+
+    /// Number of the last commit.
+    pub(super) fn last_commit(&self) -> u64 {
+        self.commit
+    }
+
+    /// The commit of a step has happened.
+    pub(super) fn committed(&mut self, commit: u64) {
+        self.commit = commit;
+        self.histories.trim();
+        self.views.trim();
+    }
+
+    /// Says farewell in every space.
+    pub(super) fn leave(&mut self, step: &mut Step<'_>) {
+        for space in self.spaces.keys().copied().collect::<Vec<_>>() {
+            self.speak(step, space, true);
+        }
+    }
+
+    /// Topics to follow and peers to refuse, after a start.
+    pub(super) fn standing_effects(&self) -> Vec<Effect> {
+        let topics = self.spaces.values().map(|space| Effect::Subscribe(space.topic));
+        topics.chain(self.connect.blocked().map(|(peer, _)| Effect::Block(peer))).collect()
+    }
+
+    /// Keeps the operator's seeds.
+    pub(super) fn add_seeds(&mut self, seeds: Vec<Address>) {
+        for seed in seeds {
+            // A full list keeps the first ones, which the configuration names first.
+            self.connect.add_seed(self.now, seed).ok();
+        }
+    }
+}

@@ -1,0 +1,626 @@
+//! The asking side of exchanges: with each peer one dialogue at a time, a task after another.
+//!
+//! A dialogue starts when a connection comes up, when something is found missing, when a beacon
+//! shows a difference, and now and then. It may end anywhere; what it brought is kept, and the next
+//! one asks only for the rest.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
+
+use minicbor::bytes::ByteVec;
+use rand_chacha::rand_core::Rng;
+
+use super::core::Core;
+use super::effect::{Counted, Effect, Note};
+use super::receive::Taken;
+use super::step::Step;
+use super::wait;
+use crate::address::Address;
+use crate::budget::Offence;
+use crate::charter::{Inserted, VerifiedStatement};
+use crate::exchange::{
+    Greeting, OfferedItem, Reconciliation, RefusalCode, Request, Response, Want, encode_message,
+};
+use crate::gossip::{ScreenedAnswer, ScreenedDelta};
+use crate::history::ItemKey;
+use crate::id::{AuthorKey, SpaceId, StatementId};
+use crate::incarnation::VerifiedIncarnation;
+use crate::jitter::between;
+use crate::limits::{EXCHANGE_CHUNK_BYTES, EXCHANGES_MAX, FETCH_WANTS_MAX};
+use crate::store::{StoreError, Table};
+use crate::time::Moment;
+
+/// Between two dialogues with a peer that found nothing to do.
+const REPAIR_PERIOD: (Duration, Duration) = (Duration::from_secs(20), Duration::from_secs(40));
+/// After something was found missing: most of it is on its way by gossip.
+const REPAIR_SOON: (Duration, Duration) = (Duration::from_millis(50), Duration::from_millis(250));
+/// After a beacon showed a difference: it may be one that gossip is about to close.
+const REPAIR_LATER: (Duration, Duration) = (Duration::from_millis(500), Duration::from_millis(1_500));
+/// After a dialogue failed, doubled with each further failure.
+const REPAIR_RETRY: Duration = Duration::from_secs(1);
+/// Doublings of the retry delay.
+const REPAIR_RETRY_DOUBLINGS: u32 = 5;
+/// Items in one offer, so that it stays far below an exchange frame.
+const OFFERED_ITEMS_MAX: usize = 8_192;
+/// Statement ids in one request, so that it stays below an exchange frame.
+const STATEMENT_IDS_MAX: usize = 32_768;
+
+/// One thing to ask a peer.
+pub(super) enum Task {
+    Hello,
+    Join { space: SpaceId, request: Vec<u8> },
+    Statements { space: SpaceId },
+    Push { space: SpaceId, ids: Vec<StatementId> },
+    Reconcile { space: SpaceId, run: Box<Reconciliation> },
+    Offer { space: SpaceId, items: Vec<OfferedItem> },
+    Fetch { space: SpaceId, goals: Goals },
+}
+
+/// What is wanted of each item.
+pub(super) type Goals = BTreeMap<ItemKey, Goal>;
+
+/// How far an item is wanted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Goal {
+    /// Up to this sequence number.
+    Reach(u64),
+    /// The peer's other change at this sequence number: it makes the proof of a fork.
+    Contradict(u64),
+}
+
+/// A question that waits for its answer.
+pub(super) enum Asked {
+    Task(Task),
+    Fetch { space: SpaceId, goals: Goals, rest: Goals },
+    Confirm(wait::Question),
+}
+
+/// A connected peer.
+pub(super) struct Peer {
+    pub(super) address: Address,
+    pub(super) inbound: bool,
+    pub(super) since: Moment,
+    pub(super) round_trip: Option<Duration>,
+    pub(super) asked: BTreeMap<u64, Asked>,
+    tasks: VecDeque<Task>,
+    /// When the next dialogue starts.
+    due: Moment,
+    running: bool,
+    failures: u32,
+    /// Spaces whose statements were pushed because the peer did not see this node as a member.
+    pushed: BTreeSet<SpaceId>,
+    /// This dialogue is the first since the connection came up: the other side has one, too.
+    greeting: bool,
+}
+
+impl Peer {
+    pub(super) fn new(address: Address, inbound: bool, now: Moment) -> Self {
+        Self {
+            address,
+            inbound,
+            since: now,
+            round_trip: None,
+            asked: BTreeMap::new(),
+            tasks: VecDeque::new(),
+            due: now,
+            running: false,
+            failures: 0,
+            pushed: BTreeSet::new(),
+            greeting: true,
+        }
+    }
+}
+
+/// Tells those who hold a space, and only them, that it is spoken of.
+fn tag(space: SpaceId, asker: AuthorKey, asked: AuthorKey) -> [u8; 16] {
+    let hash = crate::codec::Signable::new("starling/greeting")
+        .bytes(&space.0)
+        .bytes(&asker.0)
+        .bytes(&asked.0)
+        .hash();
+    let mut tag = [0; 16];
+    tag.copy_from_slice(&hash[..16]);
+    tag
+}
+
+impl Core {
+    pub(super) fn repair_now(&mut self, now: Moment, peer: AuthorKey) {
+        self.repair_by(peer, now);
+    }
+
+    pub(super) fn repair_soon(&mut self, now: Moment, peer: AuthorKey) {
+        let at = now + between(&mut self.rng, REPAIR_SOON.0, REPAIR_SOON.1);
+        self.repair_by(peer, at);
+    }
+
+    pub(super) fn repair_later(&mut self, now: Moment, peer: AuthorKey) {
+        let at = now + between(&mut self.rng, REPAIR_LATER.0, REPAIR_LATER.1);
+        self.repair_by(peer, at);
+    }
+
+    fn repair_by(&mut self, peer: AuthorKey, at: Moment) {
+        if let Some(peer) = self.peers.get_mut(&peer) {
+            peer.due = peer.due.min(at);
+        }
+    }
+
+    /// When the next dialogue may start.
+    pub(super) fn repair_wakeup(&self) -> Option<Moment> {
+        let running = self.peers.values().filter(|peer| peer.running).count();
+        let waiting = self.peers.values().filter(|peer| !peer.running).map(|peer| peer.due);
+        waiting.min().filter(|_| running < EXCHANGES_MAX)
+    }
+
+    /// Starts the dialogues that are due, the longest overdue first.
+    pub(super) fn repair_tick(&mut self, step: &mut Step<'_>) -> Result<(), StoreError> {
+        if self.spaces.is_empty() {
+            return Ok(());
+        }
+        let running = self.peers.values().filter(|peer| peer.running).count();
+        let mut due: Vec<(Moment, AuthorKey)> = self
+            .peers
+            .iter()
+            .filter(|(_, peer)| !peer.running && peer.due <= step.now.monotonic)
+            .map(|(key, peer)| (peer.due, *key))
+            .collect();
+        due.sort_unstable();
+        for (_, key) in due.into_iter().take(EXCHANGES_MAX.saturating_sub(running)) {
+            let mut tasks: VecDeque<Task> = self.join_tasks().into();
+            tasks.push_back(Task::Hello);
+            if let Some(peer) = self.peers.get_mut(&key) {
+                peer.running = true;
+                // Fetches that an offer asked for come first.
+                peer.tasks.append(&mut tasks);
+            }
+            step.count(Counted::Exchanges, 1);
+            self.next_task(step, key)?;
+        }
+        Ok(())
+    }
+
+    /// Asks the peer's next question, or ends the dialogue.
+    fn next_task(&mut self, step: &mut Step<'_>, key: AuthorKey) -> Result<(), StoreError> {
+        while let Some(task) = self.peers.get_mut(&key).and_then(|peer| peer.tasks.pop_front()) {
+            if let Some((asked, request)) = self.question(key, task) {
+                self.ask(step, key, asked, &request);
+                return Ok(());
+            }
+        }
+        let pause = between(&mut self.rng, REPAIR_PERIOD.0, REPAIR_PERIOD.1);
+        if let Some(peer) = self.peers.get_mut(&key).filter(|peer| peer.running) {
+            peer.running = false;
+            peer.failures = 0;
+            peer.greeting = false;
+            // What came up meanwhile stays due.
+            peer.due = peer.due.min(step.now.monotonic + pause);
+        }
+        Ok(())
+    }
+
+    /// Sends a question and remembers what it was.
+    pub(super) fn ask(&mut self, step: &mut Step<'_>, key: AuthorKey, asked: Asked, request: &Request) {
+        let Some(peer) = self.peers.get_mut(&key) else { return };
+        self.questions += 1;
+        let id = self.questions;
+        peer.asked.insert(id, asked);
+        step.effects.push(Effect::Ask { peer: key, id, body: encode_message(request) });
+    }
+
+    /// What a task asks; nothing when it has nothing left to ask.
+    fn question(&mut self, peer: AuthorKey, task: Task) -> Option<(Asked, Request)> {
+        match task {
+            Task::Hello => {
+                // Whoever asks for a repair from now on gets another dialogue after this one.
+                if let Some(peer) = self.peers.get_mut(&peer) {
+                    peer.due = Moment(u64::MAX);
+                }
+                let greetings = self.greetings(peer);
+                Some((Asked::Task(Task::Hello), Request::Hello(greetings)))
+            }
+            Task::Join { space, request } => {
+                let body = Request::Join(ByteVec::from(request.clone()));
+                Some((Asked::Task(Task::Join { space, request }), body))
+            }
+            Task::Statements { space } => {
+                let have = self.spaces.get(&space)?.charter.ids().take(STATEMENT_IDS_MAX).collect();
+                Some((Asked::Task(Task::Statements { space }), Request::Statements { space, have }))
+            }
+            Task::Push { space, ids } => {
+                let statements = self.statements_within(space, &ids, EXCHANGE_CHUNK_BYTES);
+                let request = Request::TakeStatements { space, statements };
+                Some((Asked::Task(Task::Push { space, ids: Vec::new() }), request))
+            }
+            Task::Reconcile { space, mut run } => {
+                let ranges = run.next_ranges()?;
+                let request = Request::Reconcile { space, salt: run.salt(), ranges };
+                Some((Asked::Task(Task::Reconcile { space, run }), request))
+            }
+            Task::Offer { space, mut items } => {
+                let rest = items.split_off(items.len().min(OFFERED_ITEMS_MAX));
+                let request = Request::Offer { space, items };
+                Some((Asked::Task(Task::Offer { space, items: rest }), request))
+            }
+            Task::Fetch { space, goals } => self.fetch_question(peer, space, goals),
+        }
+    }
+
+    /// The spaces spoken of with a peer: those it may read, as far as this node knows.
+    pub(super) fn greetings(&self, peer: AuthorKey) -> Vec<Greeting> {
+        let own = self.identity.key();
+        let shared = self.spaces.values().filter(|space| space.charter.is_member(own));
+        shared
+            .map(|space| Greeting {
+                tag: tag(space.id, own, peer),
+                statements: space.charter.fingerprint(),
+                items: space.items.fingerprint(),
+            })
+            .collect()
+    }
+
+    /// The space a peer's greeting speaks of.
+    pub(super) fn greeted_space(
+        &self,
+        asker: AuthorKey,
+        asked: AuthorKey,
+        sought: [u8; 16],
+    ) -> Option<SpaceId> {
+        self.spaces.keys().find(|space| tag(**space, asker, asked) == sought).copied()
+    }
+
+    fn fetch_question(
+        &mut self,
+        peer: AuthorKey,
+        space: SpaceId,
+        mut goals: Goals,
+    ) -> Option<(Asked, Request)> {
+        let items = &self.spaces.get(&space)?.items;
+        let tip = |key: ItemKey| items.item(key).map_or(0, |item| item.tip.seq);
+        // Others may have brought it meanwhile, or are about to.
+        goals.retain(|key, goal| {
+            let elsewhere = self.fetching.get(&(space, *key)).is_some_and(|by| *by != peer);
+            !elsewhere && !matches!(goal, Goal::Reach(seq) if tip(*key) >= *seq)
+        });
+        if goals.is_empty() {
+            return None;
+        }
+        let rest = match goals.keys().nth(FETCH_WANTS_MAX).copied() {
+            Some(from) => goals.split_off(&from),
+            None => Goals::new(),
+        };
+        let wants = goals
+            .iter()
+            .map(|(key, goal)| match goal {
+                Goal::Reach(_) => Want { key: *key, after: tip(*key) },
+                Goal::Contradict(seq) => Want { key: *key, after: seq - 1 },
+            })
+            .collect();
+        self.fetching.extend(goals.keys().map(|key| ((space, *key), peer)));
+        Some((Asked::Fetch { space, goals, rest }, Request::Fetch { space, wants }))
+    }
+
+    fn statements_within(&self, space: SpaceId, ids: &[StatementId], mut room: usize) -> Vec<ByteVec> {
+        let Some(space) = self.spaces.get(&space) else { return Vec::new() };
+        let wanted: BTreeSet<StatementId> = ids.iter().copied().collect();
+        let chosen = space.charter.statements().filter(|statement| wanted.contains(&statement.id()));
+        chosen
+            .map(|statement| statement.to_bytes())
+            .take_while(|bytes| {
+                let fits = bytes.len() <= room;
+                room = room.saturating_sub(bytes.len());
+                fits
+            })
+            .map(ByteVec::from)
+            .collect()
+    }
+
+    /// Handles the answer to a question of this node.
+    pub(super) fn answered(
+        &mut self,
+        step: &mut Step<'_>,
+        key: AuthorKey,
+        id: u64,
+        answer: Result<ScreenedAnswer, String>,
+    ) -> Result<(), StoreError> {
+        let Some(asked) = self.peers.get_mut(&key).and_then(|peer| peer.asked.remove(&id)) else {
+            return Ok(());
+        };
+        let asked = match asked {
+            Asked::Confirm(question) => {
+                self.confirmed(step, key, question, answer.ok());
+                return Ok(());
+            }
+            asked => asked,
+        };
+        if let Asked::Fetch { space, goals, .. } = &asked {
+            goals.keys().for_each(|item| {
+                self.fetching.remove(&(*space, *item));
+            });
+        }
+        match answer {
+            Err(_) => self.dialogue_failed(step, key, None),
+            Ok(ScreenedAnswer::Malformed(error)) => {
+                self.offend(step, key, Offence::Garbage, "malformed_answer");
+                step.note(Note::ExchangeRefused { peer: key, reason: error.to_string() });
+                self.dialogue_failed(step, key, None);
+            }
+            Ok(ScreenedAnswer::Plain(Response::Busy { retry_after_ms })) => {
+                self.dialogue_failed(step, key, Some(Duration::from_millis(retry_after_ms.into())));
+            }
+            Ok(ScreenedAnswer::Plain(Response::Refused { code, reason })) => {
+                self.refused_by(step, key, asked, code, reason);
+            }
+            Ok(answer) => {
+                if self.take_answer(step, key, asked, answer)? {
+                    self.next_task(step, key)?;
+                } else {
+                    self.offend(step, key, Offence::Garbage, "unexpected_answer");
+                    self.dialogue_failed(step, key, None);
+                }
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    fn refused_by(
+        &mut self,
+        step: &mut Step<'_>,
+        key: AuthorKey,
+        asked: Asked,
+        code: RefusalCode,
+        reason: String,
+    ) {
+        if let Asked::Task(Task::Join { space, .. }) = asked {
+            if code == RefusalCode::JoinRefused
+                && let Some(space) = self.spaces.get_mut(&space).filter(|space| space.ticket.is_some())
+            {
+                space.join_refused = Some(reason.clone());
+                step.note(Note::JoinRefused { space: space.id, peer: key, reason });
+            }
+            // Others may witness; what this peer shares can still be exchanged.
+            if self.next_task(step, key).is_ok() {
+                return;
+            }
+        } else {
+            step.note(Note::ExchangeRefused { peer: key, reason });
+        }
+        self.dialogue_failed(step, key, None);
+    }
+
+    /// Ends a dialogue before its time; another one follows later.
+    fn dialogue_failed(&mut self, step: &Step<'_>, key: AuthorKey, retry: Option<Duration>) {
+        let Some(peer) = self.peers.get_mut(&key) else { return };
+        peer.running = false;
+        peer.tasks.clear();
+        let doubled = REPAIR_RETRY * 2_u32.pow(peer.failures.min(REPAIR_RETRY_DOUBLINGS));
+        peer.failures = peer.failures.saturating_add(1);
+        let delay = retry.unwrap_or(doubled);
+        peer.due = step.now.monotonic + between(&mut self.rng, delay, delay * 3 / 2);
+    }
+
+    /// Takes an answer that fits its question; `false` when it does not fit.
+    fn take_answer(
+        &mut self,
+        step: &mut Step<'_>,
+        key: AuthorKey,
+        asked: Asked,
+        answer: ScreenedAnswer,
+    ) -> Result<bool, StoreError> {
+        match (asked, answer) {
+            (Asked::Task(Task::Hello), ScreenedAnswer::Plain(Response::Hello(greetings))) => {
+                self.take_greetings(key, &greetings);
+            }
+            (Asked::Task(Task::Join { space, .. }), ScreenedAnswer::Plain(Response::Joined(statements))) => {
+                self.take_statements(step, space, key, &statements);
+            }
+            (
+                Asked::Task(Task::Statements { space }),
+                ScreenedAnswer::Plain(Response::Statements { statements, lacking, more }),
+            ) => {
+                let new = self.take_statements(step, space, key, &statements);
+                if !lacking.is_empty() {
+                    self.push_task(key, Task::Push { space, ids: lacking });
+                }
+                if more && new > 0 {
+                    self.push_task(key, Task::Statements { space });
+                }
+            }
+            (Asked::Task(Task::Push { .. }), ScreenedAnswer::Plain(Response::Done)) => {}
+            (
+                Asked::Task(Task::Reconcile { space, mut run }),
+                ScreenedAnswer::Plain(Response::Ranges(answers)),
+            ) => {
+                if let Some(held) = self.spaces.get(&space) {
+                    run.take_answers(&held.items, answers);
+                }
+                self.reconcile_on(step, key, space, run)?;
+            }
+            (Asked::Task(Task::Offer { space, items }), ScreenedAnswer::Plain(Response::Done)) => {
+                if !items.is_empty() {
+                    self.push_task(key, Task::Offer { space, items });
+                }
+            }
+            (Asked::Fetch { space, goals, rest }, ScreenedAnswer::Deltas { incarnations, deltas, more }) => {
+                self.take_deltas(step, key, space, incarnations, deltas, (goals, rest, more))?;
+            }
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+
+    fn push_task(&mut self, key: AuthorKey, task: Task) {
+        if let Some(peer) = self.peers.get_mut(&key) {
+            // What was just learnt comes before what was planned earlier.
+            peer.tasks.push_front(task);
+        }
+    }
+
+    fn take_greetings(&mut self, key: AuthorKey, greetings: &[Greeting]) {
+        let own = self.identity.key();
+        let theirs: BTreeMap<SpaceId, Greeting> = greetings
+            .iter()
+            .take(self.spaces.len())
+            .filter_map(|greeting| Some((self.greeted_space(key, own, greeting.tag)?, *greeting)))
+            .collect();
+        let Some(peer) = self.peers.get_mut(&key) else { return };
+        // Both sides greet when a connection comes up: only one then compares everything.
+        let compares = !peer.greeting || own < key;
+        let mut unequal = false;
+        for space in self.spaces.values() {
+            match theirs.get(&space.id) {
+                Some(greeting) => {
+                    if greeting.statements != space.charter.fingerprint() {
+                        peer.tasks.push_back(Task::Statements { space: space.id });
+                    }
+                    if greeting.items != space.items.fingerprint() {
+                        unequal = true;
+                        if compares {
+                            let run = Reconciliation::new(&space.items, self.rng.next_u64());
+                            peer.tasks.push_back(Task::Reconcile { space: space.id, run: Box::new(run) });
+                        }
+                    }
+                }
+                None if space.charter.is_member(key) && space.charter.is_member(own) => {
+                    // The peer may not know yet that this node is a member: show it, then greet anew.
+                    if peer.pushed.insert(space.id) {
+                        let ids = space.charter.ids().take(STATEMENT_IDS_MAX).collect();
+                        peer.tasks.push_back(Task::Push { space: space.id, ids });
+                        peer.tasks.push_back(Task::Hello);
+                    }
+                }
+                None => {}
+            }
+        }
+        if unequal && !compares {
+            let due = self.now + between(&mut self.rng, REPAIR_LATER.1, REPAIR_LATER.1 * 2);
+            peer.due = peer.due.min(due);
+        }
+    }
+
+    /// Takes statements of a peer. Returns how many were new.
+    pub(super) fn take_statements(
+        &mut self,
+        step: &mut Step<'_>,
+        space: SpaceId,
+        from: AuthorKey,
+        statements: &[ByteVec],
+    ) -> usize {
+        let mut new = 0;
+        for bytes in statements {
+            match VerifiedStatement::from_bytes(bytes) {
+                Ok(statement) if statement.space == space => {
+                    let inserted = self.insert_statement(step, space, statement);
+                    new += usize::from(matches!(inserted, Ok(Inserted::New { .. })));
+                }
+                Ok(_) => self.offend(step, from, Offence::Garbage, "foreign_space"),
+                Err(crate::charter::StatementError::UnknownKind(_)) => {
+                    step.count(Counted::Refused("unknown_kind"), 1);
+                }
+                Err(error) => self.offend(step, from, Offence::BadSignature, error.code()),
+            }
+        }
+        new
+    }
+
+    fn reconcile_on(
+        &mut self,
+        step: &Step<'_>,
+        key: AuthorKey,
+        space: SpaceId,
+        run: Box<Reconciliation>,
+    ) -> Result<(), StoreError> {
+        if !run.is_done() {
+            self.push_task(key, Task::Reconcile { space, run });
+            return Ok(());
+        }
+        let Reconciliation { wants, offers, forked, .. } = *run;
+        let mut goals: Goals = wants.into_iter().map(|(item, seq)| (item, Goal::Reach(seq))).collect();
+        for item in forked {
+            if let Some(seq) = self.unproven_fork(step, space, item)? {
+                goals.insert(item, Goal::Contradict(seq));
+            }
+        }
+        if !offers.is_empty() {
+            self.push_task(key, Task::Offer { space, items: offers });
+        }
+        if !goals.is_empty() {
+            self.push_task(key, Task::Fetch { space, goals });
+        }
+        Ok(())
+    }
+
+    /// The sequence number at which an item differs, unless the fork is proven already.
+    fn unproven_fork(
+        &self,
+        step: &Step<'_>,
+        space: SpaceId,
+        item: ItemKey,
+    ) -> Result<Option<u64>, StoreError> {
+        let Some(space) = self.spaces.get(&space) else { return Ok(None) };
+        let Some(item) = space.items.item(item) else { return Ok(None) };
+        let prefix = space.index.actor_rows(&item.document, item.actor);
+        let mut proven = false;
+        crate::store::tables::walk_prefix(&step.transaction, Table::Forks, &prefix, |_, _| {
+            proven = true;
+            Ok(())
+        })?;
+        Ok((!proven).then_some(item.tip.seq))
+    }
+
+    fn take_deltas(
+        &mut self,
+        step: &mut Step<'_>,
+        key: AuthorKey,
+        space: SpaceId,
+        incarnations: Vec<VerifiedIncarnation>,
+        deltas: Vec<ScreenedDelta>,
+        (goals, rest, more): (Goals, Goals, bool),
+    ) -> Result<(), StoreError> {
+        for incarnation in incarnations {
+            if incarnation.space() == space {
+                self.screener.learn_incarnation(incarnation);
+            }
+        }
+        let before = self.spaces.get(&space).map(|space| space.items.fingerprint());
+        for delta in deltas {
+            if let ScreenedDelta::Verified(delta, _) = &delta {
+                step.count(Counted::FetchedBytes, delta.bytes() as u64);
+            }
+            let taken = self.take_delta(step, space, key, delta)?;
+            if taken == Taken::Unknown {
+                step.count(Counted::Refused("unknown_incarnation"), 1);
+            }
+        }
+        let after = self.spaces.get(&space).map(|space| space.items.fingerprint());
+        if !rest.is_empty() {
+            self.push_task(key, Task::Fetch { space, goals: rest });
+        }
+        // A peer that says there is more and sends nothing that helps is not asked again.
+        if more && before != after {
+            self.push_task(key, Task::Fetch { space, goals });
+        }
+        Ok(())
+    }
+
+    /// Runs a peer offers: those that help are fetched.
+    pub(super) fn take_offer(&mut self, now: Moment, key: AuthorKey, space: SpaceId, items: &[OfferedItem]) {
+        let Some(held) = self.spaces.get(&space) else { return };
+        let goals: Goals = items
+            .iter()
+            .take(OFFERED_ITEMS_MAX)
+            .filter(|offered| held.items.item(offered.key).is_none_or(|item| item.tip.seq < offered.seq))
+            .map(|offered| (offered.key, Goal::Reach(offered.seq)))
+            .collect();
+        let Some(peer) = self.peers.get_mut(&key).filter(|_| !goals.is_empty()) else { return };
+        peer.tasks.push_back(Task::Fetch { space, goals });
+        if !peer.running {
+            peer.due = now;
+        }
+    }
+
+    /// Forgets a peer's dialogue.
+    pub(super) fn peer_gone(&mut self, key: AuthorKey) {
+        self.peers.remove(&key);
+        self.fetching.retain(|_, by| *by != key);
+    }
+}

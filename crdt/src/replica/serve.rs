@@ -1,0 +1,280 @@
+//! The answering side of exchanges: from what this node holds, keeping nothing about who asked.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use minicbor::bytes::ByteVec;
+
+use super::core::Core;
+use super::effect::{Counted, Effect};
+use super::space::Space;
+use super::statements::WitnessFault;
+use super::step::Step;
+use crate::budget::{Offence, OverBudget, Usage};
+use crate::charter::JoinRequest;
+use crate::codec;
+use crate::exchange::{
+    DocumentHeads, Greeting, MessageError, RefusalCode, Request, Response, Want, answer_ranges,
+    encode_message,
+};
+use crate::history::{Item, stored_delta};
+use crate::id::{AuthorKey, DocumentName, SpaceId, StatementId};
+use crate::incarnation::Incarnation;
+use crate::limits::{EXCHANGE_CHUNK_BYTES, FETCH_WANTS_MAX};
+use crate::store::StoreError;
+use crate::store::tables::DeltaRecord;
+
+/// Documents one confirmation may ask about.
+const CONFIRMED_DOCUMENTS_MAX: usize = 16;
+
+fn refused(code: RefusalCode, reason: impl Into<String>) -> Response {
+    Response::Refused { code, reason: reason.into() }
+}
+
+fn not_admitted() -> Response {
+    refused(RefusalCode::NotAdmitted, "this node shares no such space with you")
+}
+
+impl Core {
+    /// Answers a peer's question.
+    pub(super) fn asked(
+        &mut self,
+        step: &mut Step<'_>,
+        peer: AuthorKey,
+        id: u64,
+        request: Result<Request, MessageError>,
+    ) -> Result<(), StoreError> {
+        let response = match self.budget.charge(step.now.monotonic, peer, Usage::Request) {
+            Err(over) => busy(over),
+            Ok(()) => match request {
+                Err(error) => self.unreadable(step, peer, error),
+                Ok(request) => self.respond(step, peer, request)?,
+            },
+        };
+        step.effects.push(Effect::Answer { peer, id, body: encode_message(&response) });
+        Ok(())
+    }
+
+    fn unreadable(&mut self, step: &mut Step<'_>, peer: AuthorKey, error: MessageError) -> Response {
+        match error {
+            MessageError::Version { .. } => refused(RefusalCode::Unsupported, error.to_string()),
+            MessageError::Codec(_) => {
+                self.offend(step, peer, Offence::Garbage, "malformed_request");
+                refused(RefusalCode::Malformed, error.to_string())
+            }
+        }
+    }
+
+    fn respond(
+        &mut self,
+        step: &mut Step<'_>,
+        peer: AuthorKey,
+        request: Request,
+    ) -> Result<Response, StoreError> {
+        Ok(match request {
+            Request::Hello(greetings) => self.greet(peer, &greetings),
+            Request::Join(request) => self.answer_join(step, peer, &request),
+            Request::TakeStatements { space, statements } => {
+                // A statement speaks for itself, whoever brings it: so a new member shows its own join.
+                if self.spaces.contains_key(&space) {
+                    self.take_statements(step, space, peer, &statements);
+                    Response::Done
+                } else {
+                    not_admitted()
+                }
+            }
+            Request::Statements { space, have } => {
+                self.reading(peer, space).map_or_else(not_admitted, |space| statements(space, have))
+            }
+            Request::Reconcile { space, salt, ranges } => match self.reading(peer, space) {
+                None => not_admitted(),
+                Some(space) => match answer_ranges(&space.items, salt, &ranges) {
+                    Some(answers) => Response::Ranges(answers),
+                    None => {
+                        self.offend(step, peer, Offence::StructureViolation, "overlapping_ranges");
+                        refused(RefusalCode::Malformed, "ranges overlap or are too many")
+                    }
+                },
+            },
+            Request::Fetch { space, wants } => match self.reading(peer, space) {
+                None => not_admitted(),
+                Some(space) => {
+                    let chunk = deltas(step, space, &wants)?;
+                    self.charge_chunk(step, peer, chunk)
+                }
+            },
+            Request::Offer { space, items } => {
+                if self.reading(peer, space).is_none() {
+                    return Ok(not_admitted());
+                }
+                self.take_offer(step.now.monotonic, peer, space, &items);
+                Response::Done
+            }
+            Request::Confirm { space, documents, items } => {
+                if self.reading(peer, space).is_none() {
+                    return Ok(not_admitted());
+                }
+                self.confirm(step, space, &documents, items)?
+            }
+        })
+    }
+
+    /// The space, if the peer may read it.
+    fn reading(&self, peer: AuthorKey, space: SpaceId) -> Option<&Space> {
+        self.spaces.get(&space).filter(|space| space.charter.is_member(peer))
+    }
+
+    fn greet(&self, peer: AuthorKey, greetings: &[Greeting]) -> Response {
+        let own = self.identity.key();
+        let common: BTreeSet<SpaceId> = greetings
+            .iter()
+            .take(crate::limits::SPACES_MAX)
+            .filter_map(|greeting| self.greeted_space(peer, own, greeting.tag))
+            .filter(|space| self.reading(peer, *space).is_some())
+            .collect();
+        let mine = self.greetings(peer).into_iter().filter(|greeting| {
+            self.greeted_space(own, peer, greeting.tag).is_some_and(|space| common.contains(&space))
+        });
+        Response::Hello(mine.collect())
+    }
+
+    fn answer_join(&mut self, step: &mut Step<'_>, peer: AuthorKey, request: &[u8]) -> Response {
+        if let Err(over) = self.budget.charge(step.now.monotonic, peer, Usage::Join) {
+            return busy(over);
+        }
+        let request: JoinRequest = match codec::decode(request, "join request") {
+            Ok(request) => request,
+            Err(error) => {
+                self.offend(step, peer, Offence::Garbage, "malformed_join");
+                return refused(RefusalCode::Malformed, error.to_string());
+            }
+        };
+        match self.witness(step, peer, &request) {
+            Ok(statements) => Response::Joined(statements.into_iter().map(ByteVec::from).collect()),
+            Err(WitnessFault::UnknownSpace) => not_admitted(),
+            Err(WitnessFault::Refused(reason)) if reason.is_passing() => {
+                refused(RefusalCode::NotAdmitted, reason.to_string())
+            }
+            Err(WitnessFault::Refused(reason)) => refused(RefusalCode::JoinRefused, reason.to_string()),
+            Err(WitnessFault::Failed) => refused(RefusalCode::NotAdmitted, "this node cannot witness now"),
+        }
+    }
+
+    /// Tells what is durable here. What this very step takes in is durable when the answer leaves.
+    fn confirm(
+        &mut self,
+        step: &mut Step<'_>,
+        id: SpaceId,
+        documents: &[DocumentHeads],
+        items: Option<u64>,
+    ) -> Result<Response, StoreError> {
+        let Some(space) = self.spaces.get(&id) else { return Ok(not_admitted()) };
+        let mut held = vec![items.is_none_or(|items| items == space.items.fingerprint())];
+        for DocumentHeads { document, heads } in documents.iter().take(CONFIRMED_DOCUMENTS_MAX) {
+            self.load_history(step, id, document)?;
+            let history = self.loaded_history(id, document);
+            held.push(history.is_ok_and(|history| heads.iter().all(|head| history.contains(head))));
+        }
+        Ok(Response::Confirmed(held))
+    }
+
+    fn charge_chunk(&mut self, step: &mut Step<'_>, peer: AuthorKey, chunk: Chunk) -> Response {
+        let now = step.now.monotonic;
+        match self.budget.charge(now, peer, Usage::BytesServed(chunk.bytes as u64)) {
+            Err(over) => busy(over),
+            Ok(()) => {
+                step.count(Counted::ServedBytes, chunk.bytes as u64);
+                Response::Deltas { incarnations: chunk.incarnations, deltas: chunk.deltas, more: chunk.more }
+            }
+        }
+    }
+}
+
+fn busy(over: OverBudget) -> Response {
+    Response::Busy { retry_after_ms: u32::try_from(over.retry_after.as_millis()).unwrap_or(u32::MAX) }
+}
+
+fn statements(space: &Space, have: Vec<StatementId>) -> Response {
+    let have: BTreeSet<StatementId> = have.into_iter().collect();
+    let held: BTreeSet<StatementId> = space.charter.ids().collect();
+    let lacking: Vec<StatementId> = have.difference(&held).copied().collect();
+    let (mut statements, mut room, mut more) = (Vec::new(), EXCHANGE_CHUNK_BYTES, false);
+    for statement in space.charter.missing_from(&have) {
+        let bytes = statement.to_bytes();
+        if bytes.len() > room {
+            more = true;
+            break;
+        }
+        room -= bytes.len();
+        statements.push(ByteVec::from(bytes));
+    }
+    Response::Statements { statements, lacking, more }
+}
+
+/// What one answer to a fetch carries.
+#[derive(Default)]
+struct Chunk {
+    incarnations: Vec<Incarnation>,
+    deltas: Vec<ByteVec>,
+    bytes: usize,
+    more: bool,
+}
+
+/// Deltas of the wanted runs, document by document, each document's in the order in which they
+/// arrived here, which is a causal order.
+fn deltas(step: &Step<'_>, space: &Space, wants: &[Want]) -> Result<Chunk, StoreError> {
+    let mut by_document: BTreeMap<&DocumentName, Vec<(&Item, u64)>> = BTreeMap::new();
+    for want in wants.iter().take(FETCH_WANTS_MAX) {
+        if let Some(item) = space.items.item(want.key) {
+            by_document.entry(&item.document).or_default().push((item, want.after));
+        }
+    }
+    let mut chunk = Chunk::default();
+    for runs in by_document.into_values() {
+        document_deltas(step, space, &runs, &mut chunk)?;
+        if chunk.more {
+            break;
+        }
+    }
+    Ok(chunk)
+}
+
+fn document_deltas(
+    step: &Step<'_>,
+    space: &Space,
+    runs: &[(&Item, u64)],
+    chunk: &mut Chunk,
+) -> Result<(), StoreError> {
+    // One cursor per run; the one whose next delta arrived first here goes first.
+    let mut cursors: BTreeMap<u64, (&Item, u64, u64, DeltaRecord)> = BTreeMap::new();
+    let next = |item: &Item, after: u64| -> Result<Option<(u64, DeltaRecord)>, StoreError> {
+        if after >= item.tip.seq {
+            return Ok(None);
+        }
+        stored_delta(&step.transaction, space.index, &item.document, item.actor, after + 1)
+    };
+    for (item, after) in runs {
+        if let Some((first_seq, delta)) = next(item, *after)? {
+            cursors.insert(delta.arrival, (item, *after, first_seq, delta));
+        }
+    }
+    while let Some((_, (item, after, first_seq, delta))) = cursors.pop_first() {
+        let last = first_seq + delta.changes.len() as u64 - 1;
+        let encoded =
+            codec::encode(&delta.into_delta(space.id, (*item.document).clone(), item.actor, first_seq));
+        if !chunk.deltas.is_empty() && chunk.bytes + encoded.len() > EXCHANGE_CHUNK_BYTES {
+            chunk.more = true;
+            return Ok(());
+        }
+        if after == 0
+            && let Some(incarnation) = space.incarnation(&step.transaction, item.actor)?
+        {
+            chunk.incarnations.push(incarnation.certificate().clone());
+        }
+        chunk.bytes += encoded.len();
+        chunk.deltas.push(ByteVec::from(encoded));
+        if let Some((first_seq, delta)) = next(item, last)? {
+            cursors.insert(delta.arrival, (item, last, first_seq, delta));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,195 @@
+//! One space as the replica holds it in memory.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::charter::{Charter, Genesis, Right, Ticket, VerifiedStatement};
+use crate::codec;
+use crate::history::Items;
+use crate::id::{Actor, AuthorKey, SpaceId, Topic};
+use crate::incarnation::{Incarnation, VerifiedIncarnation};
+use crate::presence::Presence;
+use crate::seal::{self, EpochKey};
+use crate::store::tables::{DocumentRecord, SpaceIndex, SpaceRecord, frontier_key, record, walk_prefix};
+use crate::store::{StoreError, StoreRead, Table};
+use crate::time::{Moment, Now};
+
+/// Writers whose rights are kept in memory per space. Past it the smallest are forgotten and judged anew.
+const WRITERS_MAX: usize = 16_384;
+
+/// A space.
+pub(super) struct Space {
+    pub(super) id: SpaceId,
+    pub(super) index: SpaceIndex,
+    pub(super) key: EpochKey,
+    pub(super) topic: Topic,
+    pub(super) charter: Charter,
+    pub(super) items: Items,
+    pub(super) presence: Presence,
+    /// Documents that exist.
+    pub(super) documents: u64,
+    /// Clean changes.
+    pub(super) changes: u64,
+    /// What this node came with, while nobody has witnessed it.
+    pub(super) ticket: Option<Box<Ticket>>,
+    pub(super) join_refused: Option<String>,
+    pub(super) own: Option<OwnIncarnation>,
+    writers: BTreeMap<Actor, Writer>,
+}
+
+/// The incarnation this process writes as.
+pub(super) struct OwnIncarnation {
+    pub(super) incarnation: VerifiedIncarnation,
+    pub(super) born: Moment,
+    /// The rights it rests on: it is replaced when they change.
+    pub(super) rights: Vec<Right>,
+}
+
+/// What an actor may do.
+#[derive(Clone)]
+pub(super) struct Writer {
+    pub(super) rights: Vec<Right>,
+    /// Its incarnation, until that is in the store: an outsider stores nothing.
+    pub(super) unstored: Option<VerifiedIncarnation>,
+}
+
+impl Space {
+    /// An empty one.
+    pub(super) fn new(
+        genesis: Genesis,
+        index: SpaceIndex,
+        key: EpochKey,
+        ticket: Option<Box<Ticket>>,
+        own: AuthorKey,
+        now: Now,
+    ) -> Self {
+        let id = genesis.space_id();
+        let counter = u64::try_from(now.wall.0).unwrap_or(0);
+        let mut space = Self {
+            id,
+            index,
+            topic: seal::topic(id, &key),
+            key,
+            charter: Charter::new(genesis),
+            items: Items::new(id),
+            presence: Presence::new(id, own, counter, now.monotonic),
+            documents: 0,
+            changes: 0,
+            ticket,
+            join_refused: None,
+            own: None,
+            writers: BTreeMap::new(),
+        };
+        space.members_changed(now.monotonic);
+        space
+    }
+
+    /// What the store holds of it.
+    pub(super) fn load(
+        store: &dyn StoreRead,
+        stored: &SpaceRecord,
+        own: AuthorKey,
+        now: Now,
+    ) -> Result<Self, StoreError> {
+        let genesis: Genesis = record(&stored.genesis, "genesis")?;
+        let ticket = stored.ticket.as_deref().map(|ticket| record(ticket, "ticket")).transpose()?;
+        let key = EpochKey::from_bytes(stored.epoch_key);
+        let mut space = Self::new(genesis, stored.index, key, ticket.map(Box::new), own, now);
+        space.load_charter(store)?;
+        space.load_items(store)?;
+        walk_prefix(store, Table::Documents, &space.index.all(), |_, value| {
+            let known: DocumentRecord = record(value, "document record")?;
+            space.changes += known.changes;
+            space.documents += u64::from(!known.deleted);
+            Ok(())
+        })?;
+        space.members_changed(now.monotonic);
+        Ok(space)
+    }
+
+    fn load_charter(&mut self, store: &dyn StoreRead) -> Result<(), StoreError> {
+        walk_prefix(store, Table::Statements, &self.index.all(), |_, value| {
+            let statement = VerifiedStatement::from_bytes(value)
+                .map_err(|error| StoreError::Corrupt(format!("a stored statement: {error}")))?;
+            // Rows come by id, not in causal order: those ahead of what they cite wait inside.
+            self.charter
+                .insert(statement)
+                .map_err(|error| StoreError::Corrupt(format!("a stored statement: {error}")))?;
+            Ok(())
+        })
+    }
+
+    fn load_items(&mut self, store: &dyn StoreRead) -> Result<(), StoreError> {
+        let mut last: Option<Arc<crate::id::DocumentName>> = None;
+        walk_prefix(store, Table::Frontiers, &self.index.all(), |key, value| {
+            let (document, actor) =
+                frontier_key(key).ok_or_else(|| StoreError::Corrupt("a frontier key is malformed".into()))?;
+            // Rows of one document follow each other, so its name is kept once.
+            let document = match &last {
+                Some(name) if **name == document => name.clone(),
+                _ => Arc::new(document),
+            };
+            self.items.raise(&document, actor, record(value, "frontier record")?);
+            last = Some(document);
+            Ok(())
+        })
+    }
+
+    /// The row that says this space is held.
+    pub(super) fn record(&self) -> SpaceRecord {
+        SpaceRecord {
+            index: self.index,
+            genesis: codec::encode(self.charter.genesis()),
+            epoch_key: *self.key.expose(),
+            ticket: self.ticket.as_deref().map(codec::encode),
+        }
+    }
+
+    /// Tells presence who belongs here.
+    pub(super) fn members_changed(&mut self, now: Moment) {
+        let members: Vec<AuthorKey> = self.charter.members().map(|member| member.key).collect();
+        self.presence.set_members(now, members);
+    }
+
+    /// The incarnation of an actor, from the store.
+    pub(super) fn incarnation(
+        &self,
+        store: &dyn StoreRead,
+        actor: Actor,
+    ) -> Result<Option<VerifiedIncarnation>, StoreError> {
+        if let Some(own) = self.own.as_ref().filter(|own| own.incarnation.actor() == actor) {
+            return Ok(Some(own.incarnation.clone()));
+        }
+        let Some(value) = store.value(Table::Incarnations, &self.index.incarnation(actor))? else {
+            return Ok(None);
+        };
+        let incarnation: Incarnation = record(&value, "incarnation")?;
+        let verified = VerifiedIncarnation::verify(incarnation)
+            .map_err(|error| StoreError::Corrupt(format!("a stored incarnation: {error}")))?;
+        if verified.actor() == actor {
+            Ok(Some(verified))
+        } else {
+            Err(StoreError::Corrupt("a stored incarnation belongs to another actor".into()))
+        }
+    }
+
+    /// What is remembered of an actor's rights.
+    pub(super) fn writer(&self, actor: Actor) -> Option<&Writer> {
+        self.writers.get(&actor)
+    }
+
+    /// Remembers an actor's rights.
+    pub(super) fn remember_writer(&mut self, actor: Actor, writer: Writer) {
+        self.writers.insert(actor, writer);
+        if self.writers.len() > WRITERS_MAX {
+            self.writers.pop_first();
+        }
+    }
+
+    /// Notes that an actor's incarnation is in the store.
+    pub(super) fn writer_stored(&mut self, actor: Actor) {
+        if let Some(writer) = self.writers.get_mut(&actor) {
+            writer.unstored = None;
+        }
+    }
+}

@@ -1,0 +1,403 @@
+//! Local writes: from a request to a change, and from a step's changes to signed deltas.
+
+use super::core::Core;
+use super::effect::{Counted, Effect, Note, Refusal, Reply, Written};
+use super::input::{Condition, EntityTag, RequestTicket, Write};
+use super::space::OwnIncarnation;
+use super::step::{Run, Step, Touch};
+use crate::chunk::ChangeChunk;
+use crate::codec::{self, Signable};
+use crate::delta::VerifiedDelta;
+use crate::document::{Commit, Edit, EditError, Edited, Poison};
+use crate::gossip::Frame;
+use crate::history::ItemKey;
+use crate::id::{Actor, ChangeHash, DocumentName, Position, SpaceId};
+use crate::incarnation::VerifiedIncarnation;
+use crate::limits::{GOSSIP_BYTES_MAX, REQUEST_ID_BYTES_MAX, REQUEST_MEMORY};
+use crate::store::tables::{
+    DeltaRecord, DocumentRecord, FrontierRecord, QuarantineRecord, RequestRecord, record,
+};
+use crate::store::{StoreError, StoreRead, Table};
+use crate::time::WallTime;
+use crate::view::BuiltView;
+
+/// How long a new incarnation rides along with its deltas: whoever was there hears it at least once.
+const INCARNATION_INLINE: std::time::Duration = std::time::Duration::from_secs(60);
+
+impl Core {
+    /// Handles one write: it is refused as a whole, or becomes one change.
+    pub(super) fn write(&mut self, step: &mut Step<'_>, ticket: RequestTicket, write: &Write) {
+        let reply = self.try_write(step, write);
+        step.reply(ticket, reply.map(Reply::Written));
+    }
+
+    fn try_write(&mut self, step: &mut Step<'_>, write: &Write) -> Result<Written, Refusal> {
+        let space = self.space(write.space)?;
+        if !space.charter.may_write(self.identity.key(), &write.document) {
+            return Err(Refusal::NotAllowed { action: "write this document" });
+        }
+        let request = write.request_id.as_deref().map(|id| self.request_key(write, id)).transpose()?;
+        if let Some((key, digest)) = &request
+            && let Some(known) = self.remembered(step, key, digest, write)?
+        {
+            return Ok(known);
+        }
+        self.load(step, write.space, &write.document)?;
+        self.check_condition(write)?;
+        let written = self.apply_edit(step, write)?;
+        if let Some((key, digest)) = request {
+            let expires = WallTime(step.now.wall.0.saturating_add(REQUEST_MEMORY.as_millis() as i64));
+            step.transaction.put(
+                Table::Requests,
+                key,
+                &RequestRecord { digest, expires, reply: codec::encode(&written) },
+            );
+        }
+        Ok(written)
+    }
+
+    /// The row a request id has, and what tells one write from another.
+    fn request_key(&self, write: &Write, id: &str) -> Result<(Vec<u8>, [u8; 32]), Refusal> {
+        if id.is_empty() || id.len() > REQUEST_ID_BYTES_MAX {
+            return Err(Refusal::TooMany { what: "bytes in the request id, or none" });
+        }
+        let index = self.space(write.space)?.index;
+        let digest = Signable::new("starling/request")
+            .bytes(write.document.as_str().as_bytes())
+            .bytes(format!("{:?} {:?}", write.edit, write.condition).as_bytes())
+            .hash();
+        Ok(([index.all().as_slice(), id.as_bytes()].concat(), digest))
+    }
+
+    fn remembered(
+        &self,
+        step: &Step<'_>,
+        key: &[u8],
+        digest: &[u8; 32],
+        write: &Write,
+    ) -> Result<Option<Written>, Refusal> {
+        let Some(value) = step.transaction.value(Table::Requests, key)? else {
+            return Ok(None);
+        };
+        let known: RequestRecord = record(&value, "request record")?;
+        if known.expires < step.now.wall {
+            return Ok(None);
+        }
+        if known.digest != *digest {
+            return Err(Refusal::RequestIdReused(write.request_id.clone().unwrap_or_default()));
+        }
+        Ok(Some(record(&known.reply, "request reply")?))
+    }
+
+    fn check_condition(&mut self, write: &Write) -> Result<(), Refusal> {
+        let history = self.loaded_history(write.space, &write.document)?;
+        let heads = history.view_heads();
+        let exists = !heads.is_empty() && !history.deleted();
+        let Condition { heads: wanted, tags, absent, present } = &write.condition;
+        let heads_differ = wanted.as_ref().is_some_and(|wanted| {
+            let mut wanted = wanted.clone();
+            wanted.sort_unstable();
+            wanted != heads
+        });
+        let tag_differs = tags.as_ref().is_some_and(|tags| !exists || !tags.contains(&EntityTag::of(&heads)));
+        if heads_differ || tag_differs || (*absent && exists) || (*present && !exists) {
+            return Err(Refusal::Precondition { heads });
+        }
+        let needs_document = matches!(write.edit, Edit::Remove);
+        if needs_document && !exists {
+            return Err(Refusal::UnknownDocument(write.document.clone()));
+        }
+        Ok(())
+    }
+
+    fn apply_edit(&mut self, step: &mut Step<'_>, write: &Write) -> Result<Written, Refusal> {
+        let existed = {
+            let history = self.loaded_history(write.space, &write.document)?;
+            !history.view_heads().is_empty() && !history.deleted()
+        };
+        let actor = self.own_actor(step, write.space)?;
+        let commit = Commit { actor, time_seconds: step.now.wall.0.div_euclid(1_000), message: None };
+        let view = self.loaded_view(write.space, &write.document)?;
+        let edited = view.document_mut().edit(commit, &write.edit);
+        let edited = match edited {
+            Ok(edited) => edited,
+            Err(error) => return Err(self.edit_failed(step, write, error)),
+        };
+        let Edited { changes, created, .. } = edited;
+        let changed = !changes.is_empty();
+        for change in changes {
+            self.take_own_change(step, write, actor, change.bytes)?;
+        }
+        step.count(Counted::Written, u64::from(changed));
+        let heads = self.loaded_history(write.space, &write.document)?.view_heads();
+        let created = created || (changed && !existed && !matches!(write.edit, Edit::Remove));
+        let commit = if changed { step.commit } else { step.commit - 1 };
+        Ok(Written { heads, position: self.position(commit), changed, created })
+    }
+
+    /// A document that automerge failed on is built anew next time; what was written stays.
+    fn edit_failed(&mut self, step: &mut Step<'_>, write: &Write, error: EditError) -> Refusal {
+        let damaged =
+            self.loaded_view(write.space, &write.document).is_ok_and(|view| view.document().is_damaged());
+        if !damaged {
+            return Refusal::Edit(error);
+        }
+        if let Err(refusal) = self.sign_run(step, write.space, &write.document) {
+            return refusal;
+        }
+        if let Ok(key) = self.document_key(write.space, &write.document) {
+            self.views.remove(&key);
+        }
+        Refusal::Internal
+    }
+
+    fn take_own_change(
+        &mut self,
+        step: &mut Step<'_>,
+        write: &Write,
+        actor: Actor,
+        bytes: Vec<u8>,
+    ) -> Result<(), Refusal> {
+        // The document checks every change it makes against the limits, so these two hold unless
+        // Starling itself is at fault; nothing was taken into history then.
+        let chunk = ChangeChunk::parse(&bytes).map_err(|_| Refusal::Internal)?;
+        let history = self.loaded_history(write.space, &write.document)?;
+        if history.check(&chunk).is_err() {
+            let key = self.document_key(write.space, &write.document)?;
+            self.views.remove(&key);
+            return Err(Refusal::Internal);
+        }
+        history.insert(&chunk);
+        self.loaded_view(write.space, &write.document)?.wrote(actor, chunk.seq);
+        let touch = Touch { author: self.identity.key(), time: WallTime(chunk.time.saturating_mul(1_000)) };
+        step.touch(write.space, &write.document, touch);
+        let key = (write.space, write.document.clone());
+        if step.runs.get(&key).is_some_and(|run| !run.fits(actor, bytes.len())) {
+            self.sign_run(step, write.space, &write.document)?;
+        }
+        step.runs.entry(key).or_insert_with(|| Run::new(actor)).push(bytes);
+        Ok(())
+    }
+
+    /// The actor this process writes as in the space: a new one at the first write, and when the own
+    /// right has changed.
+    fn own_actor(&mut self, step: &mut Step<'_>, space: SpaceId) -> Result<Actor, Refusal> {
+        let own_key = self.identity.key();
+        let rights = self.space(space)?.charter.rights_of(own_key);
+        let space = self.spaces.get_mut(&space).ok_or(Refusal::UnknownSpace(space))?;
+        if let Some(own) = space.own.as_ref().filter(|own| own.rights == rights) {
+            return Ok(own.incarnation.actor());
+        }
+        let tips = space.charter.tips_for(own_key);
+        let incarnation = VerifiedIncarnation::sign(&self.identity, space.id, (self.nonces)(), tips);
+        let actor = incarnation.actor();
+        step.transaction.put(Table::Incarnations, space.index.incarnation(actor), incarnation.certificate());
+        space.own = Some(OwnIncarnation { incarnation, born: step.now.monotonic, rights });
+        Ok(actor)
+    }
+
+    /// Signs the open run of a document, stores it and queues its announcement.
+    pub(super) fn sign_run(
+        &mut self,
+        step: &mut Step<'_>,
+        space: SpaceId,
+        document: &DocumentName,
+    ) -> Result<(), Refusal> {
+        let Some(run) = step.runs.remove(&(space, document.clone())) else {
+            return Ok(());
+        };
+        let delta = VerifiedDelta::sign(&self.identity, space, document.clone(), run.actor, run.changes)
+            .map_err(|_| Refusal::Internal)?;
+        self.store_delta(step, space, &delta, delta.last_seq(), delta.last_hash());
+        let space = self.space(space)?;
+        let young = space.own.as_ref().filter(|own| {
+            own.incarnation.actor() == run.actor && step.now.monotonic.since(own.born) < INCARNATION_INLINE
+        });
+        let incarnation = young.map(|own| own.incarnation.certificate().clone());
+        let frame = Frame::Delta { incarnation, delta: delta.delta().clone() };
+        let mut payload = frame.seal(&space.key);
+        if payload.len() > GOSSIP_BYTES_MAX {
+            let key = ItemKey::of(document, run.actor);
+            payload = Frame::Announcement { key, seq: delta.last_seq() }.seal(&space.key);
+        }
+        step.effects.push(Effect::Publish { topic: space.topic, payload });
+        Ok(())
+    }
+
+    /// Writes a delta and raises its actor's frontier to `seq`.
+    pub(super) fn store_delta(
+        &mut self,
+        step: &mut Step<'_>,
+        space: SpaceId,
+        delta: &VerifiedDelta,
+        seq: u64,
+        hash: ChangeHash,
+    ) {
+        let Some(space) = self.spaces.get_mut(&space) else { return };
+        self.arrival += 1;
+        let sent = delta.delta();
+        let stored =
+            DeltaRecord { arrival: self.arrival, changes: sent.changes.clone(), signature: sent.signature.0 };
+        let document = &sent.document;
+        step.transaction.put(Table::Deltas, space.index.delta(document, sent.actor, sent.first_seq), &stored);
+        let tip = FrontierRecord { seq, hash };
+        step.transaction.put(Table::Frontiers, space.index.actor_rows(document, sent.actor), &tip);
+        let name = space
+            .items
+            .item(ItemKey::of(document, sent.actor))
+            .map_or_else(|| std::sync::Arc::new(document.clone()), |item| item.document.clone());
+        space.items.raise(&name, sent.actor, tip);
+    }
+
+    /// Ends the step: every run signed, every touched document's record written.
+    pub(super) fn finish(&mut self, step: &mut Step<'_>) -> Result<(), Refusal> {
+        let open: Vec<(SpaceId, DocumentName)> = step.runs.keys().cloned().collect();
+        for (space, document) in open {
+            self.sign_run(step, space, &document)?;
+        }
+        for ((space, document), touch) in std::mem::take(&mut step.touched) {
+            self.write_record(step, space, &document, touch)?;
+        }
+        Ok(())
+    }
+
+    fn write_record(
+        &mut self,
+        step: &mut Step<'_>,
+        space_id: SpaceId,
+        document: &DocumentName,
+        touch: Touch,
+    ) -> Result<(), Refusal> {
+        let position = self.position(step.commit);
+        let history = self.loaded_history(space_id, document)?;
+        let (heads, deleted, changes) = (history.view_heads(), history.deleted(), history.changes());
+        let space = self.spaces.get_mut(&space_id).ok_or(Refusal::UnknownSpace(space_id))?;
+        let key = space.index.document(document.as_str());
+        let old = step.transaction.value(Table::Documents, &key)?;
+        let old: Option<DocumentRecord> = old.map(|value| record(&value, "document record")).transpose()?;
+        if let Some(old) = &old {
+            step.transaction.remove(Table::Changed, space.index.changed(old.commit, document));
+            space.changes -= old.changes;
+            space.documents -= u64::from(!old.deleted);
+        }
+        space.changes += changes;
+        space.documents += u64::from(!deleted);
+        let known = DocumentRecord {
+            heads: heads.clone(),
+            deleted,
+            changes,
+            commit: step.commit,
+            author: touch.author,
+            time: touch.time,
+        };
+        step.transaction.put(Table::Documents, key, &known);
+        step.transaction.put(Table::Changed, space.index.changed(step.commit, document), &());
+        step.effects.push(Effect::Changed(super::effect::DocumentChange {
+            space: space_id,
+            document: document.clone(),
+            heads,
+            author: touch.author,
+            position,
+            deleted,
+        }));
+        Ok(())
+    }
+
+    /// Puts changes that cannot be applied, and what rests on them, out of the view.
+    pub(super) fn quarantine(
+        &mut self,
+        step: &mut Step<'_>,
+        space_id: SpaceId,
+        document: &DocumentName,
+        poison: &[Poison],
+    ) -> Result<(), Refusal> {
+        self.load_history(step, space_id, document)?;
+        let index = self.space(space_id)?.index;
+        let mut left = Vec::new();
+        let history = self.loaded_history(space_id, document)?;
+        for poison in poison {
+            for hash in history.exclude(poison.hash) {
+                let reason = if hash == poison.hash {
+                    poison.reason.to_string()
+                } else {
+                    format!("rests on {}", poison.hash)
+                };
+                left.push((hash, reason));
+            }
+        }
+        for (hash, reason) in left {
+            let row = QuarantineRecord { reason: reason.clone() };
+            step.transaction.put(Table::Quarantine, index.quarantined(document, hash), &row);
+            step.count(Counted::Quarantined, 1);
+            step.note(Note::Quarantined {
+                space: space_id,
+                document: document.clone(),
+                change: hash,
+                reason,
+            });
+            let touch = self.last_touch(step, space_id, document)?;
+            step.touch(space_id, document, touch);
+        }
+        // An own change may be among them: this process then goes on as another actor, since its
+        // next change could not rest on its last one.
+        if let Some(space) = self.spaces.get_mut(&space_id) {
+            space.own = None;
+        }
+        Ok(())
+    }
+
+    fn last_touch(&self, step: &Step<'_>, space: SpaceId, document: &DocumentName) -> Result<Touch, Refusal> {
+        let own = Touch { author: self.identity.key(), time: step.now.wall };
+        if let Some(touch) = step.touched.get(&(space, document.clone())) {
+            return Ok(*touch);
+        }
+        let key = self.space(space)?.index.document(document.as_str());
+        let Some(value) = step.transaction.value(Table::Documents, &key)? else {
+            return Ok(own);
+        };
+        let known: DocumentRecord = record(&value, "document record")?;
+        Ok(Touch { author: known.author, time: known.time })
+    }
+
+    /// Brings history and built document of a name into memory, up to date with this step.
+    fn load(&mut self, step: &mut Step<'_>, space: SpaceId, document: &DocumentName) -> Result<(), Refusal> {
+        self.load_history(step, space, document)?;
+        // A poisonous change makes the view differ from what history shows; once it is excluded a
+        // second pass agrees. More than a few passes would mean that building is not a function.
+        for _ in 0..4 {
+            let poison = self.refresh_view(step, space, document)?;
+            if poison.is_empty() {
+                return Ok(());
+            }
+            self.quarantine(step, space, document, &poison)?;
+        }
+        Err(Refusal::Internal)
+    }
+
+    fn refresh_view(
+        &mut self,
+        step: &Step<'_>,
+        space: SpaceId,
+        document: &DocumentName,
+    ) -> Result<Vec<Poison>, StoreError> {
+        let Some(held) = self.spaces.get(&space) else { return Ok(Vec::new()) };
+        let key = (held.index, document.clone());
+        let heads = self.histories.touch(&key).map(|history| history.view_heads());
+        if self.views.touch(&key).is_none() {
+            self.views.insert(key.clone(), BuiltView::empty(), 0);
+        }
+        let Some(view) = self.views.touch(&key) else { return Ok(Vec::new()) };
+        let poison = if heads == Some(view.document().heads()) {
+            Vec::new()
+        } else {
+            view.refresh(&step.transaction, held.index, document)?
+        };
+        let bytes = view.approximate_bytes();
+        self.views.resize(&key, bytes);
+        Ok(poison)
+    }
+
+    pub(super) fn position(&self, commit: u64) -> Position {
+        Position { store: self.store_id, commit }
+    }
+}

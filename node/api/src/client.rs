@@ -1,0 +1,411 @@
+//! A typed client of one node's API, over a Unix socket or TCP.
+//!
+//! It promises that connections are reused, that no answer is read without a bound, and that an error
+//! says what was tried and whether a write may have happened. It never sends a write twice. It leaves
+//! out retries of requests (only a [`Watch`] comes back by itself) and the search for a node's address.
+
+mod batch;
+mod connection;
+mod error;
+mod exchange;
+mod watch;
+
+use std::time::Duration;
+
+use hyper::{Method, StatusCode, body::Bytes, header};
+use tokio::sync::mpsc;
+
+pub use batch::{BatchClosed, BatchLines, BatchResults};
+pub use error::{Attempt, ClientError};
+pub use watch::Watch;
+
+use crate::{
+    Heads, NodeAddress,
+    document::{
+        BatchLine, BatchResult, ConflictList, Document, DocumentList, HEADS_HEADER, ListQuery,
+        NDJSON_MEDIA_TYPE, Operation, WatchQuery, Written,
+    },
+    member::{MemberList, Wait, Waited},
+    peer::{AddPeer, BlockPeer, PeerAdded, PeerList},
+    route,
+    space::{CreateInvite, CreateSpace, Invite, Join, Joined, Space, SpaceList},
+    status::{Health, Status},
+};
+use connection::{Connections, RequestBody};
+use exchange::{header_value, to_json};
+
+/// How long a request may take unless the client is told otherwise.
+pub const REQUEST_TIME_MAX: Duration = Duration::from_secs(30);
+
+/// What a wait may take beyond the time it was asked to wait.
+const WAIT_TIME_EXTRA: Duration = Duration::from_secs(10);
+
+/// How a document is read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ReadOptions {
+    /// At these heads instead of the present view.
+    pub at: Option<Heads>,
+    /// Only the value at this pointer.
+    pub pointer: Option<String>,
+    /// Not if the entity tag is still this one.
+    pub unless_etag: Option<String>,
+}
+
+/// A document, or that it is what the caller already has.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Read {
+    /// The document as it is.
+    Found(Document),
+    /// The entity tag given is still the present one.
+    NotModified,
+}
+
+/// Under what conditions a document is written. They hold against this node's view only.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct WriteOptions {
+    /// The heads a whole-document put was derived from.
+    pub base: Option<Heads>,
+    /// Only if these are the heads now.
+    pub if_heads: Option<Heads>,
+    /// Only if this is the entity tag now.
+    pub if_etag: Option<String>,
+    /// Only if the document does not exist.
+    pub if_absent: bool,
+    /// Makes the write safe to send again: the node remembers what it answered.
+    pub request_id: Option<String>,
+}
+
+/// A client of one node. Cheap to make; it connects with its first request.
+pub struct Client {
+    connections: Connections,
+    request_time_max: Duration,
+}
+
+impl Client {
+    /// A client of the node at that address.
+    #[must_use]
+    pub const fn new(address: NodeAddress) -> Self {
+        Self { connections: Connections::new(address), request_time_max: REQUEST_TIME_MAX }
+    }
+
+    /// The same client with another limit on how long a request may take.
+    #[must_use]
+    pub const fn with_request_time_max(mut self, limit: Duration) -> Self {
+        self.request_time_max = limit;
+        self
+    }
+
+    /// A client of the first of these addresses at which something listens.
+    ///
+    /// # Errors
+    /// When nothing listens at any of them: the error names every one, and why.
+    pub async fn connect_first(addresses: &[NodeAddress]) -> Result<Self, ClientError> {
+        let mut attempts = Vec::new();
+        for address in addresses {
+            let client = Self::new(address.clone());
+            match client.connections.open().await {
+                Ok(connection) => {
+                    client.connections.keep(connection);
+                    return Ok(client);
+                }
+                Err(ClientError::Unreachable(more)) => attempts.extend(more),
+                Err(other) => return Err(other),
+            }
+        }
+        Err(ClientError::Unreachable(attempts))
+    }
+
+    /// The node's address.
+    #[must_use]
+    pub const fn address(&self) -> &NodeAddress {
+        self.connections.address()
+    }
+
+    /// What the node says about itself.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn status(&self) -> Result<Status, ClientError> {
+        self.read_json(route::STATUS).await
+    }
+
+    /// Whether the node serves.
+    ///
+    /// # Errors
+    /// See [`ClientError`]; a node that does not serve yet refuses with `not-ready`.
+    pub async fn ready(&self) -> Result<Health, ClientError> {
+        self.read_json(route::READY).await
+    }
+
+    /// The node's figures, in the Prometheus text form.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn metrics(&self) -> Result<String, ClientError> {
+        let request = self.request(Method::GET, route::METRICS)?;
+        let (status, _, body) = self.exchange(request).await?;
+        String::from_utf8(body.into())
+            .map_err(|_| self.not_understood(status, "text that is not UTF-8".to_owned()))
+    }
+
+    /// The node's spaces.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn spaces(&self) -> Result<SpaceList, ClientError> {
+        self.read_json(route::SPACES).await
+    }
+
+    /// One space, by name, id or id prefix.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn space(&self, space: &str) -> Result<Space, ClientError> {
+        self.read_json(&route::space(space)).await
+    }
+
+    /// Makes a space with this node as its founder.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn create_space(&self, name: &str) -> Result<Space, ClientError> {
+        self.send_json(Method::POST, route::SPACES, &CreateSpace { name: name.to_owned() }).await
+    }
+
+    /// Makes a ticket others can join a space with.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn invite(&self, space: &str, invite: &CreateInvite) -> Result<Invite, ClientError> {
+        self.send_json(Method::POST, &route::invites(space), invite).await
+    }
+
+    /// Joins the space of a ticket.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn join(&self, ticket: &str) -> Result<Joined, ClientError> {
+        self.send_json(Method::POST, route::JOIN, &Join { ticket: ticket.to_owned() }).await
+    }
+
+    /// One page of a space's documents.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn documents(&self, space: &str, query: &ListQuery) -> Result<DocumentList, ClientError> {
+        let limit = query.limit.map(|limit| limit.to_string());
+        let path = route::with_query(
+            &route::documents(space),
+            &[
+                ("prefix", query.prefix.as_deref()),
+                ("after", query.after.as_deref()),
+                ("limit", limit.as_deref()),
+                ("deleted", query.deleted.then_some("true")),
+            ],
+        );
+        self.read_json(&path).await
+    }
+
+    /// The present value of a document.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn document(&self, space: &str, name: &str) -> Result<Document, ClientError> {
+        match self.read(space, name, &ReadOptions::default()).await? {
+            Read::Found(document) => Ok(document),
+            Read::NotModified => Err(self.not_understood(304, "no value although none was held".to_owned())),
+        }
+    }
+
+    /// A document as the options say.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn read(&self, space: &str, name: &str, options: &ReadOptions) -> Result<Read, ClientError> {
+        let at = options.at.as_ref().map(ToString::to_string);
+        let path = route::with_query(
+            &route::document(space, name),
+            &[("at", at.as_deref()), ("pointer", options.pointer.as_deref())],
+        );
+        let mut request = self.request(Method::GET, &path)?;
+        if let Some(etag) = &options.unless_etag {
+            request.headers_mut().insert(header::IF_NONE_MATCH, header_value(etag)?);
+        }
+        let (status, headers, body) = self.exchange(request).await?;
+        if status == StatusCode::NOT_MODIFIED.as_u16() {
+            return Ok(Read::NotModified);
+        }
+        let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+        let heads = text(HEADS_HEADER).unwrap_or_default().parse();
+        Ok(Read::Found(Document {
+            value: self.parse(status, &body)?,
+            heads: heads.map_err(|error| {
+                self.not_understood(status, format!("heads that cannot be read: {error}"))
+            })?,
+            etag: text(header::ETAG.as_str()).map(str::to_owned),
+        }))
+    }
+
+    /// Writes a whole document, as the JSON text of its value.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn put(
+        &self,
+        space: &str,
+        name: &str,
+        json: impl Into<Bytes>,
+        options: &WriteOptions,
+    ) -> Result<Written, ClientError> {
+        let request =
+            self.write_request(Method::PUT, &route::document(space, name), Some(json.into()), options)?;
+        self.answer(request).await
+    }
+
+    /// Deletes a document.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn delete(
+        &self,
+        space: &str,
+        name: &str,
+        options: &WriteOptions,
+    ) -> Result<Written, ClientError> {
+        let request = self.write_request(Method::DELETE, &route::document(space, name), None, options)?;
+        self.answer(request).await
+    }
+
+    /// Does one operation in a document.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn operate(
+        &self,
+        space: &str,
+        name: &str,
+        operation: &Operation,
+        options: &WriteOptions,
+    ) -> Result<Written, ClientError> {
+        let body = to_json(operation)?;
+        let request =
+            self.write_request(Method::POST, &route::operations(space, name), Some(body), options)?;
+        self.answer(request).await
+    }
+
+    /// The places of a document that hold more than one value.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn conflicts(&self, space: &str, name: &str) -> Result<ConflictList, ClientError> {
+        self.read_json(&route::conflicts(space, name)).await
+    }
+
+    /// The members of a space.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn members(&self, space: &str) -> Result<MemberList, ClientError> {
+        self.read_json(&route::members(space)).await
+    }
+
+    /// Waits until others hold what this node holds now. An answer that is not satisfied is no error.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn wait(&self, space: &str, wait: &Wait) -> Result<Waited, ClientError> {
+        let limit = Duration::from_millis(wait.timeout_ms).saturating_add(WAIT_TIME_EXTRA);
+        let request = self.json_request(Method::POST, &route::wait(space), wait)?;
+        let (status, _, body) = self.exchange_within(limit.max(self.request_time_max), request).await?;
+        self.parse(status, &body)
+    }
+
+    /// The peers connected or blocked.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn peers(&self) -> Result<PeerList, ClientError> {
+        self.read_json(route::PEERS).await
+    }
+
+    /// Dials an address now and for ever.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn add_peer(&self, address: &str) -> Result<PeerAdded, ClientError> {
+        self.send_json(Method::POST, route::PEERS, &AddPeer { address: address.to_owned() }).await
+    }
+
+    /// Cuts a peer off, for a time or until it is unblocked.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn block_peer(&self, peer: &str, block: &BlockPeer) -> Result<(), ClientError> {
+        let request = self.json_request(Method::PUT, &route::peer_block(peer), block)?;
+        self.exchange(request).await.map(drop)
+    }
+
+    /// Lets a peer connect again.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn unblock_peer(&self, peer: &str) -> Result<(), ClientError> {
+        let request = self.request(Method::DELETE, &route::peer_block(peer))?;
+        self.exchange(request).await.map(drop)
+    }
+
+    /// Watches a space's documents.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn watch(&self, space: &str, query: WatchQuery) -> Result<Watch<'_>, ClientError> {
+        Watch::start(self, space, query).await
+    }
+
+    /// Starts a batch: lines go in as they come, results come out in the same order.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn batch(&self, space: &str) -> Result<(BatchLines, BatchResults), ClientError> {
+        let (sender, receiver) = mpsc::channel(batch::LINES_WAITING_MAX);
+        let mut request = self.request(Method::POST, &route::batch(space))?;
+        request
+            .headers_mut()
+            .insert(header::CONTENT_TYPE, header::HeaderValue::from_static(NDJSON_MEDIA_TYPE));
+        *request.body_mut() = RequestBody::Lines(receiver);
+        let (response, connection) = self.accepted(request).await?;
+        let address = self.address().clone();
+        let results =
+            BatchResults { address, body: response.into_body(), read: Vec::new(), _connection: connection };
+        Ok((BatchLines { sender }, results))
+    }
+
+    /// Sends all these lines and gives each result to `on_result`; answers how many came.
+    ///
+    /// # Errors
+    /// See [`ClientError`]; results given before it stand.
+    pub async fn batch_all(
+        &self,
+        space: &str,
+        lines: impl IntoIterator<Item = BatchLine>,
+        mut on_result: impl FnMut(BatchResult),
+    ) -> Result<u64, ClientError> {
+        let (sender, mut results) = self.batch(space).await?;
+        let send = async move {
+            for line in lines {
+                if sender.send(&line).await.is_err() {
+                    break;
+                }
+            }
+        };
+        let read = async {
+            let mut count = 0;
+            while let Some(result) = results.next().await? {
+                count += 1;
+                on_result(result);
+            }
+            Ok(count)
+        };
+        tokio::join!(send, read).1
+    }
+}

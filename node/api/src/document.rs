@@ -1,0 +1,316 @@
+//! Documents: listing, writing, watching, conflicts, batches.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::{Heads, Position, Problem};
+
+/// Response header that carries a document's heads, comma separated.
+pub const HEADS_HEADER: &str = "starling-heads";
+
+/// Response header that carries the position of the store an answer was read at.
+pub const POSITION_HEADER: &str = "starling-position";
+
+/// Request header that makes a write safe to send again.
+pub const IDEMPOTENCY_HEADER: &str = "idempotency-key";
+
+/// Most characters of an idempotency key.
+pub const REQUEST_ID_LENGTH_MAX: usize = 128;
+
+/// Media type of batches and other streams of records.
+pub const NDJSON_MEDIA_TYPE: &str = "application/x-ndjson";
+
+/// Query of `GET /v1/spaces/{space}/docs`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ListQuery {
+    /// Only names that start with this.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub prefix: Option<String>,
+    /// Only names after this one: the `next` of the page before.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub after: Option<String>,
+    /// At most so many items; the node has its own bound.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub limit: Option<u32>,
+    /// Whether deleted documents are listed too.
+    #[serde(skip_serializing_if = "is_false", default)]
+    pub deleted: bool,
+}
+
+/// One document in a listing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DocumentItem {
+    /// Its name.
+    pub name: String,
+    /// Heads of its view.
+    pub heads: Heads,
+    /// Changes in its history here.
+    pub changes: u64,
+    /// Whether it is deleted.
+    #[serde(skip_serializing_if = "is_false", default)]
+    pub deleted: bool,
+    /// When its newest change was made, by its author's clock, RFC 3339.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub modified: Option<String>,
+    /// Key of the newest change's author, hex.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub author: Option<String>,
+}
+
+/// Answer of `GET /v1/spaces/{space}/docs`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DocumentList {
+    /// In order of name.
+    pub items: Vec<DocumentItem>,
+    /// What to pass as `after` for the next page; absent on the last.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub next: Option<String>,
+}
+
+/// Query of `GET /v1/spaces/{space}/docs/{*name}`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReadQuery {
+    /// Read at these heads (comma separated) instead of the present view.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub at: Option<String>,
+    /// Only the value at this RFC 6901 pointer.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub pointer: Option<String>,
+}
+
+/// Query of `PUT` and `DELETE` on a document and of `POST …/ops/{*name}`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WriteQuery {
+    /// The heads (comma separated) the body was derived from; absent means the present view. Only for `PUT`.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub base: Option<String>,
+    /// Write only if these (comma separated) are the heads of this node's view.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub if_heads: Option<String>,
+}
+
+/// A document as read.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Document {
+    /// Its value, or the value at the pointer asked for.
+    pub value: Value,
+    /// The heads it was read at.
+    pub heads: Heads,
+    /// The entity tag, with its quotes, for If-Match and If-None-Match.
+    pub etag: Option<String>,
+}
+
+/// What a durable write did.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Written {
+    /// Heads of the document after it.
+    pub heads: Heads,
+    /// Where the store stood after it.
+    pub position: Position,
+    /// Whether there was anything to change: a put of what is there already writes nothing.
+    pub changed: bool,
+    /// Whether the write made the document, or the increment made the counter.
+    #[serde(skip_serializing_if = "is_false", default)]
+    pub created: bool,
+}
+
+/// Body of `POST /v1/spaces/{space}/ops/{*name}`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "op", rename_all = "lowercase", deny_unknown_fields)]
+pub enum Operation {
+    /// Add to a counter; an absent one is created.
+    Increment {
+        /// Where the counter is.
+        pointer: String,
+        /// How much; may be negative.
+        by: i64,
+    },
+    /// Replace one value.
+    Set {
+        /// Where it goes.
+        pointer: String,
+        /// The value, with special forms.
+        value: Value,
+    },
+}
+
+/// One line of a batch's body.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "op", rename_all = "lowercase", deny_unknown_fields)]
+pub enum BatchLine {
+    /// Write a whole document.
+    Put {
+        /// The document.
+        doc: String,
+        /// What it shall be.
+        value: Value,
+        /// The heads the value was derived from.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        base: Option<Heads>,
+    },
+    /// Delete a document.
+    Delete {
+        /// The document.
+        doc: String,
+    },
+    /// Replace one value.
+    Set {
+        /// The document.
+        doc: String,
+        /// Where the value goes.
+        pointer: String,
+        /// The value.
+        value: Value,
+    },
+    /// Add to a counter.
+    Increment {
+        /// The document.
+        doc: String,
+        /// Where the counter is.
+        pointer: String,
+        /// How much.
+        by: i64,
+    },
+}
+
+impl BatchLine {
+    /// The document it is about.
+    #[must_use]
+    pub fn doc(&self) -> &str {
+        match self {
+            Self::Put { doc, .. }
+            | Self::Delete { doc }
+            | Self::Set { doc, .. }
+            | Self::Increment { doc, .. } => doc,
+        }
+    }
+}
+
+/// One line of a batch's answer, in the order of the lines asked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "BatchResultWire", into = "BatchResultWire")]
+pub struct BatchResult {
+    /// The document; absent where the line could not be read.
+    pub doc: Option<String>,
+    /// The heads after the write, or why it was refused.
+    pub outcome: Result<Heads, Problem>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct BatchResultWire {
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    doc: Option<String>,
+    #[serde(skip_serializing_if = "is_false", default)]
+    ok: bool,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    heads: Option<Heads>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    error: Option<Problem>,
+}
+
+impl From<BatchResult> for BatchResultWire {
+    fn from(result: BatchResult) -> Self {
+        let ok = result.outcome.is_ok();
+        let (heads, error) = match result.outcome {
+            Ok(heads) => (Some(heads), None),
+            Err(problem) => (None, Some(problem)),
+        };
+        Self { doc: result.doc, ok, heads, error }
+    }
+}
+
+impl TryFrom<BatchResultWire> for BatchResult {
+    type Error = &'static str;
+
+    fn try_from(wire: BatchResultWire) -> Result<Self, Self::Error> {
+        let outcome = match (wire.ok, wire.heads, wire.error) {
+            (true, Some(heads), None) => Ok(heads),
+            (false, None, Some(problem)) => Err(problem),
+            _ => return Err("a batch result is either ok with heads or an error"),
+        };
+        Ok(Self { doc: wire.doc, outcome })
+    }
+}
+
+/// One of several values that were written at one place without knowledge of each other.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ConflictValue {
+    /// The value; absent where it is the deletion of the document.
+    #[serde(skip_serializing_if = "Option::is_none", default, deserialize_with = "present")]
+    pub value: Option<Value>,
+    /// The actor that wrote it, hex.
+    pub actor: String,
+    /// Key of the author, hex.
+    pub author: String,
+    /// What the author's node calls itself, where known.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub author_name: Option<String>,
+    /// The change that wrote it, hex, where known.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub change: Option<String>,
+    /// Whether this is the one a plain read shows.
+    #[serde(skip_serializing_if = "is_false", default)]
+    pub shown: bool,
+}
+
+/// One place with more than one value.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Conflict {
+    /// Where, as an RFC 6901 pointer.
+    pub pointer: String,
+    /// All values there; the one shown first.
+    pub values: Vec<ConflictValue>,
+}
+
+/// Answer of `GET /v1/spaces/{space}/conflicts/{*name}`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ConflictList {
+    /// In document order.
+    pub items: Vec<Conflict>,
+}
+
+/// Query of `GET /v1/spaces/{space}/watch`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WatchQuery {
+    /// Only documents whose name starts with this.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub prefix: Option<String>,
+    /// Start after this position; absent means from now on. `Last-Event-ID` wins over it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub since: Option<String>,
+}
+
+/// One event of a watch: a document's view changed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct WatchEvent {
+    /// Id of the space, hex.
+    pub space: String,
+    /// The document.
+    pub name: String,
+    /// Its heads now.
+    pub heads: Heads,
+    /// Key of the author, hex, where one author made the change.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub author: Option<String>,
+    /// Where the store stood after it; also the event's `id`.
+    pub position: Position,
+    /// Whether it is deleted now.
+    #[serde(skip_serializing_if = "is_false", default)]
+    pub deleted: bool,
+    /// What changed inside, where the node says so.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub ops: Option<Vec<Value>>,
+}
+
+/// A member that is there, `null` among its values.
+fn present<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
+    Value::deserialize(deserializer).map(Some)
+}
+
+const fn is_false(value: &bool) -> bool {
+    !*value
+}

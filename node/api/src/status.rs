@@ -1,0 +1,64 @@
+//! What a node says about itself.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Position, space::Space};
+
+/// Something an operator should look at.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Warning {
+    /// A stable word.
+    pub code: String,
+    /// What is the matter, and why it matters.
+    pub message: String,
+    /// The command that looks deeper or mends it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub command: Option<String>,
+}
+
+/// Figures of the store.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoreStatus {
+    /// Bytes on disk.
+    pub bytes: u64,
+    /// Where it stands.
+    pub position: Position,
+}
+
+/// Answer of `GET /v1/status`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Status {
+    /// What the node calls itself.
+    pub name: String,
+    /// Version of the program.
+    pub version: String,
+    /// Public key, hex.
+    pub key: String,
+    /// libp2p's name for the key.
+    pub peer_id: String,
+    /// Addresses it listens at.
+    pub listen: Vec<String>,
+    /// Addresses it tells others to use.
+    #[serde(default)]
+    pub advertise: Vec<String>,
+    /// The spaces it holds.
+    pub spaces: Vec<Space>,
+    /// Peers connected now.
+    pub peers: u64,
+    /// Figures of the store.
+    pub store: StoreStatus,
+    /// What needs a look; empty when nothing does.
+    #[serde(default)]
+    pub warnings: Vec<Warning>,
+    /// When it started, RFC 3339.
+    pub started: String,
+    /// Milliseconds since then.
+    pub uptime_ms: u64,
+}
+
+/// Answer of `GET /healthz` and `GET /readyz`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Health {
+    /// `ok`; anything else comes as a problem.
+    pub status: String,
+}

@@ -1,0 +1,202 @@
+//! What waits for the replica, within bounds.
+//!
+//! Local requests and what comes from the network wait apart and are taken in turns, so that neither
+//! keeps the other out. A full inbox refuses local requests with "try again"; whoever brings remote
+//! inputs waits, and the network in front of it drops what repair brings again.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use starling_crdt::limits::{INBOX_BYTES_MAX, INBOX_INPUTS_MAX};
+use starling_crdt::replica::{Input, LocalRequest, Refusal, Reply, RequestTicket};
+use tokio::sync::oneshot;
+
+use crate::handle::AskError;
+
+type ReplySender = oneshot::Sender<Result<Reply, Refusal>>;
+
+/// The replica's inbox.
+#[derive(Default)]
+pub(crate) struct Inbox {
+    state: Mutex<State>,
+    filled: Condvar,
+    drained: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    local: VecDeque<Input>,
+    remote: VecDeque<(Input, usize)>,
+    remote_bytes: usize,
+    replies: BTreeMap<RequestTicket, ReplySender>,
+    tickets: u64,
+    closed: bool,
+}
+
+impl State {
+    fn is_empty(&self) -> bool {
+        self.local.is_empty() && self.remote.is_empty()
+    }
+
+    fn push(&mut self, request: LocalRequest, reply: ReplySender) {
+        self.tickets += 1;
+        let ticket = RequestTicket(self.tickets);
+        self.replies.insert(ticket, reply);
+        self.local.push_back(Input::Local { ticket, request });
+    }
+}
+
+impl Inbox {
+    fn state(&self) -> MutexGuard<'_, State> {
+        // Nothing in here panics between two changes that belong together.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Puts a local request in.
+    pub(crate) fn ask(&self, request: LocalRequest, reply: ReplySender) -> Result<(), AskError> {
+        let mut state = self.state();
+        if state.closed {
+            return Err(AskError::Stopped);
+        }
+        if state.local.len() >= INBOX_INPUTS_MAX {
+            return Err(AskError::Busy);
+        }
+        state.push(request, reply);
+        self.filled.notify_one();
+        Ok(())
+    }
+
+    /// Puts in what came from the network, waiting for room. Once the inbox is closed it is dropped.
+    pub(crate) fn bring(&self, input: Input, bytes: usize) {
+        let mut state = self.state();
+        while !state.closed
+            && (state.remote.len() >= INBOX_INPUTS_MAX || state.remote_bytes + bytes > INBOX_BYTES_MAX)
+        {
+            state = self.drained.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        if !state.closed {
+            state.remote_bytes += bytes;
+            state.remote.push_back((input, bytes));
+            self.filled.notify_one();
+        }
+    }
+
+    /// Puts in what came from the network if there is room; gives it back otherwise.
+    pub(crate) fn offer(&self, input: Input) -> Result<(), Box<Input>> {
+        let mut state = self.state();
+        if state.remote.len() >= INBOX_INPUTS_MAX {
+            return Err(Box::new(input));
+        }
+        state.remote.push_back((input, 0));
+        self.filled.notify_one();
+        Ok(())
+    }
+
+    /// Puts in what the release of effects brought about; there is always room for that, since each
+    /// effect brings about at most one input.
+    pub(crate) fn return_to_sender(&self, input: Input) {
+        let mut state = self.state();
+        state.remote.push_back((input, 0));
+        self.filled.notify_one();
+    }
+
+    /// Waits until something is there, the time is up or the inbox is closed; then takes up to `most`
+    /// inputs, from both sides in turns. The flag tells whether the inbox is closed.
+    pub(crate) fn take(&self, most: usize, wait: Duration) -> (Vec<Input>, bool) {
+        let until = Instant::now() + wait;
+        let mut state = self.state();
+        while state.is_empty() && !state.closed {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                break;
+            }
+            state = self.filled.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+        let mut inputs = Vec::with_capacity(most.min(state.local.len() + state.remote.len()));
+        while inputs.len() < most && !state.is_empty() {
+            inputs.extend(state.local.pop_front());
+            if let Some((input, bytes)) = state.remote.pop_front() {
+                state.remote_bytes -= bytes;
+                inputs.push(input);
+            }
+        }
+        self.drained.notify_all();
+        (inputs, state.closed)
+    }
+
+    /// Gives a reply to whoever waits for it; nobody may.
+    pub(crate) fn reply(&self, ticket: RequestTicket, reply: Result<Reply, Refusal>) {
+        let waiting = self.state().replies.remove(&ticket);
+        if let Some(waiting) = waiting {
+            waiting.send(reply).ok();
+        }
+    }
+
+    /// Tells everybody who waits that no reply will come.
+    pub(crate) fn fail_waiting(&self) {
+        self.state().replies.clear();
+    }
+
+    /// Takes nothing in any more.
+    pub(crate) fn close(&self) {
+        self.state().closed = true;
+        self.filled.notify_all();
+        self.drained.notify_all();
+    }
+
+    /// Whether nothing waits.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.state().is_empty()
+    }
+
+    /// How many inputs wait.
+    pub(crate) fn depth(&self) -> usize {
+        let state = self.state();
+        state.local.len() + state.remote.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_inbox_refuses_and_takes_again_after_a_drain() {
+        let inbox = Inbox::default();
+        let mut waiting = Vec::new();
+        for _ in 0..INBOX_INPUTS_MAX {
+            let (reply, replied) = oneshot::channel();
+            inbox.ask(LocalRequest::Status, reply).unwrap();
+            waiting.push(replied);
+        }
+        assert_eq!(inbox.ask(LocalRequest::Status, oneshot::channel().0), Err(AskError::Busy));
+        let (inputs, closed) = inbox.take(10, Duration::ZERO);
+        assert_eq!((inputs.len(), closed, inbox.depth()), (10, false, INBOX_INPUTS_MAX - 10));
+        assert!(inbox.ask(LocalRequest::Status, oneshot::channel().0).is_ok());
+    }
+
+    #[test]
+    fn both_sides_are_taken_in_turns() {
+        let inbox = Inbox::default();
+        for _ in 0..10 {
+            inbox.ask(LocalRequest::Status, oneshot::channel().0).unwrap();
+            inbox.offer(Input::Listening { addresses: Vec::new() }).unwrap();
+        }
+        let (inputs, _) = inbox.take(10, Duration::ZERO);
+        let local = inputs.iter().filter(|input| matches!(input, Input::Local { .. })).count();
+        assert_eq!((inputs.len(), local), (10, 5));
+    }
+
+    #[test]
+    fn a_closed_inbox_wakes_everybody_and_takes_nothing() {
+        let inbox = Inbox::default();
+        let (reply, mut replied) = oneshot::channel();
+        inbox.ask(LocalRequest::Status, reply).unwrap();
+        inbox.close();
+        assert_eq!(inbox.ask(LocalRequest::Status, oneshot::channel().0), Err(AskError::Stopped));
+        assert!(inbox.take(10, Duration::from_secs(60)).1);
+        inbox.fail_waiting();
+        assert!(replied.try_recv().is_err());
+    }
+}

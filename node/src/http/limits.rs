@@ -1,0 +1,48 @@
+//! Bounds of the HTTP API: what one client, or all together, may hold of this process.
+
+use std::time::Duration;
+
+/// Longest body of a request that is read whole: one change of the protocol's size, written as JSON,
+/// and its envelope. Above it: 413.
+pub(crate) const BODY_BYTES_MAX: usize = starling_crdt::limits::CHANGE_BYTES_MAX + 64 * 1024;
+
+/// Longest line of a batch. A longer one gets its own error, and the batch goes on behind it.
+pub(crate) const LINE_BYTES_MAX: usize = BODY_BYTES_MAX;
+
+/// Connections open at once, on all listeners. Above it: nobody is accepted until one closes.
+pub(crate) const CONNECTIONS_MAX: usize = 1_024;
+
+/// Requests being answered at once. Above it: 503 with Retry-After. Watches and running batches
+/// do not count here once they are accepted; they have their own bounds.
+pub(crate) const REQUESTS_MAX: usize = 512;
+
+/// Watches open at once. Above it: 503.
+pub(crate) const WATCHERS_MAX: usize = 256;
+
+/// Batches running at once. Above it: 503.
+pub(crate) const BATCHES_MAX: usize = 64;
+
+/// Time for the head of a request to arrive, counted from the end of the request before it: so it is
+/// also how long an idle connection stays open.
+pub(crate) const HEADER_TIME_MAX: Duration = Duration::from_secs(60);
+
+/// Time for a body that is read whole to arrive. After it: 408.
+pub(crate) const BODY_TIME_MAX: Duration = Duration::from_secs(30);
+
+/// Silence in the body of a batch after which it ends.
+pub(crate) const LINE_TIME_MAX: Duration = Duration::from_secs(60);
+
+/// Time that requests in progress are given when the node stops.
+pub(crate) const STOP_TIME_MAX: Duration = Duration::from_secs(3);
+
+/// Pause after an accept that failed for want of file descriptors or memory.
+pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// A comment goes to a silent watcher so often.
+pub(crate) const COMMENT_PERIOD: Duration = Duration::from_secs(15);
+
+/// Documents in one page of a listing, unless fewer are asked for.
+pub(crate) const PAGE_ITEMS_MAX: usize = 1_000;
+
+/// Longest that one request may wait for other nodes.
+pub(crate) const WAIT_TIME_MAX: Duration = Duration::from_secs(600);

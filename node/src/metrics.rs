@@ -1,0 +1,310 @@
+//! The node's figures, in the Prometheus text form. The only place that knows the registry.
+//!
+//! Labels are bounded by type: a kind, code or route is a `&'static str` that the program contains.
+
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use prometheus_client::{
+    encoding::{EncodeLabelSet, text},
+    metrics::{
+        counter::Counter,
+        family::Family,
+        gauge::Gauge,
+        histogram::{Histogram, exponential_buckets},
+    },
+};
+
+pub use prometheus_client::registry::Registry;
+
+/// Media type of what [`Metrics::render`] writes.
+pub const METRICS_MEDIA_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Kind {
+    kind: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Code {
+    code: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Way {
+    direction: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Served {
+    route: &'static str,
+    status: u16,
+}
+
+/// Which way bytes or messages went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Traffic {
+    /// From a peer to this node.
+    In,
+    /// From this node to a peer.
+    Out,
+}
+
+impl Traffic {
+    const fn label(self) -> Way {
+        Way {
+            direction: match self {
+                Self::In => "in",
+                Self::Out => "out",
+            },
+        }
+    }
+}
+
+/// Every figure this node counts. Clones share the figures.
+#[derive(Clone)]
+pub struct Metrics {
+    registry: Arc<Mutex<Registry>>,
+    steps: Counter,
+    step_seconds: Histogram,
+    inputs: Family<Kind, Counter>,
+    commits: Counter,
+    commit_seconds: Histogram,
+    writes: Counter,
+    deltas_admitted: Counter,
+    deltas_refused: Family<Code, Counter>,
+    offences: Family<Kind, Counter>,
+    exchange_bytes: Family<Way, Counter>,
+    gossip_messages: Family<Way, Counter>,
+    peers_connected: Gauge,
+    documents: Gauge,
+    changes: Gauge,
+    watchers: Gauge,
+    inbox_depth: Gauge,
+    http_requests: Family<Served, Counter>,
+}
+
+/// 100 µs to about 3 s in steps of two: from an idle disk's sync to a stall worth an alarm.
+fn durations() -> Histogram {
+    Histogram::new(exponential_buckets(0.000_1, 2.0, 16))
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Metrics {
+    /// All figures at zero.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::in_registry(Registry::default())
+    }
+
+    /// Lets another part of the node, such as the network, register figures of its own.
+    pub fn register<T>(&self, with: impl FnOnce(&mut Registry) -> T) -> T {
+        // Registering only appends, so a poisoned lock is still good.
+        with(&mut self.registry.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn in_registry(mut all: Registry) -> Self {
+        let registry = all.sub_registry_with_prefix("starling");
+        macro_rules! registered {
+            ($name:literal, $help:literal, $metric:expr) => {{
+                let metric = $metric;
+                registry.register($name, $help, metric.clone());
+                metric
+            }};
+        }
+        let steps = registered!("steps", "Steps of the replica", Counter::default());
+        let step_seconds = registered!("step_seconds", "Time of one step with its commit", durations());
+        let inputs = registered!("inputs", "Inputs handled, by kind", Family::default());
+        let commits = registered!("commits", "Durable commits of the store", Counter::default());
+        let commit_seconds = registered!("commit_seconds", "Time of one durable commit", durations());
+        let writes = registered!("writes", "Local writes acknowledged", Counter::default());
+        let deltas_admitted =
+            registered!("deltas_admitted", "Deltas of others taken into history", Counter::default());
+        let deltas_refused =
+            registered!("deltas_refused", "Deltas of others refused, by reason", Family::default());
+        let offences = registered!("offences", "What peers did wrong, by kind", Family::default());
+        let exchange_bytes = registered!("exchange_bytes", "Bytes of repair exchanges", Family::default());
+        let gossip_messages = registered!("gossip_messages", "Gossip messages", Family::default());
+        let peers_connected = registered!("peers_connected", "Peers connected now", Gauge::default());
+        let documents = registered!("documents", "Documents that exist, in all spaces", Gauge::default());
+        let changes = registered!("changes", "Changes held, in all spaces", Gauge::default());
+        let watchers = registered!("watchers", "Watches open now", Gauge::default());
+        let inbox_depth = registered!("inbox_depth", "Inputs waiting for the replica", Gauge::default());
+        let http_requests =
+            registered!("http_requests", "Requests answered, by route and status", Family::default());
+        Self {
+            registry: Arc::new(Mutex::new(all)),
+            steps,
+            step_seconds,
+            inputs,
+            commits,
+            commit_seconds,
+            writes,
+            deltas_admitted,
+            deltas_refused,
+            offences,
+            exchange_bytes,
+            gossip_messages,
+            peers_connected,
+            documents,
+            changes,
+            watchers,
+            inbox_depth,
+            http_requests,
+        }
+    }
+
+    /// One step of the replica was done.
+    pub fn step(&self, took: Duration) {
+        self.steps.inc();
+        self.step_seconds.observe(took.as_secs_f64());
+    }
+
+    /// So many inputs of that kind were handled.
+    pub fn inputs(&self, kind: &'static str, count: u64) {
+        self.inputs.get_or_create(&Kind { kind }).inc_by(count);
+    }
+
+    /// One durable commit was done.
+    pub fn commit(&self, took: Duration) {
+        self.commits.inc();
+        self.commit_seconds.observe(took.as_secs_f64());
+    }
+
+    /// So many local writes were acknowledged.
+    pub fn writes(&self, count: u64) {
+        self.writes.inc_by(count);
+    }
+
+    /// So many deltas of others were taken into history.
+    pub fn deltas_admitted(&self, count: u64) {
+        self.deltas_admitted.inc_by(count);
+    }
+
+    /// A delta of somebody else was refused for that reason.
+    pub fn delta_refused(&self, code: &'static str) {
+        self.deltas_refused.get_or_create(&Code { code }).inc();
+    }
+
+    /// A peer did something wrong.
+    pub fn offence(&self, kind: &'static str) {
+        self.offences.get_or_create(&Kind { kind }).inc();
+    }
+
+    /// Bytes of a repair exchange passed.
+    pub fn exchange_bytes(&self, way: Traffic, bytes: u64) {
+        self.exchange_bytes.get_or_create(&way.label()).inc_by(bytes);
+    }
+
+    /// A gossip message passed.
+    pub fn gossip_message(&self, way: Traffic) {
+        self.gossip_messages.get_or_create(&way.label()).inc();
+    }
+
+    /// So many peers are connected now.
+    pub fn peers_connected(&self, count: usize) {
+        self.peers_connected.set(gauge(count as u64));
+    }
+
+    /// So many documents and changes are held now.
+    pub fn held(&self, documents: u64, changes: u64) {
+        self.documents.set(gauge(documents));
+        self.changes.set(gauge(changes));
+    }
+
+    /// So many inputs wait now.
+    pub fn inbox_depth(&self, count: usize) {
+        self.inbox_depth.set(gauge(count as u64));
+    }
+
+    /// A watch opened; it counts until the guard is dropped.
+    #[must_use]
+    pub fn watcher(&self) -> WatcherGuard {
+        self.watchers.inc();
+        WatcherGuard(self.watchers.clone())
+    }
+
+    /// A request was answered. The route is the router's pattern, never the path asked for.
+    pub fn http_request(&self, route: &'static str, status: u16) {
+        self.http_requests.get_or_create(&Served { route, status }).inc();
+    }
+
+    /// Every figure, as OpenMetrics text.
+    #[must_use]
+    pub fn render(&self) -> String {
+        let mut out = String::new();
+        self.register(|registry| text::encode(&mut out, registry)).expect("writing to a string does not fail");
+        out
+    }
+}
+
+/// Counts one watch while it lives.
+pub struct WatcherGuard(Gauge);
+
+impl Drop for WatcherGuard {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
+fn gauge(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_figure_that_moved_shows_and_nothing_else_does() {
+        let metrics = Metrics::new();
+        metrics.step(Duration::from_millis(1));
+        metrics.inputs("request", 3);
+        metrics.commit(Duration::from_micros(150));
+        metrics.writes(2);
+        metrics.deltas_admitted(4);
+        metrics.delta_refused("bad-signature");
+        metrics.offence("garbage");
+        metrics.exchange_bytes(Traffic::In, 100);
+        metrics.exchange_bytes(Traffic::Out, 7);
+        metrics.gossip_message(Traffic::Out);
+        metrics.peers_connected(5);
+        metrics.held(10, 20);
+        metrics.inbox_depth(6);
+        metrics.http_request("/v1/status", 200);
+        let open = metrics.watcher();
+        let text = metrics.clone().render();
+        for line in [
+            "starling_steps_total 1",
+            "starling_step_seconds_count 1",
+            "starling_inputs_total{kind=\"request\"} 3",
+            "starling_commits_total 1",
+            "starling_commit_seconds_bucket{le=\"0.0002\"} 1",
+            "starling_writes_total 2",
+            "starling_deltas_admitted_total 4",
+            "starling_deltas_refused_total{code=\"bad-signature\"} 1",
+            "starling_offences_total{kind=\"garbage\"} 1",
+            "starling_exchange_bytes_total{direction=\"in\"} 100",
+            "starling_exchange_bytes_total{direction=\"out\"} 7",
+            "starling_gossip_messages_total{direction=\"out\"} 1",
+            "starling_peers_connected 5",
+            "starling_documents 10",
+            "starling_changes 20",
+            "starling_watchers 1",
+            "starling_inbox_depth 6",
+            "starling_http_requests_total{route=\"/v1/status\",status=\"200\"} 1",
+        ] {
+            assert!(text.lines().any(|found| found == line), "{line} is missing in\n{text}");
+        }
+        assert!(text.ends_with("# EOF\n"));
+        drop(open);
+        assert!(metrics.render().contains("starling_watchers 0\n"));
+    }
+}

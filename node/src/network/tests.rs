@@ -1,0 +1,8 @@
+//! Real nodes on loopback, each on port 0, some of them hostile.
+
+mod bounds;
+mod connecting;
+mod exchanging;
+mod gossiping;
+mod hostile;
+mod node;

@@ -1,0 +1,245 @@
+//! One node, put together: identity, store, replica, network, HTTP, and their end.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use starling_crdt::address::Address;
+use starling_crdt::charter::{Label, Ticket, TicketError};
+use starling_crdt::id::{AuthorKey, StoreId};
+use starling_crdt::limits::DOCUMENTS_BYTES_MAX;
+use starling_crdt::replica::{LocalRequest, Options, Replica};
+use starling_crdt::store::StoreError;
+use starling_crdt::view::Reader;
+use starling_store::{OpenError, RedbStore, StoreOptions};
+use zeroize::Zeroizing;
+
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::driver::{self, Inbox, Intake, Outlet, Screening, Shared};
+use crate::handle::{NodeHandle, AskError};
+use crate::http::{Http, ListenError};
+use crate::identity::{self, IdentityError};
+use crate::metrics::Metrics;
+use crate::network::{self, NetworkConfig, NetworkError, NetworkHandle};
+use crate::shutdown::Shutdown;
+
+/// The store's file in the data directory.
+pub const STORE_FILE: &str = "store.redb";
+/// How long the replica's thread may take to end: with the network's second it stays within five.
+const DRIVER_STOP: Duration = Duration::from_secs(3);
+
+/// Why a node does not start. Nothing runs afterwards.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The data directory cannot be made.
+    #[error("cannot make the data directory {path}: {source}; choose another with --data-dir", path = .path.display())]
+    DataDir {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The identity file cannot be used.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+    /// The store cannot be opened.
+    #[error(transparent)]
+    Store(#[from] OpenError),
+    /// What is in the store cannot be read.
+    #[error("the store was opened, but not all of it can be read: {0}")]
+    Unreadable(#[from] StoreError),
+    /// The network cannot start.
+    #[error(transparent)]
+    Network(#[from] NetworkError),
+    /// The API's sockets cannot be opened.
+    #[error(transparent)]
+    Http(#[from] ListenError),
+    /// A ticket given to join is none.
+    #[error(transparent)]
+    Ticket(#[from] TicketError),
+    /// An address given to join is none.
+    #[error("cannot join {text:?}: {reason}")]
+    Seed {
+        /// What was given.
+        text: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The operating system refused something every process gets.
+    #[error("the system gives no {what}: {source}")]
+    System {
+        /// What.
+        what: &'static str,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A request at start was refused.
+    #[error("cannot join: {0}")]
+    Join(#[from] AskError),
+}
+
+/// A running node.
+pub struct Node {
+    handle: NodeHandle,
+    network: NetworkHandle,
+    shared: Shared,
+    inbox: Arc<Inbox>,
+    replica: JoinHandle<()>,
+    http: Http,
+    clock: Clock,
+}
+
+fn random<const N: usize>() -> Result<[u8; N], StartError> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes)
+        .map_err(|error| StartError::System { what: "randomness", source: std::io::Error::other(error) })?;
+    Ok(bytes)
+}
+
+fn make_data_dir(path: &Path) -> Result<(), StartError> {
+    use std::os::unix::fs::DirBuilderExt;
+    let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
+    made.map_err(|source| StartError::DataDir { path: path.to_owned(), source })
+}
+
+/// What `--join` names: tickets to join with, and addresses to dial.
+fn seeds(join: &[String]) -> Result<(Vec<Ticket>, Vec<Address>), StartError> {
+    let (mut tickets, mut addresses) = (Vec::new(), Vec::new());
+    for text in join {
+        if text.trim_start().starts_with("starling-ticket") {
+            tickets.push(Ticket::parse(text)?);
+            continue;
+        }
+        let wrong = |reason: String| StartError::Seed { text: text.clone(), reason };
+        network::address::parse(text).map_err(|error| wrong(error.to_string()))?;
+        addresses.push(Address::new(text.clone()).map_err(|error| wrong(error.to_string()))?);
+    }
+    Ok((tickets, addresses))
+}
+
+impl Node {
+    /// Starts everything but the serving of HTTP, which [`Node::run`] does.
+    ///
+    /// # Errors
+    /// [`StartError`].
+    pub async fn start(config: &Config) -> Result<Self, StartError> {
+        let (tickets, addresses) = seeds(&config.join)?;
+        make_data_dir(&config.data_dir)?;
+        let author = identity::load_or_make(&config.data_dir)?;
+        let clock = Clock::start();
+        let store = RedbStore::open(&config.data_dir.join(STORE_FILE), StoreOptions::create(StoreId(random()?)))?;
+        let http = Http::bind(config).await?;
+        let seed = author.seed();
+        let options = Options {
+            name: label(config.name.as_str()),
+            version: label(env!("CARGO_PKG_VERSION")),
+            seeds: addresses,
+        };
+        // A node without randomness from the system could repeat an actor: it had better stop.
+        let nonces = Box::new(|| {
+            let mut nonce = [0; 16];
+            getrandom::fill(&mut nonce).expect("the system gave randomness at the start");
+            nonce
+        });
+        let replica = Replica::open(store, author, options, random()?, nonces, clock.now())?;
+        let metrics = Metrics::new();
+        let inbox = Arc::new(Inbox::default());
+        let reader = Reader::new(replica.store_reader(), DOCUMENTS_BYTES_MAX / 2);
+        let handle = NodeHandle::new(replica.key(), inbox.clone(), reader, metrics.clone(), clock);
+        let shared = Shared::default();
+        let network = start_network(config, seed, &replica.screener(), &handle, &inbox, &shared)?;
+        let outlet = Outlet {
+            network: network.clone(),
+            shared: shared.clone(),
+            inbox: inbox.clone(),
+            handle: handle.clone(),
+        };
+        let replica = driver::start(replica, clock, inbox.clone(), outlet, metrics)
+            .map_err(|source| StartError::System { what: "thread", source })?;
+        let node = Self { handle, network, shared, inbox, replica, http, clock };
+        for ticket in tickets {
+            node.handle.request(LocalRequest::Join { ticket: Box::new(ticket) }).await?;
+        }
+        Ok(node)
+    }
+
+    /// Asks this node.
+    pub fn handle(&self) -> &NodeHandle {
+        &self.handle
+    }
+
+    /// The node's key.
+    pub fn key(&self) -> AuthorKey {
+        self.handle.key()
+    }
+
+    /// The libp2p addresses it listens on now, those other hosts can reach first.
+    pub fn listening(&self) -> Vec<String> {
+        self.shared.listening()
+    }
+
+    /// The API's TCP address, if there is one.
+    pub fn http_address(&self) -> Option<std::net::SocketAddr> {
+        self.http.tcp_address()
+    }
+
+    /// Serves until somebody asks to stop; then says farewell and closes everything, within five seconds.
+    pub async fn run(self, mut shutdown: Shutdown) {
+        let metrics = self.handle.metrics().clone();
+        let serving = tokio::spawn(self.http.serve(self.handle, metrics, self.clock, shutdown.clone()));
+        shutdown.requested().await;
+        tracing::info!(event = "stopping", "stopping");
+        // Requests in progress are answered, then the replica says farewell, then the network closes.
+        if serving.await.is_err() {
+            tracing::error!(event = "http_failed", "the API ended by a defect of this program");
+        }
+        self.inbox.close();
+        let replica = tokio::task::spawn_blocking(move || self.replica.join());
+        match tokio::time::timeout(DRIVER_STOP, replica).await {
+            Ok(Ok(Ok(()))) => {}
+            Ok(_) => tracing::error!(event = "replica_failed", "the replica ended by a defect of this program"),
+            Err(_) => tracing::error!(event = "replica_stuck", "the replica does not end: the disk may hang"),
+        }
+        self.network.shutdown().await;
+        tracing::info!(event = "stopped", "stopped");
+    }
+}
+
+/// A label of text that configuration has checked, or of this program's own.
+fn label(text: &str) -> Label {
+    Label::new(text).or_else(|_| Label::new("node")).expect("`node` is a label")
+}
+
+fn start_network(
+    config: &Config,
+    seed: Zeroizing<[u8; 32]>,
+    screener: &starling_crdt::gossip::Screener,
+    handle: &NodeHandle,
+    inbox: &Arc<Inbox>,
+    shared: &Shared,
+) -> Result<NetworkHandle, StartError> {
+    let (screening, _threads) = Screening::start(screener, inbox)
+        .map_err(|source| StartError::System { what: "thread", source })?;
+    let mut intake = Intake {
+        shared: shared.clone(),
+        inbox: inbox.clone(),
+        screening,
+        metrics: handle.metrics().clone(),
+        advertise: config.advertise.clone(),
+        own: handle.key(),
+        connected: 0,
+    };
+    let network = NetworkConfig {
+        listen: config.listen.clone(),
+        advertise: config.advertise.clone(),
+        mdns: config.mdns,
+        ..NetworkConfig::new(seed)
+    };
+    let deliver = move |event| intake.take(event);
+    let started = handle.metrics().register(|registry| {
+        network::start(&tokio::runtime::Handle::current(), &network, registry, deliver)
+    });
+    Ok(started?)
+}

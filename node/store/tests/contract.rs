@@ -1,0 +1,113 @@
+//! The contract's suite on every kind of backend, and what the contract does not say: cost and
+//! identity.
+
+use redb::backends::InMemoryBackend;
+use starling_crdt::id::StoreId;
+use starling_crdt::store::{KeyRange, Store, StoreRead, Table, WriteBatch, contract};
+use starling_store::backend::{Loss, LossyBackend};
+use starling_store::{RedbStore, StoreOptions};
+
+const ID: StoreId = StoreId([7; 16]);
+
+fn batch(rows: &[(Table, &[u8], &[u8])]) -> WriteBatch {
+    let mut batch = WriteBatch::default();
+    for (table, key, value) in rows {
+        batch.put(*table, key.to_vec(), value.to_vec());
+    }
+    batch
+}
+
+#[test]
+fn memory_keeps_the_contract() {
+    contract::check(&mut || {
+        Box::new(RedbStore::with_backend(InMemoryBackend::new(), StoreOptions::create(ID)).unwrap())
+    });
+}
+
+#[test]
+fn a_file_keeps_the_contract() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut stores = 0;
+    contract::check(&mut || {
+        stores += 1;
+        let path = directory.path().join(format!("{stores}.redb"));
+        Box::new(RedbStore::open(&path, StoreOptions::create(ID)).unwrap())
+    });
+}
+
+#[test]
+fn a_disk_that_loses_unsynced_writes_keeps_the_contract() {
+    contract::check(&mut || {
+        Box::new(RedbStore::with_backend(LossyBackend::new(), StoreOptions::create(ID)).unwrap())
+    });
+}
+
+#[test]
+fn a_commit_costs_one_sync() {
+    let disk = LossyBackend::new();
+    let mut store = RedbStore::with_backend(disk.clone(), StoreOptions::create(ID)).unwrap();
+    let commit =
+        batch(&[(Table::Deltas, b"k", b"v"), (Table::Meta, b"k", b"v"), (Table::Changed, b"k", b"v")]);
+    for _ in 0..5 {
+        let before = disk.syncs();
+        store.commit(&commit).unwrap();
+        assert_eq!(disk.syncs(), before + 1);
+    }
+    let before = disk.operations();
+    store.commit(&WriteBatch::default()).unwrap();
+    assert_eq!(disk.operations(), before, "an empty batch touches the disk");
+}
+
+#[test]
+fn the_id_of_the_first_opening_stays() {
+    let disk = LossyBackend::new();
+    let store = RedbStore::with_backend(disk.clone(), StoreOptions::create(ID)).unwrap();
+    assert_eq!(store.store_id(), ID);
+    drop(store);
+    let other = StoreOptions::create(StoreId([8; 16]));
+    let store = RedbStore::with_backend(disk.restart(Loss::All), other).unwrap();
+    assert_eq!((store.store_id(), store.reader().store_id()), (ID, ID));
+}
+
+#[test]
+fn a_reader_outlives_the_store_and_then_gets_errors() {
+    let mut store = RedbStore::with_backend(LossyBackend::new(), StoreOptions::create(ID)).unwrap();
+    store.commit(&batch(&[(Table::Meta, b"k", b"v")])).unwrap();
+    let reader = store.reader();
+    assert_eq!(reader.rows(Table::Meta, KeyRange::ALL, 9).unwrap().len(), 1);
+    drop(store);
+    assert!(reader.rows(Table::Meta, KeyRange::ALL, 9).is_err());
+}
+
+#[test]
+fn readers_see_whole_commits_while_the_writer_writes() {
+    let mut store = RedbStore::with_backend(LossyBackend::new(), StoreOptions::create(ID)).unwrap();
+    let commits = 200_u64;
+    let readers: Vec<_> = (0..3)
+        .map(|_| {
+            let reader = store.reader();
+            std::thread::spawn(move || {
+                let mut seen = 0;
+                while seen < commits {
+                    let rows = reader.rows(Table::Deltas, KeyRange::ALL, usize::MAX).unwrap();
+                    let values: Vec<_> = rows.iter().map(|row| row.1.clone()).collect();
+                    assert!(values.windows(2).all(|pair| pair[0] == pair[1]), "half a commit was seen");
+                    let last =
+                        values.first().map_or(0, |value| u64::from_be_bytes(value[..].try_into().unwrap()));
+                    assert!(last >= seen, "a later read saw an earlier commit");
+                    seen = last;
+                }
+            })
+        })
+        .collect();
+    for commit in 1..=commits {
+        let mut whole = WriteBatch::default();
+        for key in 0..50_u8 {
+            whole.put(Table::Deltas, vec![key], commit.to_be_bytes().to_vec());
+        }
+        store.commit(&whole).unwrap();
+    }
+    for reader in readers {
+        reader.join().unwrap();
+    }
+}

@@ -1,0 +1,212 @@
+//! What can be wrong with a store's file, and what the operator reads then.
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::Command;
+
+use redb::{Database, TableDefinition};
+use starling_crdt::id::StoreId;
+use starling_crdt::store::{KeyRange, Store, StoreRead, Table, WriteBatch};
+use starling_store::backend::LossyBackend;
+use starling_store::{OpenError, RedbStore, SCHEMA_VERSION, StoreOptions};
+
+fn options() -> StoreOptions {
+    StoreOptions::create(StoreId([9; 16]))
+}
+
+#[test]
+fn a_new_file_is_for_its_owner_only() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("store.redb");
+    let _store = RedbStore::open(&path, options()).unwrap();
+    assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+}
+
+#[test]
+fn a_file_keeps_its_rows_and_its_id() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("store.redb");
+    let mut batch = WriteBatch::default();
+    batch.put(Table::Spaces, b"k".to_vec(), b"v".to_vec());
+    RedbStore::open(&path, options()).unwrap().commit(&batch).unwrap();
+    let store = RedbStore::open(&path, StoreOptions::existing()).unwrap();
+    assert_eq!(store.store_id(), StoreId([9; 16]));
+    assert_eq!(store.value(Table::Spaces, b"k").unwrap().as_deref(), Some(&b"v"[..]));
+}
+
+#[test]
+fn a_second_handle_is_refused_until_the_first_is_closed() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("store.redb");
+    let store = RedbStore::open(&path, options()).unwrap();
+    let refused = RedbStore::open(&path, options()).err().unwrap();
+    assert!(matches!(refused, OpenError::AlreadyOpen { .. }), "{refused}");
+    assert!(refused.to_string().contains("in use by another node"), "{refused}");
+    drop(store);
+    RedbStore::open(&path, options()).unwrap();
+}
+
+/// The other process of the tests below: does nothing unless it is told where.
+#[test]
+fn as_the_second_process() {
+    if let Ok(path) = std::env::var("STARLING_STORE_TEST_SECOND") {
+        println!("second process: {:?}", RedbStore::open(path.as_ref(), options()).err());
+    }
+}
+
+fn second_process(program: &Path, path: &Path) -> Command {
+    let mut command = Command::new(program);
+    command.args(["--exact", "as_the_second_process", "--nocapture"]).env("STARLING_STORE_TEST_SECOND", path);
+    command
+}
+
+#[test]
+fn a_second_process_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("store.redb");
+    let _store = RedbStore::open(&path, options()).unwrap();
+    let output = second_process(&std::env::current_exe().unwrap(), &path).output().unwrap();
+    assert!(
+        String::from_utf8_lossy(&output.stdout).contains("second process: Some(AlreadyOpen"),
+        "{output:?}"
+    );
+}
+
+#[test]
+fn a_file_of_another_user_is_named_as_such() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("store.redb");
+    drop(RedbStore::open(&path, options()).unwrap());
+    fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    if fs::metadata(&path).unwrap().uid() == 0 {
+        // Root may open everything, so a copy of this program tries as nobody.
+        let program = directory.path().join("program");
+        fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
+        let output = second_process(&program, &path).uid(65_534).gid(65_534).output().unwrap();
+        assert!(
+            String::from_utf8_lossy(&output.stdout).contains("second process: Some(NotPermitted"),
+            "{output:?}"
+        );
+    } else {
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o400)).unwrap();
+        let refused = RedbStore::open(&path, options()).err().unwrap();
+        assert!(matches!(refused, OpenError::NotPermitted { .. }), "{refused}");
+    }
+}
+
+#[test]
+fn what_is_missing_is_named() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("store.redb");
+    let refused = RedbStore::open(&path, StoreOptions::existing()).err().unwrap();
+    assert!(matches!(refused, OpenError::Missing { .. }), "{refused}");
+    assert!(!path.exists());
+    let refused = RedbStore::open(&directory.path().join("no/such/store.redb"), options()).err().unwrap();
+    assert!(
+        matches!(&refused, OpenError::NoDirectory { directory } if directory.ends_with("no/such")),
+        "{refused}"
+    );
+    fs::write(&path, b"").unwrap();
+    let refused = RedbStore::open(&path, StoreOptions::existing()).err().unwrap();
+    assert!(matches!(refused, OpenError::Missing { .. }), "{refused}");
+}
+
+#[test]
+fn what_is_no_store_is_left_alone() {
+    let directory = tempfile::tempdir().unwrap();
+    let text = directory.path().join("text");
+    fs::write(&text, "a letter to my aunt").unwrap();
+    let other = directory.path().join("other.redb");
+    let database = Database::create(&other).unwrap();
+    let transaction = database.begin_write().unwrap();
+    transaction.open_table(TableDefinition::<u8, u8>::new("theirs")).unwrap().insert(1, 1).unwrap();
+    transaction.commit().unwrap();
+    drop(database);
+    for path in [&text, &other, &directory.path().to_owned()] {
+        let refused = RedbStore::open(path, options()).err().unwrap();
+        assert!(matches!(refused, OpenError::NotAStore { .. }), "{path:?}: {refused}");
+    }
+    assert_eq!(fs::read(&text).unwrap(), b"a letter to my aunt");
+}
+
+#[test]
+fn a_newer_store_is_refused_with_both_versions() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("store.redb");
+    drop(RedbStore::open(&path, options()).unwrap());
+    let database = Database::create(&path).unwrap();
+    let transaction = database.begin_write().unwrap();
+    let newer = (SCHEMA_VERSION + 41).to_be_bytes();
+    let identity = TableDefinition::<&str, &[u8]>::new("starling");
+    transaction.open_table(identity).unwrap().insert("schema", &newer[..]).unwrap();
+    transaction.commit().unwrap();
+    drop(database);
+    let refused = RedbStore::open(&path, options()).err().unwrap();
+    assert!(matches!(refused, OpenError::Newer { found: 41, known: 0, .. }), "{refused}");
+    let text = refused.to_string();
+    assert!(
+        text.contains("version 41") && text.contains("up to 0") && text.contains("restore a backup"),
+        "{text}"
+    );
+}
+
+#[test]
+fn damage_ends_in_an_error_or_in_rows_but_never_in_a_panic() {
+    let disk = LossyBackend::new();
+    let mut store = RedbStore::with_backend(disk.clone(), options()).unwrap();
+    for round in 0..6_u16 {
+        let mut batch = WriteBatch::default();
+        for row in 0..120_u16 {
+            batch.put(Table::Deltas, (row * 7 + round).to_be_bytes().to_vec(), vec![round as u8; 150]);
+            batch.put(Table::Frontiers, row.to_be_bytes().to_vec(), vec![round as u8; 30]);
+        }
+        store.commit(&batch).unwrap();
+    }
+    let unclean = disk.contents();
+    drop(store);
+    let clean = disk.contents();
+    let mut state = 0x5eed_u64;
+    let mut draw = move |below: usize| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) as usize % below
+    };
+    let (mut refused, mut survived) = (0, 0);
+    for round in 0..1_500 {
+        let mut bytes = if round % 2 == 0 { clean.clone() } else { unclean.clone() };
+        let used: Vec<usize> =
+            (0..bytes.len()).step_by(4096).filter(|at| bytes[*at..*at + 8] != [0; 8]).collect();
+        for _ in 0..=draw(3) {
+            // The first bytes of a page say what it is; the rest are its pointers and rows.
+            let page = used[draw(used.len())];
+            let within = if draw(2) == 0 { draw(64) } else { draw(4096) };
+            bytes[page + within] ^= 1 << draw(8);
+        }
+        if draw(20) == 0 {
+            bytes.truncate(draw(bytes.len()));
+        }
+        if try_everything(&bytes) { survived += 1 } else { refused += 1 }
+    }
+    assert!(refused > 100 && survived > 100, "{refused} refused, {survived} survived");
+}
+
+/// Opens, reads and writes a damaged store; whether nothing reported the damage.
+fn try_everything(bytes: &[u8]) -> bool {
+    let Ok(mut store) = RedbStore::with_backend(LossyBackend::holding(bytes), options()) else {
+        return false;
+    };
+    let mut well = true;
+    for table in Table::ALL {
+        well &= store.rows(table, KeyRange::ALL, 10_000).is_ok();
+        well &= store.last_row(table, KeyRange::ALL).is_ok();
+        well &= store.value(table, &[0, 9]).is_ok();
+    }
+    for number in 0..3 {
+        let mut batch = WriteBatch::default();
+        batch.put(Table::Deltas, vec![number; 3], vec![number; 500]);
+        batch.put(Table::Peers, vec![number], vec![]);
+        well &= store.commit(&batch).is_ok();
+    }
+    well
+}
