@@ -26,6 +26,8 @@ use crate::metrics::Metrics;
 
 /// After a step that could not even read the store, how long until the next try.
 const STORE_RETRY: std::time::Duration = std::time::Duration::from_millis(500);
+/// Between two passes that drop built documents nobody read meanwhile.
+const DROP_IDLE_EVERY: std::time::Duration = std::time::Duration::from_secs(15);
 
 /// Starts the replica's thread. It ends, after a farewell, when the inbox is closed.
 ///
@@ -53,7 +55,12 @@ struct Driver<S: Store> {
 impl<S: Store> Driver<S> {
     fn run(mut self) {
         self.outlet.release(self.replica.standing_effects());
+        let mut drop_idle_at = Instant::now() + DROP_IDLE_EVERY;
         loop {
+            if Instant::now() >= drop_idle_at {
+                drop_idle_at += DROP_IDLE_EVERY;
+                self.outlet.handle.reader().drop_idle();
+            }
             let wait = self.clock.until(self.replica.next_wakeup());
             let (inputs, closed) = self.inbox.take(STEP_INPUTS_MAX, wait);
             self.step(inputs);

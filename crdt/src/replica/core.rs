@@ -36,6 +36,8 @@ pub type NonceSource = Box<dyn FnMut() -> [u8; 16] + Send>;
 const FORGET_REQUESTS_EVERY: std::time::Duration = std::time::Duration::from_secs(60);
 /// Remembered requests looked at in one pass.
 const FORGET_REQUESTS_ROWS: usize = 512;
+/// Between two passes that drop built documents and indexes not used since the one before.
+const DROP_IDLE_EVERY: std::time::Duration = std::time::Duration::from_secs(15);
 /// Between two writings of peers' addresses to the store.
 const PEERS_STORED_EVERY: std::time::Duration = std::time::Duration::from_secs(60);
 
@@ -66,6 +68,7 @@ pub(super) struct Core {
     store_peers_at: Moment,
     forget_requests_at: Moment,
     forget_after: Vec<u8>,
+    drop_idle_at: Moment,
 }
 
 impl Core {
@@ -103,6 +106,7 @@ impl Core {
             store_peers_at: now.monotonic,
             forget_requests_at: now.monotonic,
             forget_after: Vec::new(),
+            drop_idle_at: now.monotonic + DROP_IDLE_EVERY,
         };
         core.load_store(store, now)?;
         walk_prefix(store, Table::Peers, &[], |key, value| {
@@ -345,6 +349,12 @@ impl Core {
             self.store_peers_at = now + PEERS_STORED_EVERY;
             self.store_peers(step);
         }
+        // What this step loaded counts as used, so nothing it still needs is dropped.
+        if now >= self.drop_idle_at {
+            self.drop_idle_at = now + DROP_IDLE_EVERY;
+            self.histories.drop_idle();
+            self.views.drop_idle();
+        }
         if now >= self.forget_requests_at {
             self.forget_requests_at = now + FORGET_REQUESTS_EVERY;
             self.forget_requests(step)?;
@@ -418,7 +428,7 @@ impl Core {
             .chain(self.connect.next_wakeup())
             .chain(self.repair_wakeup().filter(|_| !self.spaces.is_empty()))
             .chain(self.wait_wakeup())
-            .chain([self.store_peers_at, self.forget_requests_at])
+            .chain([self.store_peers_at, self.forget_requests_at, self.drop_idle_at])
             .min()
             .unwrap_or(self.store_peers_at)
     }
