@@ -21,7 +21,7 @@ use starling_store::OpenError;
 use tokio::runtime::Builder;
 
 use crate::args::Global;
-use crate::commands::announce::{advise_when_alone, announce};
+use crate::commands::announce::{Whereabouts, advise_when_alone, announce};
 use crate::failure::{Failure, Outcome};
 use crate::output::Output;
 
@@ -123,9 +123,13 @@ async fn serve(config: &Config, exit_with_parent: bool, out: &mut Output) -> Out
     }
     let node = start(config).await.map_err(not_started)?;
     let client = Client::new(NodeAddress::Unix(config.api_socket.clone()));
+    let whereabouts = Whereabouts {
+        data_dir: config.data_dir.display().to_string(),
+        http: node.http_address(),
+        mdns: config.mdns,
+    };
     let tell = async {
-        let data_dir = config.data_dir.display().to_string();
-        if announce(&client, &data_dir, config.mdns, out).await.is_ok() {
+        if announce(&client, &whereabouts, out).await.is_ok() {
             advise_when_alone(&client).await;
         }
         std::future::pending::<()>().await;

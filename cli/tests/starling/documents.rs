@@ -282,3 +282,19 @@ fn a_stopped_node_is_read_from_its_directory() {
         stopped(args).expect(exit);
     }
 }
+
+#[test]
+fn the_api_on_loopback_tcp_is_announced_and_serves_every_command() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let node = Node::start(directory.path(), &["--http", "127.0.0.1:0"]);
+    let mut address = None;
+    until("the address is announced", Duration::from_secs(30), || {
+        let log = node.log();
+        address = log.lines().find_map(|line| line.strip_prefix("  api on tcp\t").map(str::to_owned));
+        address.is_some()
+    });
+    let address = address.expect("it was found");
+    run(["--node", &address, "space", "create", "s"]).expect(0);
+    run(["--node", &address, "put", "a", "{\"n\":1}"]).expect(0);
+    assert_eq!(run(["--node", &address, "get", "a", "/n"]).expect(0).line(), "1");
+}
