@@ -51,12 +51,11 @@ fn edit(error: &EditError) -> Problem {
     let code = match error {
         EditError::RootNotObject => Code::RootNotObject,
         EditError::MissingParent(_) | EditError::NotFound(_) => Code::UnknownPointer,
-        EditError::NoPosition(_) => Code::BadPointer,
+        EditError::NoPosition(_) | EditError::TextTooShort { .. } => Code::BadPointer,
         EditError::NotAContainer(_)
         | EditError::NotACounter(_)
         | EditError::NotAText(_)
-        | EditError::NotAList(_)
-        | EditError::TextTooShort { .. } => Code::BadOperation,
+        | EditError::NotAList(_) => Code::BadOperation,
         EditError::CounterOverflow | EditError::NotFinite => Code::BadValue,
         EditError::TooDeep => Code::DocumentTooDeep,
         EditError::TooLarge => Code::ChangeTooLarge,
