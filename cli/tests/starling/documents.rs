@@ -212,8 +212,8 @@ fn a_second_node_joins_by_ticket_and_both_hold_everything() {
     let patience = Duration::from_secs(60);
     until("the document arrives", patience, || two.run(&["get", "a"]).code == Some(0));
     until("the second node may write", patience, || two.run(&["put", "b", "{}"]).code == Some(0));
-    one.run(&["wait", "--nodes", "2", "--timeout", "60s"]).expect(0);
-    two.run(&["wait", "b", "--nodes", "all", "--timeout", "60s"]).expect(0);
+    one.run(&["wait", "--nodes", "2", "--timeout", "20s"]).expect(0);
+    two.run(&["wait", "b", "--nodes", "all", "--timeout", "20s"]).expect(0);
     assert_eq!(one.run(&["get", "b"]).expect(0).json(), json!({}));
     let members = one.run(&["--output", "json", "members"]).expect(0).json();
     assert_eq!(members["items"].as_array().map(Vec::len), Some(2), "{members}");
