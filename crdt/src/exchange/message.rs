@@ -261,6 +261,13 @@ pub enum MessageError {
     Codec(#[from] CodecError),
 }
 
+impl MessageError {
+    /// Whether a newer node may say this in good faith.
+    pub fn is_newer(&self) -> bool {
+        matches!(self, Self::Version { .. } | Self::Codec(CodecError::UnknownKind { .. }))
+    }
+}
+
 /// Encodes a message behind its version.
 pub fn encode_message<T: Encode<()>>(message: &T) -> Vec<u8> {
     let mut bytes = codec::encode(&EXCHANGE_VERSION);

@@ -7,13 +7,14 @@ use super::effect::{Counted, Effect, Note, Refusal, Verdict};
 use super::input::MessageToken;
 use super::space::Writer;
 use super::step::{Step, Touch};
+use super::write::RESTS_ON_QUARANTINED;
 use crate::admission::{Orphan, Waiting, screen_delta};
 use crate::budget::Offence;
 use crate::charter::{MissingTips, Role};
 use crate::codec;
 use crate::delta::{Delta, VerifiedDelta};
 use crate::gossip::{ScreenedDelta, ScreenedFrame};
-use crate::history::{Misfit, stored_delta};
+use crate::history::{Misfit, Pending, stored_delta};
 use crate::id::{Actor, AuthorKey, ChangeHash, DocumentName, SpaceId};
 use crate::incarnation::VerifiedIncarnation;
 use crate::store::tables::{ForkRecord, QuarantineRecord};
@@ -27,8 +28,12 @@ pub(super) enum Taken {
     Whole,
     /// It waits for something, at least its later part.
     Waiting,
-    /// It, or a change in it, can never be admitted.
+    /// It can never be admitted, and no honest node would have passed it on.
     Refused(&'static str),
+    /// A change in it can never be admitted, though an honest node may have passed it on: one that
+    /// admitted its beginning keeps and serves it whole, one that saw the other side of a fork first
+    /// serves that.
+    AuthorsFault,
     /// This node cannot tell: it lacks what it needs to judge.
     Unknown,
 }
@@ -54,11 +59,16 @@ impl Core {
                     Verdict::Ignore
                 }
             }
-            (Some(space), ScreenedFrame::Delta(delta)) => match self.take_delta(step, space, from, delta)? {
-                Taken::Whole => Verdict::Accept,
-                Taken::Refused(_) => Verdict::Reject,
-                Taken::Waiting | Taken::Unknown => {
+            (Some(space), ScreenedFrame::Delta(delta)) => match self.take_delta(step, space, from, delta) {
+                Ok(Taken::Whole) => Verdict::Accept,
+                Ok(Taken::Refused(_)) => Verdict::Reject,
+                Ok(Taken::AuthorsFault) => Verdict::Ignore,
+                Ok(Taken::Waiting | Taken::Unknown) => {
                     self.repair_soon(step.now.monotonic, from);
+                    Verdict::Ignore
+                }
+                Err(error) => {
+                    step.note(Note::StoreFault { error });
                     Verdict::Ignore
                 }
             },
@@ -156,6 +166,14 @@ impl Core {
         Ok(())
     }
 
+    /// Admits what was found in the store to wait for nothing any more.
+    pub(super) fn admit_ripe(&mut self, step: &mut Step<'_>) -> Result<(), StoreError> {
+        while let Some(delta) = self.ripe.pop() {
+            self.admit(step, delta.author(), delta, None)?;
+        }
+        Ok(())
+    }
+
     fn admit_one(
         &mut self,
         step: &mut Step<'_>,
@@ -168,7 +186,13 @@ impl Core {
         let (space, document, actor) = (sent.space, sent.document.clone(), sent.actor);
         let writer = match self.writer(step, space, &delta, brought.as_ref())? {
             Ok(writer) => writer,
-            Err(Some(waiting)) => return Ok(self.hold(step, waiting, from, delta)),
+            Err(Some(waiting)) => {
+                // It is not stored before its author is known to be admitted, but needed again then.
+                if let Some(brought) = brought {
+                    self.screener.learn_incarnation(brought);
+                }
+                return Ok(self.hold(step, waiting, from, delta));
+            }
             Err(None) => return Ok(Taken::Unknown),
         };
         if !writer.rights.iter().any(|right| right.allows(Role::Writer, &document)) {
@@ -176,7 +200,7 @@ impl Core {
             return Ok(self.refused(step, from, taken, Offence::NotAllowed));
         }
         self.load_history(step, space, &document)?;
-        let Admission { admitted, out_of_view, ended } = self.admit_changes(space, &delta);
+        let Admission { admitted, out_of_view, begun, ended } = self.admit_changes(space, &delta);
         if let Some((last_seq, last_hash)) = admitted.last().copied() {
             self.keep(step, space, &delta, writer.unstored, last_seq, last_hash, &out_of_view);
             step.count(Counted::Admitted, admitted.len() as u64);
@@ -190,13 +214,31 @@ impl Core {
             }
             Some(Misfit::Fork { known }) => {
                 self.store_fork(step, space, &document, actor, &delta, known)?;
-                Ok(self.refused(step, from, Taken::Refused("fork"), Offence::Equivocation))
+                Ok(self.blame_author(step, delta.author(), Offence::Equivocation, "fork"))
+            }
+            Some(misfit) if begun => {
+                Ok(self.blame_author(step, delta.author(), Offence::SequenceViolation, misfit.code()))
             }
             Some(misfit) => {
                 let taken = Taken::Refused(misfit.code());
-                Ok(self.refused(step, from, taken, Offence::StructureViolation))
+                Ok(self.refused(step, from, taken, Offence::SequenceViolation))
             }
         }
+    }
+
+    /// Notes what the author of a delta did, whoever brought it.
+    fn blame_author(
+        &mut self,
+        step: &mut Step<'_>,
+        author: AuthorKey,
+        offence: Offence,
+        code: &'static str,
+    ) -> Taken {
+        step.count(Counted::Refused(code), 1);
+        if author != self.identity.key() {
+            self.offend(step, author, offence, code);
+        }
+        Taken::AuthorsFault
     }
 
     /// Inserts the delta's changes into the loaded history until one does not fit.
@@ -208,13 +250,14 @@ impl Core {
         for chunk in delta.chunks() {
             match history.check(chunk) {
                 Ok(()) => {
+                    admission.begun = true;
                     let shown = history.insert(chunk);
                     admission.admitted.push((chunk.seq, chunk.hash));
                     if !shown {
                         admission.out_of_view.push(chunk.hash);
                     }
                 }
-                Err(Misfit::Known) => {}
+                Err(Misfit::Known) => admission.begun = true,
                 Err(misfit) => {
                     admission.ended = Some(misfit);
                     break;
@@ -248,7 +291,7 @@ impl Core {
         self.store_delta(step, space_id, delta, last_seq, last_hash);
         if let Some(space) = self.spaces.get(&space_id) {
             for hash in out_of_view {
-                let row = QuarantineRecord { reason: "rests on a quarantined change".into() };
+                let row = QuarantineRecord { reason: RESTS_ON_QUARANTINED.into() };
                 let key = space.index.quarantined(&sent.document, *hash);
                 step.transaction.put(Table::Quarantine, key, &row);
             }
@@ -352,7 +395,7 @@ impl Core {
             return Ok(());
         }
         let store = &step.transaction;
-        let history =
+        let (history, pending) =
             crate::history::load_verified(store, space.index, space_id, document, &|actor| match self
                 .screener
                 .incarnation(actor)
@@ -362,6 +405,15 @@ impl Core {
             })?;
         let bytes = history.approximate_bytes();
         self.histories.insert(key, history, bytes);
+        for Pending { delta, missing } in pending {
+            let from = delta.author();
+            match missing {
+                Some(missing) => {
+                    self.orphans.hold(Waiting::Change(missing), Orphan { delta, from });
+                }
+                None => self.ripe.push(delta),
+            }
+        }
         Ok(())
     }
 
@@ -381,5 +433,7 @@ impl Core {
 struct Admission {
     admitted: Vec<(u64, ChangeHash)>,
     out_of_view: Vec<ChangeHash>,
+    /// At least one of its changes is in history.
+    begun: bool,
     ended: Option<Misfit>,
 }
