@@ -200,7 +200,8 @@ pub fn load_verified(
         // The first change that is not in history decides; one that does not fit never will.
         let mut checked = delta.chunks().iter().map(|chunk| history.check(chunk));
         match checked.find(|checked| *checked != Err(Misfit::Known)) {
-            Some(Ok(())) => pending.push(Pending { delta, missing: None }),
+            // What turned out to contradict history is looked at once more, for the proof.
+            Some(Ok(()) | Err(Misfit::Fork { .. })) => pending.push(Pending { delta, missing: None }),
             Some(Err(Misfit::Missing(missing))) => {
                 pending.push(Pending { delta, missing: missing.first().copied() });
             }

@@ -17,7 +17,7 @@ use crate::gossip::{ScreenedDelta, ScreenedFrame};
 use crate::history::{Misfit, Pending, stored_delta};
 use crate::id::{Actor, AuthorKey, ChangeHash, DocumentName, SpaceId};
 use crate::incarnation::VerifiedIncarnation;
-use crate::store::tables::{ForkRecord, QuarantineRecord};
+use crate::store::tables::{ForkRecord, QuarantineRecord, walk_prefix};
 use crate::store::{StoreError, StoreRead, Table};
 use crate::time::WallTime;
 
@@ -213,11 +213,14 @@ impl Core {
                 Ok(self.hold(step, Waiting::Change(first), from, delta))
             }
             Some(Misfit::Fork { known }) => {
-                self.store_fork(step, space, &document, actor, &delta, known)?;
-                Ok(self.blame_author(step, delta.author(), Offence::Equivocation, "fork"))
+                if self.store_fork(step, space, &document, actor, &delta, known)? {
+                    self.blame_author(step, delta.author(), Offence::Equivocation, "fork");
+                }
+                Ok(Taken::AuthorsFault)
             }
             Some(misfit) if begun => {
-                Ok(self.blame_author(step, delta.author(), Offence::SequenceViolation, misfit.code()))
+                self.blame_author(step, delta.author(), Offence::SequenceViolation, misfit.code());
+                Ok(Taken::AuthorsFault)
             }
             Some(misfit) => {
                 let taken = Taken::Refused(misfit.code());
@@ -227,18 +230,11 @@ impl Core {
     }
 
     /// Notes what the author of a delta did, whoever brought it.
-    fn blame_author(
-        &mut self,
-        step: &mut Step<'_>,
-        author: AuthorKey,
-        offence: Offence,
-        code: &'static str,
-    ) -> Taken {
+    fn blame_author(&mut self, step: &mut Step<'_>, author: AuthorKey, offence: Offence, code: &'static str) {
         step.count(Counted::Refused(code), 1);
         if author != self.identity.key() {
             self.offend(step, author, offence, code);
         }
-        Taken::AuthorsFault
     }
 
     /// Inserts the delta's changes into the loaded history until one does not fit.
@@ -351,7 +347,8 @@ impl Core {
         Taken::Waiting
     }
 
-    /// Keeps both signed runs: whoever sees them knows that their author equivocated.
+    /// Keeps both signed runs: whoever sees them knows that their author equivocated. The earliest
+    /// fork of a run is proof enough. Returns whether this one is news.
     fn store_fork(
         &mut self,
         step: &mut Step<'_>,
@@ -360,26 +357,32 @@ impl Core {
         actor: Actor,
         second: &VerifiedDelta,
         known: ChangeHash,
-    ) -> Result<(), StoreError> {
-        let Some(space) = self.spaces.get(&space_id) else { return Ok(()) };
+    ) -> Result<bool, StoreError> {
+        let Some(space) = self.spaces.get(&space_id) else { return Ok(false) };
         let Some(seq) = self.histories.touch(&(space.index, document.clone())).and_then(|h| h.seq_of(&known))
         else {
-            return Ok(());
+            return Ok(false);
         };
         let key = space.index.delta(document, actor, seq);
-        if step.transaction.value(Table::Forks, &key)?.is_some() {
-            return Ok(());
+        let mut proven = Vec::new();
+        walk_prefix(&step.transaction, Table::Forks, &space.index.actor_rows(document, actor), |key, _| {
+            proven.push(key.to_vec());
+            Ok(())
+        })?;
+        if proven.iter().any(|proven| *proven <= key) {
+            return Ok(false);
         }
         let first = stored_delta(&step.transaction, space.index, document, actor, seq)?;
-        let Some((first_seq, first)) = first else { return Ok(()) };
+        let Some((first_seq, first)) = first else { return Ok(false) };
         let proof = ForkRecord {
             first: codec::encode(&first.into_delta(space_id, document.clone(), actor, first_seq)),
             second: codec::encode(second.delta()),
         };
+        proven.into_iter().for_each(|later| step.transaction.remove(Table::Forks, later));
         step.transaction.put(Table::Forks, key, &proof);
         step.count(Counted::Forks, 1);
         step.note(Note::Fork { space: space_id, document: document.clone(), author: second.author(), seq });
-        Ok(())
+        Ok(true)
     }
 
     /// Brings the history of a document into memory. Stored deltas are verified again the first time.
