@@ -18,7 +18,7 @@ use crate::history::{Misfit, Pending, stored_delta};
 use crate::id::{Actor, AuthorKey, ChangeHash, DocumentName, SpaceId};
 use crate::incarnation::VerifiedIncarnation;
 use crate::store::tables::{ForkRecord, QuarantineRecord, walk_prefix};
-use crate::store::{StoreError, StoreRead, Table};
+use crate::store::{StoreError, Table};
 use crate::time::WallTime;
 
 /// What became of a delta.

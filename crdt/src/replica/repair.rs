@@ -19,7 +19,7 @@ use crate::address::Address;
 use crate::budget::Offence;
 use crate::charter::{Inserted, VerifiedStatement};
 use crate::exchange::{
-    Greeting, OfferedItem, Reconciliation, RefusalCode, Request, Response, Want, encode_message,
+    Greeting, OfferedItem, Reconciliation, RefusalCode, Request, Response, Want, encode_message, greeting_tag,
 };
 use crate::gossip::{ScreenedAnswer, ScreenedDelta};
 use crate::history::ItemKey;
@@ -130,18 +130,6 @@ impl Peer {
             None => self.tasks.push_back(Task::Fetch { space, goals: more }),
         }
     }
-}
-
-/// Tells those who hold a space, and only them, that it is spoken of.
-fn tag(space: SpaceId, asker: AuthorKey, asked: AuthorKey) -> [u8; 16] {
-    let hash = crate::codec::Signable::new("starling/greeting")
-        .bytes(&space.0)
-        .bytes(&asker.0)
-        .bytes(&asked.0)
-        .hash();
-    let mut tag = [0; 16];
-    tag.copy_from_slice(&hash[..16]);
-    tag
 }
 
 impl Core {
@@ -271,7 +259,7 @@ impl Core {
         let shared = self.spaces.values().filter(|space| space.charter.is_member(own));
         shared
             .map(|space| Greeting {
-                tag: tag(space.id, own, peer),
+                tag: greeting_tag(space.id, own, peer),
                 statements: space.charter.fingerprint(),
                 items: space.items.fingerprint(),
             })
@@ -285,7 +273,7 @@ impl Core {
         asked: AuthorKey,
         sought: [u8; 16],
     ) -> Option<SpaceId> {
-        self.spaces.keys().find(|space| tag(**space, asker, asked) == sought).copied()
+        self.spaces.keys().find(|space| greeting_tag(**space, asker, asked) == sought).copied()
     }
 
     fn fetch_question(
