@@ -97,6 +97,7 @@ impl Refused {
         match self {
             Self::UnknownTopic => "unknown_topic",
             Self::Sealed(_) => "not_sealed",
+            Self::Codec(CodecError::UnknownKind { .. }) => "unknown_kind",
             Self::Codec(_) => "malformed",
             Self::ForeignSpace => "foreign_space",
             Self::Delta(refused) => refused.code(),
@@ -110,7 +111,10 @@ impl Refused {
     pub fn is_offence(&self) -> bool {
         !matches!(
             self,
-            Self::UnknownTopic | Self::Sealed(_) | Self::Statement(StatementError::UnknownKind(_))
+            Self::UnknownTopic
+                | Self::Sealed(_)
+                | Self::Codec(CodecError::UnknownKind { .. })
+                | Self::Statement(StatementError::UnknownKind(_))
         )
     }
 }

@@ -28,6 +28,19 @@ pub struct Orphan {
     pub from: AuthorKey,
 }
 
+/// What an orphan takes beside its delta, estimated.
+const ORPHAN_BYTES: usize = 512;
+/// What a change in it takes beside its bytes, estimated: a parsed header and its allocations.
+const ORPHAN_CHANGE_BYTES: usize = 256;
+
+impl Orphan {
+    /// Estimated memory.
+    fn bytes(&self) -> usize {
+        let name = self.delta.delta().document.as_str().len();
+        ORPHAN_BYTES + name + self.delta.bytes() + ORPHAN_CHANGE_BYTES * self.delta.chunks().len()
+    }
+}
+
 /// Everything that waits, by arrival.
 #[derive(Clone, Debug, Default)]
 pub struct Orphans {
@@ -42,7 +55,7 @@ pub struct Orphans {
 impl Orphans {
     /// Holds a delta until `waiting` comes. Returns how many older ones made room for it.
     pub fn hold(&mut self, waiting: Waiting, orphan: Orphan) -> usize {
-        let size = orphan.delta.bytes();
+        let size = orphan.bytes();
         if size > ORPHAN_BYTES_PER_PEER_MAX || !self.known.insert((orphan.delta.last_hash(), waiting)) {
             return 0;
         }
@@ -75,7 +88,7 @@ impl Orphans {
 
     fn remove(&mut self, number: u64) -> Option<Orphan> {
         let (waiting, orphan) = self.held.remove(&number)?;
-        let size = orphan.delta.bytes();
+        let size = orphan.bytes();
         self.waiting.remove(&(waiting, number));
         self.known.remove(&(orphan.delta.last_hash(), waiting));
         self.bytes -= size;

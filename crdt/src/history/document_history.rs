@@ -64,6 +64,7 @@ pub struct DocumentHistory {
     /// Kept out of the view, with everything that rests on it.
     excluded: BTreeSet<ChangeHash>,
     view_heads: BTreeSet<ChangeHash>,
+    bytes: usize,
 }
 
 impl DocumentHistory {
@@ -115,6 +116,8 @@ impl DocumentHistory {
             dependencies: chunk.dependencies.clone(),
             deletes: chunk.deletes(),
         };
+        // Two map entries of about 100 bytes each, and the dependencies.
+        self.bytes += 200 + ChangeHash::LEN * node.dependencies.len();
         self.by_actor.insert((chunk.actor, chunk.seq), chunk.hash);
         self.nodes.insert(chunk.hash, node);
         let shown = !chunk.dependencies.iter().any(|hash| self.excluded.contains(hash));
@@ -129,28 +132,26 @@ impl DocumentHistory {
         shown
     }
 
-    /// Keeps a change out of the view, and everything that rests on it. Returns what left the view.
-    pub fn exclude(&mut self, hash: ChangeHash) -> Vec<ChangeHash> {
-        if !self.nodes.contains_key(&hash) || !self.excluded.insert(hash) {
-            return Vec::new();
+    /// Keeps changes out of the view, and everything that rests on them. Returns what left the view.
+    pub fn exclude(&mut self, hashes: impl IntoIterator<Item = ChangeHash>) -> Vec<ChangeHash> {
+        let hashes = hashes.into_iter().filter(|hash| self.nodes.contains_key(hash));
+        let mut left: Vec<ChangeHash> = hashes.filter(|hash| self.excluded.insert(*hash)).collect();
+        if left.is_empty() {
+            return left;
         }
-        let mut left = vec![hash];
-        // Dependents are few and rarely asked for, so they are found by passes over the whole index.
-        loop {
-            let more: Vec<ChangeHash> = self
-                .nodes
-                .iter()
-                .filter(|(hash, node)| {
-                    !self.excluded.contains(*hash)
-                        && node.dependencies.iter().any(|d| self.excluded.contains(d))
-                })
-                .map(|(hash, _)| *hash)
-                .collect();
-            if more.is_empty() {
-                break;
+        // Dependents are rarely asked for, so they are gathered when they are: one pass, however long
+        // the chain that rests on what is excluded.
+        let mut dependents: BTreeMap<ChangeHash, Vec<ChangeHash>> = BTreeMap::new();
+        for (hash, node) in &self.nodes {
+            for dependency in &node.dependencies {
+                dependents.entry(*dependency).or_default().push(*hash);
             }
-            self.excluded.extend(&more);
-            left.extend(more);
+        }
+        let mut next = 0;
+        while let Some(hash) = left.get(next) {
+            next += 1;
+            let resting = dependents.remove(hash).unwrap_or_default();
+            left.extend(resting.into_iter().filter(|hash| self.excluded.insert(*hash)));
         }
         self.view_heads = self.heads_of_view();
         left
@@ -203,7 +204,6 @@ impl DocumentHistory {
 
     /// Estimated memory, in bytes.
     pub fn approximate_bytes(&self) -> usize {
-        // Two map entries of about 100 bytes each, and the dependencies.
-        self.nodes.values().map(|node| 200 + 32 * node.dependencies.len()).sum()
+        self.bytes
     }
 }

@@ -18,6 +18,7 @@ use crate::budget::{Budget, Offence, OffenceAction};
 use crate::connect::{
     AddressSource, ConnectAction, ConnectPolicy, DialTarget, Direction, PeerRecord, Wanted,
 };
+use crate::delta::VerifiedDelta;
 use crate::gossip::Screener;
 use crate::history::{DocumentHistory, ItemKey};
 use crate::id::{AuthorKey, DocumentName, SpaceId, StoreId};
@@ -53,6 +54,8 @@ pub(super) struct Core {
     pub(super) histories: ViewCache<DocumentHistory>,
     pub(super) views: ViewCache<BuiltView>,
     pub(super) orphans: Orphans,
+    /// Stored deltas whose end waits for nothing any more, until the end of the step that found them.
+    pub(super) ripe: Vec<VerifiedDelta>,
     pub(super) peers: BTreeMap<AuthorKey, Peer>,
     /// Items asked of a peer and not answered yet, so that no two peers send the same.
     pub(super) fetching: BTreeMap<(SpaceId, ItemKey), AuthorKey>,
@@ -92,6 +95,7 @@ impl Core {
             histories: ViewCache::new(HISTORIES_BYTES_MAX),
             views: ViewCache::new(DOCUMENTS_BYTES_MAX / 2),
             orphans: Orphans::default(),
+            ripe: Vec::new(),
             peers: BTreeMap::new(),
             fetching: BTreeMap::new(),
             questions: 0,
@@ -148,6 +152,7 @@ impl Core {
         self.histories.clear();
         self.views.clear();
         self.orphans = Orphans::default();
+        self.ripe.clear();
         self.wanted_changed = true;
         Ok(())
     }
@@ -333,6 +338,7 @@ impl Core {
     /// What time alone brings about.
     pub(super) fn tick(&mut self, step: &mut Step<'_>) -> Result<(), StoreError> {
         let now = step.now.monotonic;
+        self.admit_ripe(step)?;
         for space in self.spaces.keys().copied().collect::<Vec<_>>() {
             let Some(held) = self.spaces.get_mut(&space) else { continue };
             let changes = held.presence.tick(now);
@@ -462,6 +468,11 @@ impl Core {
     /// The commit of a step has happened.
     pub(super) fn committed(&mut self, commit: u64) {
         self.commit = commit;
+        self.trim();
+    }
+
+    /// Keeps what is built within its budget. Only between steps: within one, what was loaded stays.
+    pub(super) fn trim(&mut self) {
         self.histories.trim();
         self.views.trim();
     }
@@ -473,9 +484,14 @@ impl Core {
         }
     }
 
+    /// Topics to follow: following one twice changes nothing.
+    pub(super) fn topics_followed(&self) -> Vec<Effect> {
+        self.spaces.values().map(|space| Effect::Subscribe(space.topic)).collect()
+    }
+
     /// Topics to follow and peers to refuse, after a start.
     pub(super) fn standing_effects(&self) -> Vec<Effect> {
-        let topics = self.spaces.values().map(|space| Effect::Subscribe(space.topic));
+        let topics = self.topics_followed().into_iter();
         topics.chain(self.connect.blocked().map(|(peer, _)| Effect::Block(peer))).collect()
     }
 
