@@ -25,6 +25,7 @@ use crate::seal::{self, EpochKey, OpenError};
 
 /// One gossip payload, before sealing.
 #[derive(Clone, PartialEq, Debug, Encode, Decode)]
+#[expect(clippy::large_enum_variant, reason = "a frame is made, sealed and dropped; nearly all are deltas")]
 pub enum Frame {
     /// A delta; its incarnation rides along while that is young.
     #[n(0)]
@@ -116,6 +117,7 @@ impl Refused {
 
 /// A delta after every check that needs no history.
 #[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "nearly all are verified, so a box would only cost")]
 pub enum ScreenedDelta {
     /// Signature and form are good. The incarnation is there when it rode along.
     Verified(VerifiedDelta, Option<VerifiedIncarnation>),

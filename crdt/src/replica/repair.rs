@@ -480,13 +480,14 @@ impl Core {
                         }
                     }
                 }
-                None if space.charter.is_member(key) && space.charter.is_member(own) => {
-                    // The peer may not know yet that this node is a member: show it, then greet anew.
-                    if peer.pushed.insert(space.id) {
-                        let ids = space.charter.ids().take(STATEMENT_IDS_MAX).collect();
-                        peer.tasks.push_back(Task::Push { space: space.id, ids });
-                        peer.tasks.push_back(Task::Hello);
-                    }
+                // The peer may not know yet that this node is a member: show it, once, and greet anew.
+                None if space.charter.is_member(key)
+                    && space.charter.is_member(own)
+                    && peer.pushed.insert(space.id) =>
+                {
+                    let ids = space.charter.ids().take(STATEMENT_IDS_MAX).collect();
+                    peer.tasks.push_back(Task::Push { space: space.id, ids });
+                    peer.tasks.push_back(Task::Hello);
                 }
                 None => {}
             }
