@@ -6,7 +6,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 
 use super::Options;
-use super::effect::{Effect, Refusal, Reply};
+use super::effect::{Effect, Refusal, Reply, Verdict};
 use super::input::{Input, LocalRequest, RequestTicket};
 use super::repair::Peer;
 use super::space::Space;
@@ -155,7 +155,13 @@ impl Core {
                 self.local(step, ticket, request);
                 Ok(())
             }
-            Input::Gossip { from, token, space, frame } => self.gossip(step, from, token, space, frame),
+            Input::Gossip { from, token, space, frame } => {
+                let judged = self.gossip(step, from, space, frame);
+                // Whatever happens, the network waits for one verdict.
+                let verdict = judged.as_ref().map_or(Verdict::Ignore, |verdict| *verdict);
+                step.effects.push(Effect::Verdict { token, verdict });
+                judged.map(|_| ())
+            }
             Input::Asked { peer, id, request } => self.asked(step, peer, id, request),
             Input::Answered { peer, id, answer } => self.answered(step, peer, id, answer),
             Input::PeerUp { peer, address, inbound } => {

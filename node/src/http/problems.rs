@@ -50,10 +50,13 @@ fn precondition(detail: &str, heads: &[starling_crdt::id::ChangeHash]) -> Proble
 fn edit(error: &EditError) -> Problem {
     let code = match error {
         EditError::RootNotObject => Code::RootNotObject,
-        EditError::MissingParent(_) => Code::UnknownPointer,
-        EditError::NoPosition(_) => Code::BadPointer,
-        EditError::NotAContainer(_) | EditError::NotACounter(_) => Code::BadOperation,
-        EditError::CounterOverflow => Code::BadValue,
+        EditError::MissingParent(_) | EditError::NotFound(_) => Code::UnknownPointer,
+        EditError::NoPosition(_) | EditError::TextTooShort { .. } => Code::BadPointer,
+        EditError::NotAContainer(_)
+        | EditError::NotACounter(_)
+        | EditError::NotAText(_)
+        | EditError::NotAList(_) => Code::BadOperation,
+        EditError::CounterOverflow | EditError::NotFinite => Code::BadValue,
         EditError::TooDeep => Code::DocumentTooDeep,
         EditError::TooLarge => Code::ChangeTooLarge,
         EditError::MessageTooLong(_) | EditError::ReservedMessage => Code::BadRequest,
