@@ -16,13 +16,13 @@ use starling_store::{OpenError, RedbStore, StoreOptions};
 use zeroize::Zeroizing;
 
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{Config, Profile};
 use crate::driver::{self, Inbox, Intake, Outlet, Screening, Shared};
 use crate::handle::{AskError, NodeHandle};
 use crate::http::{Http, ListenError};
 use crate::identity::{self, IdentityError};
 use crate::metrics::Metrics;
-use crate::network::{self, NetworkConfig, NetworkError, NetworkHandle};
+use crate::network::{self, NetworkConfig, NetworkError, NetworkHandle, Patience};
 use crate::shutdown::Shutdown;
 
 /// The store's file in the data directory.
@@ -215,6 +215,13 @@ fn label(text: &str) -> Label {
     Label::new(text).or_else(|_| Label::new("node")).expect("`node` is a label")
 }
 
+fn patience(profile: Profile) -> Patience {
+    match profile {
+        Profile::Lan | Profile::Local => Patience::SHORT,
+        Profile::Wan => Patience::LONG,
+    }
+}
+
 fn start_network(
     config: &Config,
     seed: Zeroizing<[u8; 32]>,
@@ -238,6 +245,7 @@ fn start_network(
         listen: config.listen.clone(),
         advertise: config.advertise.clone(),
         mdns: config.mdns,
+        patience: patience(config.profile),
         ..NetworkConfig::new(seed)
     };
     let deliver = move |event| intake.take(event);
