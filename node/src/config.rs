@@ -229,7 +229,7 @@ pub struct Config {
     /// Multiaddrs that tickets and beacons say instead of the ones found. Default: none. Needed behind
     /// a port forward; a wrong one makes others dial in vain.
     pub advertise: Vec<String>,
-    /// Tickets, multiaddrs or HOST[:PORT] to join or dial, again and again, for ever. Default: none.
+    /// Tickets, multiaddrs or `HOST[:PORT]` to join or dial, again and again, for ever. Default: none.
     pub join: Vec<String>,
     /// Loopback address of the API on TCP, besides the socket. Default: none.
     pub http: Option<HttpAddress>,
