@@ -17,7 +17,7 @@ use zeroize::Zeroizing;
 
 use crate::clock::Clock;
 use crate::config::{Config, Profile};
-use crate::driver::{self, Inbox, Intake, Outlet, Screening, Shared};
+use crate::driver::{self, Inbox, Intake, Outlet, Screening, Shared, TimedStore};
 use crate::handle::{AskError, NodeHandle};
 use crate::http::{Http, ListenError};
 use crate::identity::{self, IdentityError};
@@ -131,6 +131,8 @@ impl Node {
         let clock = Clock::start();
         let store =
             RedbStore::open(&config.data_dir.join(STORE_FILE), StoreOptions::create(StoreId(random()?)))?;
+        let metrics = Metrics::new();
+        let store = TimedStore::new(store, metrics.clone());
         let http = Http::bind(config).await?;
         let seed = author.seed();
         let options = Options {
@@ -145,7 +147,6 @@ impl Node {
             nonce
         });
         let replica = Replica::open(store, author, options, random()?, nonces, clock.now())?;
-        let metrics = Metrics::new();
         let inbox = Arc::new(Inbox::default());
         let reader = Reader::new(replica.store_reader(), DOCUMENTS_BYTES_MAX / 2);
         let handle = NodeHandle::new(replica.key(), inbox.clone(), reader, metrics.clone(), clock);
