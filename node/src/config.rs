@@ -45,12 +45,12 @@ pub const LOG_LEVEL_DEFAULT: &str = "info";
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Profile {
-    /// Hosts in one building: quick suspicion, short back-off.
+    /// Hosts in one building: a host that vanishes is suspected within seconds.
     #[default]
     Lan,
-    /// Hosts far apart: slower suspicion, longer back-off.
+    /// Hosts far apart or behind slow links: half a minute of silence is borne.
     Wan,
-    /// Processes on one machine, for tests and the demo: the quickest of all.
+    /// Processes on one machine, for tests and the demo: as quick as `lan`.
     Local,
 }
 

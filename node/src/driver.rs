@@ -8,6 +8,7 @@
 mod effects;
 mod inbox;
 mod screening;
+mod timed;
 
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -20,6 +21,7 @@ use starling_crdt::store::Store;
 pub(crate) use effects::{Intake, Outlet, Shared};
 pub(crate) use inbox::Inbox;
 pub(crate) use screening::Screening;
+pub(crate) use timed::TimedStore;
 
 use crate::clock::Clock;
 use crate::metrics::Metrics;
@@ -55,6 +57,8 @@ struct Driver<S: Store> {
 impl<S: Store> Driver<S> {
     fn run(mut self) {
         self.outlet.release(self.replica.standing_effects());
+        let (documents, changes) = self.replica.held();
+        self.metrics.held(documents, changes);
         let mut drop_idle_at = Instant::now() + DROP_IDLE_EVERY;
         loop {
             if Instant::now() >= drop_idle_at {
@@ -83,6 +87,8 @@ impl<S: Store> Driver<S> {
                 self.metrics.step(began.elapsed());
                 self.metrics.inputs("all", count);
                 self.release(effects);
+                let (documents, changes) = self.replica.held();
+                self.metrics.held(documents, changes);
             }
             Err(error) => {
                 tracing::error!(event = "store_unreadable", %error, "the store cannot be read; trying again");
