@@ -54,7 +54,7 @@ pub(crate) struct UpArgs {
     /// Do not look for nodes on the same network.
     #[arg(long)]
     no_mdns: bool,
-    /// How patient the node is with its network: lan, wan or local (processes on one machine).
+    /// What kind of network this is: lan, wan (no mDNS) or local (loopback and free ports, no mDNS).
     #[arg(long, value_name = "PROFILE")]
     profile: Option<Profile>,
     /// The configuration file; without it starling.toml in the data directory, if there is one.

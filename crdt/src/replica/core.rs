@@ -159,6 +159,12 @@ impl Core {
 
     /// Handles one input.
     pub(super) fn handle(&mut self, step: &mut Step<'_>, input: Input) -> Result<(), StoreError> {
+        if let Input::Gossip { from: peer, .. }
+        | Input::Asked { peer, .. }
+        | Input::Answered { peer, answer: Ok(_), .. } = &input
+        {
+            self.heard(step, *peer);
+        }
         match input {
             Input::Local { ticket, request } => {
                 self.local(step, ticket, request);
@@ -274,6 +280,13 @@ impl Core {
             self.connect.on_addresses(now.monotonic, &mut self.rng, peer, reached, AddressSource::Dialled);
         }
         self.peers.insert(peer, Peer::new(address, inbound, now.monotonic));
+    }
+
+    /// A connected peer spoke. A connection alone says little: one that the other side refuses stands
+    /// for a moment, too, and would make a member come and go.
+    fn heard(&mut self, step: &mut Step<'_>, peer: AuthorKey) {
+        let Some(known) = self.peers.get_mut(&peer).filter(|known| !known.spoke) else { return };
+        known.spoke = true;
         for space in self.spaces.keys().copied().collect::<Vec<_>>() {
             self.presence_up(step, space, peer);
         }
