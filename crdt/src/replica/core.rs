@@ -352,8 +352,12 @@ impl Core {
     pub(super) fn tick(&mut self, step: &mut Step<'_>) -> Result<(), StoreError> {
         let now = step.now.monotonic;
         self.admit_ripe(step)?;
+        let own = self.identity.key();
         for space in self.spaces.keys().copied().collect::<Vec<_>>() {
-            let Some(held) = self.spaces.get_mut(&space) else { continue };
+            // Before it is witnessed a node is nobody in the space; then it speaks at once.
+            let Some(held) = self.spaces.get_mut(&space).filter(|held| held.charter.is_member(own)) else {
+                continue;
+            };
             let changes = held.presence.tick(now);
             let speaks = held.presence.beacon_due(now);
             self.member_changes(step, space, changes);
@@ -442,7 +446,9 @@ impl Core {
 
     /// When time alone will bring something about.
     pub(super) fn next_wakeup(&self) -> Moment {
-        let presence = self.spaces.values().map(|space| space.presence.next_wakeup());
+        let own = self.identity.key();
+        let joined = self.spaces.values().filter(|space| space.charter.is_member(own));
+        let presence = joined.map(|space| space.presence.next_wakeup());
         presence
             .chain(self.connect.next_wakeup())
             .chain(self.repair_wakeup().filter(|_| !self.spaces.is_empty()))
@@ -492,7 +498,9 @@ impl Core {
 
     /// Says farewell in every space.
     pub(super) fn leave(&mut self, step: &mut Step<'_>) {
-        for space in self.spaces.keys().copied().collect::<Vec<_>>() {
+        let own = self.identity.key();
+        let joined = self.spaces.values().filter(|space| space.charter.is_member(own));
+        for space in joined.map(|space| space.id).collect::<Vec<_>>() {
             self.speak(step, space, true);
         }
     }

@@ -302,11 +302,8 @@ impl Core {
         } else {
             space.presence.beacon(step.now, &mut self.rng, &self.identity, facts)
         };
-        // Nobody but members could read it as that of a member.
-        if space.charter.is_member(self.identity.key()) {
-            let payload = Frame::Beacon(beacon.to_bytes().into()).seal(&space.key);
-            step.effects.push(Effect::Publish { topic: space.topic, payload });
-        }
+        let payload = Frame::Beacon(beacon.to_bytes().into()).seal(&space.key);
+        step.effects.push(Effect::Publish { topic: space.topic, payload });
     }
 
     fn facts(&self, space: SpaceId, commit: u64) -> Option<crate::presence::Facts> {
