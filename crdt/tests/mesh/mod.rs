@@ -333,6 +333,19 @@ impl Mesh {
         self.nodes[index].replies.remove(&ticket).expect("answered in the same step")
     }
 
+    /// Asks a node several things in one step.
+    pub fn batch(&mut self, index: usize, requests: Vec<LocalRequest>) -> Vec<Result<Reply, Refusal>> {
+        let first = self.tickets + 1;
+        for request in requests {
+            self.tickets += 1;
+            let ticket = RequestTicket(self.tickets);
+            self.nodes[index].inbox.push(Input::Local { ticket, request });
+        }
+        self.step(index);
+        let replies = &mut self.nodes[index].replies;
+        (first..=self.tickets).map(|ticket| replies.remove(&ticket).expect("answered")).collect()
+    }
+
     /// Asks a node whose reply may take until `time` has passed.
     pub fn request_later(
         &mut self,
