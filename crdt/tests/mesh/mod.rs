@@ -73,6 +73,8 @@ pub struct Mesh {
     pub nodes: Vec<Node>,
     pub now: u64,
     pub draws: Draws,
+    /// Every payload any node published.
+    pub published: Vec<(Topic, Vec<u8>)>,
     flights: BTreeMap<(u64, u64), Flight>,
     gossip_seen: BTreeMap<(usize, Vec<u8>), ()>,
     links: BTreeSet<(usize, usize)>,
@@ -97,6 +99,7 @@ impl Mesh {
             nodes,
             now: 1_000_000,
             draws: Draws(seed),
+            published: Vec::new(),
             flights: BTreeMap::new(),
             gossip_seen: BTreeMap::new(),
             links: BTreeSet::new(),
@@ -218,7 +221,10 @@ impl Mesh {
             Effect::Subscribe(topic) => {
                 self.nodes[index].topics.insert(topic);
             }
-            Effect::Publish { topic, payload } => self.spread(index, topic, &payload, index),
+            Effect::Publish { topic, payload } => {
+                self.published.push((topic, payload.clone()));
+                self.spread(index, topic, &payload, index);
+            }
             Effect::Verdict { token, verdict } => {
                 if let Some((topic, payload, from)) = self.held.remove(&(index, token.0))
                     && verdict == Verdict::Accept
@@ -307,6 +313,17 @@ impl Mesh {
         let token = MessageToken(self.sequence);
         self.held.insert((to, token.0), (topic, payload.to_vec(), usize::MAX));
         self.give(to, Input::Gossip { from, token, space, frame })
+    }
+
+    /// Hands a node gossip payloads in one step, as if from `from`.
+    pub fn gossip_batch(&mut self, to: usize, from: AuthorKey, payloads: &[(Topic, Vec<u8>)]) {
+        for (topic, payload) in payloads {
+            let (space, frame) = self.nodes[to].replica.screener().screen_gossip(*topic, payload);
+            self.sequence += 1;
+            let token = MessageToken(self.sequence);
+            self.nodes[to].inbox.push(Input::Gossip { from, token, space, frame });
+        }
+        self.step(to);
     }
 
     /// Lets a peer that is no replica be connected with a node.
