@@ -171,6 +171,14 @@ impl<S: Store> Replica<S> {
         self.core.next_wakeup()
     }
 
+    /// Documents that exist and changes held, in all spaces together.
+    pub fn held(&self) -> (u64, u64) {
+        self.core
+            .spaces
+            .values()
+            .fold((0, 0), |(documents, changes), space| (documents + space.documents, changes + space.changes))
+    }
+
     /// This node's key.
     pub fn key(&self) -> AuthorKey {
         self.core.identity.key()

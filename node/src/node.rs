@@ -16,13 +16,13 @@ use starling_store::{OpenError, RedbStore, StoreOptions};
 use zeroize::Zeroizing;
 
 use crate::clock::Clock;
-use crate::config::Config;
-use crate::driver::{self, Inbox, Intake, Outlet, Screening, Shared};
+use crate::config::{Config, Profile};
+use crate::driver::{self, Inbox, Intake, Outlet, Screening, Shared, TimedStore};
 use crate::handle::{AskError, NodeHandle};
 use crate::http::{Http, ListenError};
 use crate::identity::{self, IdentityError};
 use crate::metrics::Metrics;
-use crate::network::{self, NetworkConfig, NetworkError, NetworkHandle};
+use crate::network::{self, NetworkConfig, NetworkError, NetworkHandle, Patience};
 use crate::shutdown::Shutdown;
 
 /// The store's file in the data directory.
@@ -131,6 +131,8 @@ impl Node {
         let clock = Clock::start();
         let store =
             RedbStore::open(&config.data_dir.join(STORE_FILE), StoreOptions::create(StoreId(random()?)))?;
+        let metrics = Metrics::new();
+        let store = TimedStore::new(store, metrics.clone());
         let http = Http::bind(config).await?;
         let seed = author.seed();
         let options = Options {
@@ -145,7 +147,6 @@ impl Node {
             nonce
         });
         let replica = Replica::open(store, author, options, random()?, nonces, clock.now())?;
-        let metrics = Metrics::new();
         let inbox = Arc::new(Inbox::default());
         let reader = Reader::new(replica.store_reader(), DOCUMENTS_BYTES_MAX / 2);
         let handle = NodeHandle::new(replica.key(), inbox.clone(), reader, metrics.clone(), clock);
@@ -215,6 +216,13 @@ fn label(text: &str) -> Label {
     Label::new(text).or_else(|_| Label::new("node")).expect("`node` is a label")
 }
 
+fn patience(profile: Profile) -> Patience {
+    match profile {
+        Profile::Lan | Profile::Local => Patience::SHORT,
+        Profile::Wan => Patience::LONG,
+    }
+}
+
 fn start_network(
     config: &Config,
     seed: Zeroizing<[u8; 32]>,
@@ -238,6 +246,7 @@ fn start_network(
         listen: config.listen.clone(),
         advertise: config.advertise.clone(),
         mdns: config.mdns,
+        patience: patience(config.profile),
         ..NetworkConfig::new(seed)
     };
     let deliver = move |event| intake.take(event);

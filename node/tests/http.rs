@@ -86,7 +86,7 @@ async fn a_node_says_what_it_is_and_which_spaces_it_holds() {
         (space.name.as_str(), space.role, space.state),
         ("shop", Some(Role::Admin), JoinState::Joined)
     );
-    assert_eq!(space.founders, [status.key.clone()]);
+    assert_eq!(space.founders, std::slice::from_ref(&status.key));
 
     for name in ["shop", &space.id, &space.id[..8]] {
         assert_eq!(node.client.space(name).await.expect("found").id, space.id);

@@ -105,9 +105,20 @@ fn age(ms: u64) -> String {
     }
 }
 
+/// A number of things, in words that fit it.
+fn counted(count: u64, thing: &str) -> String {
+    format!("{count} {thing}{}", if count == 1 { "" } else { "s" })
+}
+
 #[cfg(test)]
 mod tests {
-    use super::age;
+    use super::{age, counted};
+
+    #[test]
+    fn one_thing_is_singular() {
+        assert_eq!(counted(1, "document"), "1 document");
+        assert_eq!(counted(0, "document"), "0 documents");
+    }
 
     #[test]
     fn ages_read_in_two_units() {

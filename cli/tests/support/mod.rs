@@ -161,7 +161,8 @@ impl Node {
             if node.process.try_wait().expect("a child can be waited for").is_some() {
                 panic!("the node ended: {}", node.log());
             }
-            if run(["--data-dir", &directory.display().to_string(), "status"]).code == Some(0) {
+            // Not `status`, which also answers for a node that does not run.
+            if run(["--data-dir", &directory.display().to_string(), "peers"]).code == Some(0) {
                 return node;
             }
             assert!(Instant::now() < give_up, "the node does not answer: {}", node.log());

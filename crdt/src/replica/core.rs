@@ -6,7 +6,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 
 use super::Options;
-use super::effect::{Effect, Refusal, Reply};
+use super::effect::{Effect, Refusal, Reply, Verdict};
 use super::input::{Input, LocalRequest, RequestTicket};
 use super::repair::Peer;
 use super::space::Space;
@@ -37,6 +37,8 @@ pub type NonceSource = Box<dyn FnMut() -> [u8; 16] + Send>;
 const FORGET_REQUESTS_EVERY: std::time::Duration = std::time::Duration::from_secs(60);
 /// Remembered requests looked at in one pass.
 const FORGET_REQUESTS_ROWS: usize = 512;
+/// Between two passes that drop built documents and indexes not used since the one before.
+const DROP_IDLE_EVERY: std::time::Duration = std::time::Duration::from_secs(15);
 /// Between two writings of peers' addresses to the store.
 const PEERS_STORED_EVERY: std::time::Duration = std::time::Duration::from_secs(60);
 
@@ -69,6 +71,7 @@ pub(super) struct Core {
     store_peers_at: Moment,
     forget_requests_at: Moment,
     forget_after: Vec<u8>,
+    drop_idle_at: Moment,
 }
 
 impl Core {
@@ -107,6 +110,7 @@ impl Core {
             store_peers_at: now.monotonic,
             forget_requests_at: now.monotonic,
             forget_after: Vec::new(),
+            drop_idle_at: now.monotonic + DROP_IDLE_EVERY,
         };
         core.load_store(store, now)?;
         walk_prefix(store, Table::Peers, &[], |key, value| {
@@ -155,12 +159,24 @@ impl Core {
 
     /// Handles one input.
     pub(super) fn handle(&mut self, step: &mut Step<'_>, input: Input) -> Result<(), StoreError> {
+        if let Input::Gossip { from: peer, .. }
+        | Input::Asked { peer, .. }
+        | Input::Answered { peer, answer: Ok(_), .. } = &input
+        {
+            self.heard(step, *peer);
+        }
         match input {
             Input::Local { ticket, request } => {
                 self.local(step, ticket, request);
                 Ok(())
             }
-            Input::Gossip { from, token, space, frame } => self.gossip(step, from, token, space, frame),
+            Input::Gossip { from, token, space, frame } => {
+                let judged = self.gossip(step, from, space, frame);
+                // Whatever happens, the network waits for one verdict.
+                let verdict = judged.as_ref().map_or(Verdict::Ignore, |verdict| *verdict);
+                step.effects.push(Effect::Verdict { token, verdict });
+                judged.map(|_| ())
+            }
             Input::Asked { peer, id, request } => self.asked(step, peer, id, request),
             Input::Answered { peer, id, answer } => self.answered(step, peer, id, answer),
             Input::PeerUp { peer, address, inbound } => {
@@ -264,6 +280,13 @@ impl Core {
             self.connect.on_addresses(now.monotonic, &mut self.rng, peer, reached, AddressSource::Dialled);
         }
         self.peers.insert(peer, Peer::new(address, inbound, now.monotonic));
+    }
+
+    /// A connected peer spoke. A connection alone says little: one that the other side refuses stands
+    /// for a moment, too, and would make a member come and go.
+    fn heard(&mut self, step: &mut Step<'_>, peer: AuthorKey) {
+        let Some(known) = self.peers.get_mut(&peer).filter(|known| !known.spoke) else { return };
+        known.spoke = true;
         for space in self.spaces.keys().copied().collect::<Vec<_>>() {
             self.presence_up(step, space, peer);
         }
@@ -329,8 +352,12 @@ impl Core {
     pub(super) fn tick(&mut self, step: &mut Step<'_>) -> Result<(), StoreError> {
         let now = step.now.monotonic;
         self.admit_ripe(step)?;
+        let own = self.identity.key();
         for space in self.spaces.keys().copied().collect::<Vec<_>>() {
-            let Some(held) = self.spaces.get_mut(&space) else { continue };
+            // Before it is witnessed a node is nobody in the space; then it speaks at once.
+            let Some(held) = self.spaces.get_mut(&space).filter(|held| held.charter.is_member(own)) else {
+                continue;
+            };
             let changes = held.presence.tick(now);
             let speaks = held.presence.beacon_due(now);
             self.member_changes(step, space, changes);
@@ -344,6 +371,12 @@ impl Core {
         if now >= self.store_peers_at {
             self.store_peers_at = now + PEERS_STORED_EVERY;
             self.store_peers(step);
+        }
+        // What this step loaded counts as used, so nothing it still needs is dropped.
+        if now >= self.drop_idle_at {
+            self.drop_idle_at = now + DROP_IDLE_EVERY;
+            self.histories.drop_idle();
+            self.views.drop_idle();
         }
         if now >= self.forget_requests_at {
             self.forget_requests_at = now + FORGET_REQUESTS_EVERY;
@@ -413,12 +446,14 @@ impl Core {
 
     /// When time alone will bring something about.
     pub(super) fn next_wakeup(&self) -> Moment {
-        let presence = self.spaces.values().map(|space| space.presence.next_wakeup());
+        let own = self.identity.key();
+        let joined = self.spaces.values().filter(|space| space.charter.is_member(own));
+        let presence = joined.map(|space| space.presence.next_wakeup());
         presence
             .chain(self.connect.next_wakeup())
             .chain(self.repair_wakeup().filter(|_| !self.spaces.is_empty()))
             .chain(self.wait_wakeup())
-            .chain([self.store_peers_at, self.forget_requests_at])
+            .chain([self.store_peers_at, self.forget_requests_at, self.drop_idle_at])
             .min()
             .unwrap_or(self.store_peers_at)
     }
@@ -463,7 +498,9 @@ impl Core {
 
     /// Says farewell in every space.
     pub(super) fn leave(&mut self, step: &mut Step<'_>) {
-        for space in self.spaces.keys().copied().collect::<Vec<_>>() {
+        let own = self.identity.key();
+        let joined = self.spaces.values().filter(|space| space.charter.is_member(own));
+        for space in joined.map(|space| space.id).collect::<Vec<_>>() {
             self.speak(step, space, true);
         }
     }

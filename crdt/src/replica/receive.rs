@@ -3,8 +3,7 @@
 use std::collections::VecDeque;
 
 use super::core::Core;
-use super::effect::{Counted, Effect, Note, Refusal, Verdict};
-use super::input::MessageToken;
+use super::effect::{Counted, Note, Refusal, Verdict};
 use super::space::Writer;
 use super::step::{Step, Touch};
 use super::write::RESTS_ON_QUARANTINED;
@@ -44,10 +43,9 @@ impl Core {
         &mut self,
         step: &mut Step<'_>,
         from: AuthorKey,
-        token: MessageToken,
         space: Option<SpaceId>,
         frame: ScreenedFrame,
-    ) -> Result<(), StoreError> {
+    ) -> Result<Verdict, StoreError> {
         let verdict = match (space, frame) {
             (None, _) => Verdict::Ignore,
             (Some(_), ScreenedFrame::Refused(refused)) => {
@@ -84,8 +82,7 @@ impl Core {
             }
             (Some(space), ScreenedFrame::Beacon(beacon)) => self.take_beacon(step, space, from, beacon),
         };
-        step.effects.push(Effect::Verdict { token, verdict });
-        Ok(())
+        Ok(verdict)
     }
 
     /// Takes a screened delta as far as it can be.

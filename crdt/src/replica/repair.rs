@@ -86,6 +86,8 @@ pub(super) struct Peer {
     pub(super) inbound: bool,
     pub(super) since: Moment,
     pub(super) round_trip: Option<Duration>,
+    /// Whether anything came from it over this connection.
+    pub(super) spoke: bool,
     pub(super) asked: BTreeMap<u64, Asked>,
     tasks: VecDeque<Task>,
     /// When the next dialogue starts.
@@ -105,6 +107,7 @@ impl Peer {
             inbound,
             since: now,
             round_trip: None,
+            spoke: false,
             asked: BTreeMap::new(),
             tasks: VecDeque::new(),
             due: now,

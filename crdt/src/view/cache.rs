@@ -12,6 +12,8 @@ pub struct ViewCache<T> {
     bytes: usize,
     bytes_max: usize,
     uses: u64,
+    /// Uses counted when idle entries were dropped last.
+    aged: u64,
 }
 
 #[derive(Clone, Debug)]
@@ -32,7 +34,7 @@ fn entry_bytes((_, name): &DocumentKey) -> usize {
 impl<T> ViewCache<T> {
     /// Nothing yet, at most `bytes_max` bytes ever after [`ViewCache::trim`].
     pub fn new(bytes_max: usize) -> Self {
-        Self { entries: BTreeMap::new(), by_use: BTreeMap::new(), bytes: 0, bytes_max, uses: 0 }
+        Self { entries: BTreeMap::new(), by_use: BTreeMap::new(), bytes: 0, bytes_max, uses: 0, aged: 0 }
     }
 
     /// What is there for `key`, now the most recently used.
@@ -84,6 +86,18 @@ impl<T> ViewCache<T> {
         }
     }
 
+    /// Drops what was not used since the last call: called at intervals, it bounds how long memory is
+    /// kept for what nobody touches.
+    pub fn drop_idle(&mut self) {
+        let kept = self.by_use.split_off(&(self.aged + 1));
+        for key in std::mem::replace(&mut self.by_use, kept).into_values() {
+            if let Some(entry) = self.entries.remove(&key) {
+                self.bytes -= entry.bytes;
+            }
+        }
+        self.aged = self.uses;
+    }
+
     /// Drops everything.
     pub fn clear(&mut self) {
         *self = Self::new(self.bytes_max);
@@ -122,6 +136,20 @@ mod tests {
         assert_eq!((cache.entries.len(), cache.by_use.len(), cache.bytes()), (1, 1, entry));
         assert_eq!(cache.remove(&key("d")), Some("d"));
         assert_eq!((cache.by_use.len(), cache.bytes()), (0, 0));
+    }
+
+    #[test]
+    fn what_nobody_used_between_two_calls_is_dropped() {
+        let mut cache = ViewCache::new(100);
+        for name in ["a", "b"] {
+            cache.insert(key(name), name, 10);
+        }
+        cache.drop_idle();
+        assert_eq!(cache.bytes(), 20);
+        assert!(cache.touch(&key("b")).is_some());
+        cache.drop_idle();
+        assert_eq!((cache.entries.len(), cache.by_use.len(), cache.bytes()), (1, 1, 10));
+        assert!(cache.touch(&key("a")).is_none());
     }
 
     #[test]

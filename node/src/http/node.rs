@@ -60,6 +60,11 @@ impl Node {
         Self { handle, names: Arc::default() }
     }
 
+    /// This node's key.
+    pub(super) fn key(&self) -> AuthorKey {
+        self.handle.key()
+    }
+
     fn reader(&self) -> &Reader {
         self.handle.reader()
     }

@@ -7,6 +7,8 @@ use starling_crdt::{
     store::StoreError,
 };
 
+use starling_crdt::charter::{IssueError, VoidReason};
+
 use super::answer::Refused;
 
 impl From<Refusal> for Refused {
@@ -17,9 +19,9 @@ impl From<Refusal> for Refused {
             Refusal::UnknownSpace(_) => {
                 new(Code::UnknownSpace).with_hint("`starling space list` shows the spaces of this node")
             }
-            Refusal::KnownSpace(_) | Refusal::Issue(_) | Refusal::ThisNode => new(Code::WithoutEffect),
-            Refusal::NotAllowed { .. } => new(Code::NotAllowed)
+            Refusal::NotAllowed { .. } | Refusal::Issue(IssueError::Void(VoidReason::NotAdmin)) => new(Code::NotAllowed)
                 .with_hint("`starling members` shows the roles; an admin of the space can grant another"),
+            Refusal::KnownSpace(_) | Refusal::Issue(_) | Refusal::ThisNode => new(Code::WithoutEffect),
             Refusal::Precondition { heads } => precondition(&detail, &heads),
             Refusal::UnknownDocument(_) => new(Code::UnknownDocument),
             Refusal::Edit(error) => edit(&error),
