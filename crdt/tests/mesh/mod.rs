@@ -19,7 +19,7 @@ use starling_crdt::replica::{
     Verdict, Write, Written,
 };
 use starling_crdt::seal::EpochKey;
-use starling_crdt::store::{MemoryStore, StoreRead};
+use starling_crdt::store::{MemoryStore, Store, StoreRead, Table, WriteBatch};
 use starling_crdt::time::{Moment, Now, WallTime};
 use starling_crdt::view::Reader;
 
@@ -538,6 +538,18 @@ impl Node {
             starts,
             inbox: Vec::new(),
         }
+    }
+
+    /// Replaces a row by bytes that are no record.
+    pub fn damage(&mut self, table: Table, key: Vec<u8>) {
+        let mut batch = WriteBatch::default();
+        batch.put(table, key, vec![0xff; 9]);
+        self.store.commit(&batch).expect("memory stores do not fail");
+    }
+
+    /// Puts an empty store in place of its own; a restart opens it.
+    pub fn forget(&mut self) {
+        self.store = MemoryStore::new(StoreId([self.seed ^ 0x80; 16]));
     }
 
     pub fn identity(&self) -> Identity {
