@@ -371,7 +371,7 @@ fn poison_is_kept_out_with_the_same_reason_everywhere_and_the_rest_lives() {
     for (node, order) in [(0, [0, 1, 2, 3, 4]), (1, [4, 3, 2, 1, 0]), (2, [0, 1, 3, 2, 4])] {
         for (count, place) in order.into_iter().enumerate() {
             mesh.gossip(node, rogue.key(), rogue.topic(), &payloads[place]);
-            if count >= node + 1 {
+            if count > node {
                 let edit = r#"{"a": 1, "own": true}"#;
                 mesh.put(node, space, &format!("other{node}"), edit);
                 // Whoever builds the document tells the replica what cannot be applied.

@@ -243,3 +243,71 @@ fn verify_deltas(
         Ok(())
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hash(number: u64) -> ChangeHash {
+        let mut hash = [0; 32];
+        hash[..8].copy_from_slice(&number.to_be_bytes());
+        ChangeHash(hash)
+    }
+
+    fn change(number: u64, dependencies: &[u64]) -> StoredChange {
+        let chunk = ChangeChunk {
+            hash: hash(number),
+            dependencies: dependencies.iter().map(|number| hash(*number)).collect(),
+            actor: Actor([1; 16]),
+            seq: 1,
+            start_op: 1,
+            ops: 1,
+            time: 0,
+            message: None,
+            other_actors: Vec::new(),
+        };
+        StoredChange { chunk, bytes: Vec::new(), arrival: (number, 0) }
+    }
+
+    fn order(changes: Vec<StoredChange>, held: &[u64]) -> Vec<u64> {
+        let held: Vec<ChangeHash> = held.iter().map(|number| hash(*number)).collect();
+        let ordered = causal_order(changes, &|hash| held.contains(hash));
+        let number = |change: &StoredChange| {
+            u64::from_be_bytes(*change.chunk.hash.0.first_chunk::<8>().expect("32 bytes"))
+        };
+        ordered.iter().map(number).collect()
+    }
+
+    #[test]
+    fn a_causal_order_stays_as_it_is() {
+        assert_eq!(order(vec![change(3, &[]), change(1, &[3]), change(2, &[1, 3])], &[]), [3, 1, 2]);
+    }
+
+    #[test]
+    fn what_comes_early_waits_for_all_it_rests_on() {
+        let changes =
+            vec![change(4, &[1, 2]), change(5, &[4]), change(3, &[2]), change(1, &[]), change(2, &[1])];
+        let ordered = order(changes, &[]);
+        assert_eq!(ordered.len(), 5);
+        let place = |number| ordered.iter().position(|found| *found == number).unwrap();
+        for (later, earlier) in [(4, 1), (4, 2), (5, 4), (3, 2), (2, 1)] {
+            assert!(place(later) > place(earlier), "{ordered:?}");
+        }
+    }
+
+    #[test]
+    fn what_rests_on_what_is_nowhere_is_left_out() {
+        let changes = || vec![change(1, &[]), change(2, &[9]), change(3, &[2]), change(4, &[1])];
+        assert_eq!(order(changes(), &[]), [1, 4]);
+        assert_eq!(order(changes(), &[9]), [1, 2, 3, 4]);
+    }
+
+    #[test]
+    fn a_long_chain_in_reverse_is_ordered() {
+        let count = 20_000;
+        let changes =
+            (1..=count).rev().map(|n| change(n, if n == 1 { vec![] } else { vec![n - 1] }.as_slice()));
+        let ordered = order(changes.collect(), &[]);
+        assert_eq!(ordered, (1..=count).collect::<Vec<u64>>());
+    }
+}

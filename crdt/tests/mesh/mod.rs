@@ -19,7 +19,7 @@ use starling_crdt::replica::{
     Verdict, Write, Written,
 };
 use starling_crdt::seal::EpochKey;
-use starling_crdt::store::{MemoryStore, StoreRead};
+use starling_crdt::store::{MemoryStore, Store, StoreRead, Table, WriteBatch};
 use starling_crdt::time::{Moment, Now, WallTime};
 use starling_crdt::view::Reader;
 
@@ -73,6 +73,8 @@ pub struct Mesh {
     pub nodes: Vec<Node>,
     pub now: u64,
     pub draws: Draws,
+    /// Every payload any node published.
+    pub published: Vec<(Topic, Vec<u8>)>,
     flights: BTreeMap<(u64, u64), Flight>,
     gossip_seen: BTreeMap<(usize, Vec<u8>), ()>,
     links: BTreeSet<(usize, usize)>,
@@ -97,6 +99,7 @@ impl Mesh {
             nodes,
             now: 1_000_000,
             draws: Draws(seed),
+            published: Vec::new(),
             flights: BTreeMap::new(),
             gossip_seen: BTreeMap::new(),
             links: BTreeSet::new(),
@@ -218,7 +221,10 @@ impl Mesh {
             Effect::Subscribe(topic) => {
                 self.nodes[index].topics.insert(topic);
             }
-            Effect::Publish { topic, payload } => self.spread(index, topic, &payload, index),
+            Effect::Publish { topic, payload } => {
+                self.published.push((topic, payload.clone()));
+                self.spread(index, topic, &payload, index);
+            }
             Effect::Verdict { token, verdict } => {
                 if let Some((topic, payload, from)) = self.held.remove(&(index, token.0))
                     && verdict == Verdict::Accept
@@ -309,6 +315,17 @@ impl Mesh {
         self.give(to, Input::Gossip { from, token, space, frame })
     }
 
+    /// Hands a node gossip payloads in one step, as if from `from`.
+    pub fn gossip_batch(&mut self, to: usize, from: AuthorKey, payloads: &[(Topic, Vec<u8>)]) {
+        for (topic, payload) in payloads {
+            let (space, frame) = self.nodes[to].replica.screener().screen_gossip(*topic, payload);
+            self.sequence += 1;
+            let token = MessageToken(self.sequence);
+            self.nodes[to].inbox.push(Input::Gossip { from, token, space, frame });
+        }
+        self.step(to);
+    }
+
     /// Lets a peer that is no replica be connected with a node.
     pub fn rogue_up(&mut self, to: usize, peer: AuthorKey, answers: Answering) {
         self.rogues.insert(peer, answers);
@@ -331,6 +348,19 @@ impl Mesh {
         self.nodes[index].inbox.push(Input::Local { ticket: RequestTicket(ticket), request });
         self.step(index);
         self.nodes[index].replies.remove(&ticket).expect("answered in the same step")
+    }
+
+    /// Asks a node several things in one step.
+    pub fn batch(&mut self, index: usize, requests: Vec<LocalRequest>) -> Vec<Result<Reply, Refusal>> {
+        let first = self.tickets + 1;
+        for request in requests {
+            self.tickets += 1;
+            let ticket = RequestTicket(self.tickets);
+            self.nodes[index].inbox.push(Input::Local { ticket, request });
+        }
+        self.step(index);
+        let replies = &mut self.nodes[index].replies;
+        (first..=self.tickets).map(|ticket| replies.remove(&ticket).expect("answered")).collect()
     }
 
     /// Asks a node whose reply may take until `time` has passed.
@@ -508,6 +538,18 @@ impl Node {
             starts,
             inbox: Vec::new(),
         }
+    }
+
+    /// Replaces a row by bytes that are no record.
+    pub fn damage(&mut self, table: Table, key: Vec<u8>) {
+        let mut batch = WriteBatch::default();
+        batch.put(table, key, vec![0xff; 9]);
+        self.store.commit(&batch).expect("memory stores do not fail");
+    }
+
+    /// Puts an empty store in place of its own; a restart opens it.
+    pub fn forget(&mut self) {
+        self.store = MemoryStore::new(StoreId([self.seed ^ 0x80; 16]));
     }
 
     pub fn identity(&self) -> Identity {
