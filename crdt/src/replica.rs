@@ -173,10 +173,9 @@ impl<S: Store> Replica<S> {
 
     /// Documents that exist and changes held, in all spaces together.
     pub fn held(&self) -> (u64, u64) {
-        self.core
-            .spaces
-            .values()
-            .fold((0, 0), |(documents, changes), space| (documents + space.documents, changes + space.changes))
+        self.core.spaces.values().fold((0, 0), |(documents, changes), space| {
+            (documents + space.documents, changes + space.changes)
+        })
     }
 
     /// This node's key.
