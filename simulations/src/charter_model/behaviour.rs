@@ -77,12 +77,12 @@ pub fn honest_change(history: &History, known: &Known, author: Key, document: Do
 /// Every change a hostile author can sign that receivers find sound: any statements it cites under
 /// which it may write, any past, continuing, branching or starting a run.
 #[must_use]
-pub fn hostile_changes(history: &History, common: Known, author: Key, document: Document, effect: Effect) -> Vec<Change> {
+pub fn hostile_changes(history: &History, common: Known, author: Key, document: Document, effect: Effect, unauthorised: bool) -> Vec<Change> {
     let charter = Charter::new(history, Rules::INTENDED);
     let statements_only = History { changes: Vec::new(), proofs: Vec::new(), ..history.clone() };
     let floor = Known { statements: common.statements, ..Known::default() };
     let cites = holdings(&statements_only, floor).into_iter().map(|known| known.statements).filter(|&cites| {
-        charter.evaluate(cites).may(author, Role::Writer, Prefix::Only(document))
+        unauthorised || charter.evaluate(cites).may(author, Role::Writer, Prefix::Only(document))
     });
     let cites: Vec<Set> = cites.collect();
     let pasts = pasts(history, document);

@@ -20,7 +20,7 @@ pub enum Bound {
 #[must_use]
 pub fn all(bound: Bound) -> Vec<Family> {
     let mut families =
-        vec![removals(), ranks(), puppets(), successions(), tickets(), revocation(), endorsement(), forks(), recovery(), overwriting(), existence()];
+        vec![removals(), ranks(), puppets(), successions(), tickets(), prefixes(), revocation(), endorsement(), forks(), recovery(), lowering(), disputed(), rotation(), overwriting(), readmission(), existence()];
     if bound == Bound::Larger {
         for family in &mut families {
             family.depth += 1;
@@ -118,6 +118,9 @@ pub fn successions() -> Family {
         Move::Plot(1, revoke(3)),
         Move::Plot(6, revoke(3)),
         Move::Issue(0, grant(4, Role::Writer)),
+        Move::Issue(0, grant(3, Role::Admin)),
+        Move::Plot(3, grant(7, Role::Writer)),
+        Move::Plot(3, revoke(1)),
         Move::Issue(0, revoke(1)),
         Move::Forge(4, 0, Edit::Count),
     ];
@@ -209,6 +212,54 @@ pub fn recovery() -> Family {
     bounded(family, 3, 1, 3)
 }
 
+/// An equivocator proves itself at ever lower places of a run that others built on.
+#[must_use]
+pub fn lowering() -> Family {
+    let mut family = Family::new("lowering", &[(1, Role::Writer), (2, Role::Writer), (3, Role::Writer)])
+        .with_change(3, Edit::Count)
+        .with_change(3, Edit::Count)
+        .with_change(1, Edit::Count);
+    family.moves = vec![Move::Forge(3, 0, Edit::Count), Move::Write(2, 0, Edit::Count), Move::Write(1, 0, Edit::Count)];
+    family.recovers = true;
+    bounded(family, 3, 0, 3)
+}
+
+/// Two admins remove or clear an equivocator, each knowing what it knows.
+#[must_use]
+pub fn disputed() -> Family {
+    let mut family = Family::new("disputed", &[(1, Role::Admin), (2, Role::Writer), (3, Role::Writer)])
+        .with_change(3, Edit::Count);
+    family.moves = vec![
+        Move::Forge(3, 0, Edit::Count),
+        Move::Write(1, 0, Edit::Count),
+        Move::Write(2, 0, Edit::Count),
+        Move::Issue(0, revoke(3)),
+        Move::Issue(1, revoke(3)),
+        Move::Issue(1, clear(3)),
+        Move::Issue(0, revoke(1)),
+    ];
+    family.recovers = true;
+    bounded(family, 4, 2, 3)
+}
+
+/// A writer rotates its key around the fork that takes its edits away.
+#[must_use]
+pub fn rotation() -> Family {
+    let mut family = Family::new("rotation", &[(1, Role::Writer), (2, Role::Writer), (3, Role::Writer)])
+        .with_change(3, Edit::Count)
+        .with_change(1, Edit::Count);
+    family.moves = vec![
+        Move::Issue(1, succeed(4)),
+        Move::Issue(0, revoke(3)),
+        Move::Write(1, 0, Edit::Count),
+        Move::Write(4, 0, Edit::Count),
+        Move::Forge(3, 0, Edit::Count),
+    ];
+    family.recovers = true;
+    family.recovering = [vec![1, 4], vec![2]];
+    bounded(family, 4, 2, 3)
+}
+
 /// As `recovery`, with a register that the equivocator overwrites.
 #[must_use]
 pub fn overwriting() -> Family {
@@ -235,4 +286,42 @@ pub fn existence() -> Family {
     }
     family.honest = Set::below(4);
     bounded(family, 4, 0, 4)
+}
+
+/// A writer is removed and let in again while others build on what it wrote meanwhile.
+#[must_use]
+pub fn readmission() -> Family {
+    let mut family = Family::new("readmission", &[(1, Role::Writer), (2, Role::Writer)]).with_change(1, Edit::Count);
+    family.moves = vec![
+        Move::Write(1, 0, Edit::Count),
+        Move::Write(2, 0, Edit::Count),
+        Move::Issue(0, revoke(2)),
+        Move::Issue(0, grant(2, Role::Writer)),
+    ];
+    family.recovers = true;
+    bounded(family, 4, 2, 3)
+}
+
+/// Rights over one document beside rights over all, narrowed by a revocation and a grant.
+#[must_use]
+pub fn prefixes() -> Family {
+    let only = |document| Prefix::Only(document);
+    let mut family = Family::new("prefixes", &[(1, Role::Admin), (2, Role::Writer)]);
+    family = family.with_statement(0, Kind::Grant { to: 3, role: Role::Admin, prefix: only(1) });
+    let narrow = |document| Kind::Grant { to: 2, role: Role::Writer, prefix: only(document) };
+    family.moves = vec![
+        Move::Plot(3, Kind::Revoke { of: 2, scope: only(1), accepts: Set::EMPTY, frontier: Set::EMPTY }),
+        Move::Plot(3, revoke(2)),
+        Move::Plot(3, grant(4, Role::Writer)),
+        Move::Plot(3, Kind::Grant { to: 4, role: Role::Writer, prefix: only(1) }),
+        Move::Issue(1, revoke(2)),
+        Move::Issue(1, narrow(0)),
+        Move::Forge(2, 0, Edit::Count),
+        Move::Forge(2, 1, Edit::Count),
+        Move::Forge(4, 0, Edit::Count),
+        Move::Forge(4, 1, Edit::Count),
+    ];
+    family.honest = Set::below(2);
+    family.unauthorised = true;
+    bounded(family, 3, 2, 2)
 }

@@ -46,13 +46,19 @@ impl Title {
         self.line[self.line.len() - 1].key
     }
 
+    /// The keys of the line.
+    #[must_use]
+    pub fn keys(&self) -> Set {
+        self.line.iter().map(|holder| holder.key).collect()
+    }
+
     /// The statements the title consists of.
     pub fn links(&self) -> impl Iterator<Item = StatementId> {
         self.line.iter().filter_map(|holder| holder.link)
     }
 
-    fn covers(&self, role: Role, prefix: Prefix) -> bool {
-        self.role >= role && self.prefix.covers(prefix)
+    fn gives(&self, role: Role) -> bool {
+        self.role >= role
     }
 }
 
@@ -76,12 +82,15 @@ pub struct Verdict {
     pub level: BTreeMap<StatementId, Level>,
     /// Titles that nothing has ended.
     pub titles: Vec<Title>,
+    /// Whether prefixes limit rights, as they should.
+    pub(super) prefixes_ignored: bool,
 }
 
 impl Verdict {
     /// The live titles of a key that give at least `role` over all of `prefix`.
     pub fn titles_of(&self, key: Key, role: Role, prefix: Prefix) -> impl Iterator<Item = &Title> {
-        self.titles.iter().filter(move |title| title.holder() == key && title.covers(role, prefix))
+        let covers = move |title: &Title| self.prefixes_ignored || title.prefix.covers(prefix);
+        self.titles.iter().filter(move |title| title.holder() == key && title.gives(role) && covers(title))
     }
 
     /// Whether a key may do that.
@@ -116,6 +125,7 @@ impl<'h> Charter<'h> {
         }
         let mut verdict = strata::decide(self, statements);
         verdict.titles = self.live_titles(&verdict);
+        verdict.prefixes_ignored = self.rules.has(Defect::PrefixesIgnored);
         let verdict = Rc::new(verdict);
         self.verdicts.borrow_mut().insert(statements, Rc::clone(&verdict));
         verdict
@@ -151,6 +161,7 @@ impl<'h> Charter<'h> {
         let titles = |role, prefix| past.titles_of(statement.issuer, role, prefix).cloned().collect();
         let own = match statement.kind {
             Kind::Join { invite, witness } => return self.join_support(id, invite, witness),
+            Kind::Succession { to, .. } if self.is_named(to, statement.past) => Vec::new(),
             Kind::Succession { .. } => {
                 past.titles.iter().filter(|title| title.holder() == statement.issuer).cloned().collect()
             }
@@ -186,6 +197,15 @@ impl<'h> Charter<'h> {
             Kind::Invite { role, prefix, .. } => (role, prefix),
             _ => (Role::Reader, Prefix::Only(usize::MAX)),
         }
+    }
+
+    /// Whether a key already plays a part: a successor must be a new one.
+    fn is_named(&self, key: Key, statements: Set) -> bool {
+        let names = |id: StatementId| match self.history.statements[id].kind {
+            Kind::Grant { to, .. } | Kind::Succession { to, .. } => to == key,
+            _ => self.history.statements[id].issuer == key,
+        };
+        self.history.founders.contains(key) || statements.iter().any(names)
     }
 
     /// Invites by which more keys came in than they allow, with those keys.

@@ -59,18 +59,19 @@ fn grow(charter: &Charter<'_>, known: &Known, passes: impl Fn(ChangeId) -> bool)
     known.changes.iter().fold(Set::EMPTY, step)
 }
 
-/// Changes their own author has replaced by a later one it had the right to make.
+/// Changes their author, or a key it handed its rights to, has replaced by one it had the right to
+/// make.
 fn given_up(charter: &Charter<'_>, known: &Known) -> Set {
     if charter.rules.has(Defect::ReissueKeepsOriginal) {
         return Set::EMPTY;
     }
     let changes = &charter.history.changes;
     known.changes.iter().fold(Set::EMPTY, |all, id| {
-        if changes[id].gives_up.is_empty() || charter.rights(id).is_empty() {
+        if changes[id].gives_up.is_empty() {
             return all;
         }
-        let own = |&other: &ChangeId| changes[other].author == changes[id].author;
-        all.union(changes[id].gives_up.iter().filter(own).collect())
+        let own = charter.rights(id).iter().fold(Set::EMPTY, |keys, title| keys.union(title.keys()));
+        all.union(changes[id].gives_up.iter().filter(|&other| own.contains(changes[other].author)).collect())
     })
 }
 

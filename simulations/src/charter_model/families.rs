@@ -62,10 +62,12 @@ pub struct Family {
     pub permutations: Vec<Vec<Key>>,
     /// Keys that behave.
     pub honest: Set,
+    /// Whether hostile authors also sign what they have no right to.
+    pub unauthorised: bool,
     /// Whether lost edits are to be re-issued.
     pub recovers: bool,
-    /// Who re-issues.
-    pub recovering: (Key, Key),
+    /// The two nodes that re-issue, each by the keys it has had in turn.
+    pub recovering: [Vec<Key>; 2],
 }
 
 impl Family {
@@ -89,8 +91,9 @@ impl Family {
             moves: Vec::new(),
             permutations: vec![Vec::new()],
             honest: Set::below(3),
+            unauthorised: false,
             recovers: false,
-            recovering: (1, 2),
+            recovering: [vec![1], vec![2]],
         }
     }
 
@@ -150,7 +153,7 @@ impl Family {
                 made.collect()
             }
             Move::Forge(author, document, edit) => {
-                hostile_changes(history, self.common, author, document, edit.effect(name)).into_iter().collect()
+                hostile_changes(history, self.common, author, document, edit.effect(name), self.unauthorised).into_iter().collect()
             }
             _ => BTreeSet::new(),
         }
@@ -164,7 +167,7 @@ impl Family {
                 let kinds = about(kind);
                 let issue = |known: &Known| {
                     let made = kinds.iter().filter_map(|kind| honest_statement(history, known, *issuer, kind.clone()));
-                    made.collect::<Vec<_>>()
+                    made.flat_map(|statement| with_distrust(history, statement)).collect::<Vec<_>>()
                 };
                 honest(*issuer).iter().flat_map(issue).collect()
             }
@@ -175,7 +178,9 @@ impl Family {
                 for past in pasts {
                     for kind in &kinds {
                         for kind in plots(kind, past, self.start.all().changes) {
-                            made.extend(authorised(history, Statement { issuer: *issuer, past, kind, time: 0 }));
+                            let statement = Statement { issuer: *issuer, past, kind, time: 0 };
+                            let inert = self.unauthorised.then(|| statement.clone());
+                            made.extend(authorised(history, statement).or(inert));
                         }
                     }
                 }
@@ -230,6 +235,15 @@ impl Family {
             ref kind => vec![kind.clone()],
         }
     }
+}
+
+/// The statement, and for a revocation the same by an admin who accepts nothing the key stated.
+fn with_distrust(history: &History, statement: Statement) -> Vec<Statement> {
+    let Kind::Revoke { of, scope, accepts, frontier } = statement.kind else { return vec![statement] };
+    let by = |id: usize| history.statements[id].issuer == of;
+    let untouched = |&id: &usize| !by(id) && !history.statements[id].past.iter().any(by);
+    let accepts = accepts.iter().filter(untouched).collect();
+    vec![Statement { kind: Kind::Revoke { of, scope, accepts, frontier }, ..statement.clone() }, statement]
 }
 
 /// What a hostile issuer may accept: all it cites and all everybody knows, or nothing.

@@ -54,7 +54,7 @@ fn forebears(judged: &Judged<'_, '_>, id: StatementId) -> Set {
     keys
 }
 
-/// Whether a removal names the issuer of `act` or one it succeeded, and neither knew nor accepts
+/// Whether a removal names the issuer of `act` or one it has its right from, and neither knew nor accepts
 /// nor was known by it, nor comes from farther away.
 fn strikes(judged: &Judged<'_, '_>, removal: StatementId, act: StatementId) -> bool {
     let statements = &judged.history.statements;
@@ -65,7 +65,7 @@ fn strikes(judged: &Judged<'_, '_>, removal: StatementId, act: StatementId) -> b
     };
     let level = |id| judged.verdict.level.get(&id).copied().unwrap_or(MEMBER_LEVEL);
     removal != act
-        && forebears(judged, act).contains(target)
+        && judged.charter.support(act).own.iter().any(|title| title.keys().contains(target))
         && !statements[act].past.contains(removal)
         && !judged.charter.accepts(removal).contains(act)
         && level(removal) <= level(act)
@@ -96,7 +96,8 @@ pub(super) fn nearer_outlast_farther(judged: &Judged<'_, '_>) -> Result<(), Stri
                 Kind::Succession { .. } => statements[removal].issuer == key,
                 _ => false,
             };
-            names && judged.verdict.level.get(&removal).is_none_or(|&at| at <= level)
+            let retires = matches!(statements[removal].kind, Kind::Succession { .. });
+            names && (retires || judged.verdict.level.get(&removal).is_none_or(|&at| at <= level))
         })
     };
     let is_admin = |key| judged.verdict.may(key, Role::Admin, Prefix::All);
@@ -133,6 +134,25 @@ pub(super) fn removed_keys_stay_out(judged: &Judged<'_, '_>) -> Result<(), Strin
             if let Some(link) = unaccepted.next() {
                 return Err(format!("{} holds a right by s{link} of {of}, which s{removal} does not accept", title.holder()));
             }
+        }
+    }
+    Ok(())
+}
+
+/// After a key was handed on, what it states without knowing so stands only if accepted, or as part
+/// of a cycle of removals.
+pub(super) fn retired_keys_state_nothing(judged: &Judged<'_, '_>) -> Result<(), String> {
+    let statements = &judged.history.statements;
+    let standing = judged.verdict.links.union(judged.verdict.removals);
+    for retired in judged.verdict.removals.iter() {
+        let Kind::Succession { accepts, .. } = statements[retired].kind else { continue };
+        let stray = |&id: &StatementId| {
+            let same = statements[id].issuer == statements[retired].issuer && id != retired;
+            let signed = !matches!(statements[id].kind, Kind::Join { .. });
+            same && signed && !statements[id].past.contains(retired) && !accepts.contains(id) && !reaches(judged, id, retired)
+        };
+        if let Some(id) = standing.iter().find(stray) {
+            return Err(format!("s{id} stands although s{retired} had retired its key"));
         }
     }
     Ok(())

@@ -51,11 +51,13 @@ pub fn check_set(case: &Case<'_, '_>) -> Result<usize, Failure> {
     named("order_does_not_matter", order_does_not_matter(&judged))?;
     named("clean_is_closed_and_unforked", clean_is_closed_and_unforked(&judged))?;
     named("removed_gain_nothing", removed_gain_nothing(&judged))?;
+    named("rights_never_widen", rights_never_widen(&judged))?;
     named("accepted_work_stays", accepted_work_stays(&judged))?;
     named("untouched_work_stays", untouched_work_stays(&judged))?;
     named("removals_end_as_stated", outcome::removals_end_as_stated(&judged))?;
     named("nearer_outlast_farther", outcome::nearer_outlast_farther(&judged))?;
     named("removed_keys_stay_out", outcome::removed_keys_stay_out(&judged))?;
+    named("retired_keys_state_nothing", outcome::retired_keys_state_nothing(&judged))?;
     named("overruns_are_visible", outcome::overruns_are_visible(&judged))?;
     named("documents_exist_by_their_edits", documents_exist_by_their_edits(&judged))?;
     check_steps(&judged)
@@ -142,16 +144,49 @@ fn clean_is_closed_and_unforked(judged: &Judged<'_, '_>) -> Result<(), String> {
     Ok(())
 }
 
-/// A change by an outcast is clean only below a clean change by someone who is none.
+/// A change by an outcast is clean only below a clean change that is none: by someone else, or by
+/// its author after it was let in again.
 fn removed_gain_nothing(judged: &Judged<'_, '_>) -> Result<(), String> {
     let changes = &judged.history.changes;
     for id in judged.judgement.clean.iter().filter(|&id| is_outcast(judged, id)) {
         let author = changes[id].author;
-        let endorses = |&other: &ChangeId| {
-            changes[other].past.contains(id) && changes[other].author != author && !is_outcast(judged, other)
-        };
+        let endorses = |&other: &ChangeId| changes[other].past.contains(id) && !is_outcast(judged, other);
         if !judged.judgement.clean.iter().any(|other| endorses(&other)) {
-            return Err(format!("c{id} counts although its author {author} is out and nobody else built on it"));
+            return Err(format!("c{id} counts although its author {author} is out and nobody in good standing built on it"));
+        }
+    }
+    Ok(())
+}
+
+/// Every clean change lies under an admission of its author, and every standing grant under one of
+/// its issuer.
+fn rights_never_widen(judged: &Judged<'_, '_>) -> Result<(), String> {
+    let statements = &judged.history.statements;
+    let gives = |id: StatementId, role: Role, prefix: Prefix| match statements[id].kind {
+        Kind::Grant { role: given, prefix: over, .. } => given >= role && over.covers(prefix),
+        Kind::Join { invite, .. } => {
+            let (given, over) = judged.charter.invite(invite);
+            given >= role && over.covers(prefix)
+        }
+        _ => true,
+    };
+    let holds = |key: Key, cited: Set, role: Role, prefix: Prefix| {
+        judged.history.founders.contains(key)
+            || admissions(judged.history, cited, key).iter().any(|id| gives(id, role, prefix))
+    };
+    for id in judged.judgement.clean.iter() {
+        let change = &judged.history.changes[id];
+        if !holds(change.author, change.cites, Role::Writer, Prefix::Only(change.document)) {
+            return Err(format!("c{id} was written without a right to its document"));
+        }
+    }
+    for id in judged.verdict.links.union(judged.verdict.removals).iter() {
+        let statement = &statements[id];
+        let (Kind::Grant { prefix, .. } | Kind::Invite { prefix, .. } | Kind::Revoke { scope: prefix, .. }) = statement.kind else {
+            continue;
+        };
+        if !holds(statement.issuer, statement.past, Role::Admin, prefix) {
+            return Err(format!("s{id} was issued without a right to all it speaks of"));
         }
     }
     Ok(())
@@ -284,9 +319,4 @@ fn documents_exist_by_their_edits(judged: &Judged<'_, '_>) -> Result<(), String>
         }
     }
     Ok(())
-}
-
-/// Whether a key may write anything at all.
-pub(super) fn may_write(verdict: &Verdict, key: Key) -> bool {
-    verdict.titles.iter().any(|title| title.holder() == key && title.role >= Role::Writer)
 }

@@ -7,7 +7,7 @@ use super::clean;
 use super::document;
 use super::families::Family;
 use super::forks;
-use super::properties::{Failure, may_write, named};
+use super::properties::{Failure, named};
 use super::records::{Change, Document, History, Key, Known, Prefix, Role};
 use super::reissue::reissue;
 use super::rules::Rules;
@@ -23,10 +23,7 @@ const DOCUMENT: Document = 0;
 ///
 /// The first property that does not hold.
 pub fn check(family: &Family, history: &History, rules: Rules) -> Result<usize, Failure> {
-    if history.proofs.is_empty() && !rules.has(super::rules::Defect::ReissueNotStanding) {
-        return Ok(0);
-    }
-    let (one, other) = family.recovering;
+    let [one, other] = &family.recovering;
     let (ones, one_holdings) = first_reissues(family, history, rules, one);
     let (others, other_holdings) = first_reissues(family, history, rules, other);
     for first in &ones {
@@ -44,11 +41,20 @@ pub fn check(family: &Family, history: &History, rules: Rules) -> Result<usize, 
 }
 
 /// What an author re-issues first, over every holding it may have: nothing, or one of these.
-fn first_reissues(family: &Family, history: &History, rules: Rules, author: Key) -> (BTreeSet<Option<Change>>, usize) {
+fn first_reissues(family: &Family, history: &History, rules: Rules, keys: &[Key]) -> (BTreeSet<Option<Change>>, usize) {
     let charter = Charter::new(history, rules);
-    let held = holdings(history, floor(history, family.common, author));
-    let first = held.iter().map(|known| reissue(&charter, known, author, DOCUMENT)).collect();
+    let floor = keys.iter().fold(family.common, |known, key| floor(history, known, *key));
+    let held = holdings(history, floor);
+    let first = held.iter().map(|known| reissue_by_node(&charter, known, keys)).collect();
     (first, held.len())
+}
+
+/// A node re-issues by the last of its keys that may write.
+fn reissue_by_node(charter: &Charter<'_>, known: &Known, keys: &[Key]) -> Option<Change> {
+    let verdict = charter.evaluate(known.statements);
+    let may = |key: &&Key| verdict.may(**key, Role::Writer, Prefix::Only(DOCUMENT));
+    let key = keys.iter().rev().find(may)?;
+    reissue(charter, known, *key, DOCUMENT)
 }
 
 /// Adds a re-issue under an actor of its own: the other node numbered without knowing of this one.
@@ -58,13 +64,13 @@ fn add_reissue(history: &mut History, mut change: Change) {
 }
 
 /// Both authors learn everything and re-issue in turn until neither has anything left to re-issue.
-fn settle(history: &mut History, rules: Rules, authors: [Key; 2]) -> Result<(), String> {
+fn settle(history: &mut History, rules: Rules, nodes: [&[Key]; 2]) -> Result<(), String> {
     let suspects: Set = history.proofs.iter().map(|proof| history.changes[proof.one].author).collect();
     let edits = history.changes.iter().map(|change| change.effect.increments.len() + 2).max().unwrap_or_default();
     for _ in 0..=(suspects.len() + 1) * edits {
         let mut quiet = true;
-        for author in authors {
-            let next = reissue(&Charter::new(history, rules), &history.all(), author, DOCUMENT);
+        for keys in nodes {
+            let next = reissue_by_node(&Charter::new(history, rules), &history.all(), keys);
             if let Some(change) = next {
                 quiet = false;
                 add_reissue(history, change);
@@ -112,25 +118,25 @@ fn edits_are_not_lost(family: &Family, history: &History, rules: Rules) -> Resul
     let clean = clean::judge(&charter, &all).clean;
     let shown = document::show(&charter, clean, DOCUMENT);
     let suspects = forks::suspects(&charter, &all, &verdict, DOCUMENT);
-    let (one, other) = family.recovering;
-    for author in [one, other] {
-        if !may_write(&verdict, author) || !verdict.may(author, Role::Writer, Prefix::Only(DOCUMENT)) {
+    for keys in &family.recovering {
+        if !keys.iter().any(|key| verdict.may(*key, Role::Writer, Prefix::Only(DOCUMENT))) {
             continue;
         }
-        for id in history.of_author(author).iter() {
+        let own = keys.iter().fold(Set::EMPTY, |own, key| own.union(history.of_author(*key)));
+        for id in own.iter() {
             let change = &history.changes[id];
             let lost = !clean::stands(&charter, &verdict, id);
             if change.document != DOCUMENT || !change.gives_up.is_empty() || lost {
                 continue;
             }
             if let Some(edit) = change.effect.increments.iter().find(|edit| !shown.increments.contains(edit)) {
-                return Err(format!("increment {edit} of {author} is lost: {history:?}"));
+                return Err(format!("increment {edit} of {keys:?} is lost: {history:?}"));
             }
             let overwritten = history.changes.iter().any(|later| {
                 later.past.contains(id) && later.effect.put.is_some() && !suspects.contains(later.author)
             }) || clean.iter().any(|later| history.changes[later].past.contains(id) && history.changes[later].effect.put.is_some());
             if let Some(value) = change.effect.put.filter(|value| !overwritten && !shown.values.contains(value)) {
-                return Err(format!("value {value} of {author} is lost: {history:?}"));
+                return Err(format!("value {value} of {keys:?} is lost: {history:?}"));
             }
         }
     }

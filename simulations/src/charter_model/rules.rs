@@ -24,12 +24,18 @@ pub enum Defect {
     SpareOnlyOwnRemover,
     /// An admin may remove one nearer to the founders.
     FartherRemovesNearer,
+    /// Whoever may do something in one document may do it in every one.
+    PrefixesIgnored,
     /// Joins past the invite's bound are void.
     OverrunJoinsVoid,
     /// A join gives a removed key its rights back.
     JoinsReadmit,
     /// A removal does not follow the key's successors.
     SuccessorsEscape,
+    /// A succession ends only the rights its key knew of.
+    RetiredKeysGoOn,
+    /// An author whose key changed cannot give up what the old key signed.
+    ReissueByOneKeyOnly,
     /// A join does not depend on its witness staying accepted.
     WitnessesUnchecked,
     /// Tickets outlive the removal of the admin who made them.
@@ -42,6 +48,8 @@ pub enum Defect {
     ReissueKeepsOriginal,
     /// A re-issue builds on the equivocator's surviving changes.
     ReissueOnWholeView,
+    /// A re-issue builds on all it may, seen by the original or not.
+    ReissueOverwritesUnseen,
     /// Work that merely is not standing is re-issued too.
     ReissueNotStanding,
     /// A value is not re-issued when an equivocator had overwritten it.
@@ -53,7 +61,7 @@ pub enum Defect {
 }
 
 /// Every defect, in the order of [`Defect`].
-pub const DEFECTS: [Defect; 22] = [
+pub const DEFECTS: [Defect; 26] = [
     Defect::JudgeOnReceipt,
     Defect::JudgeByClock,
     Defect::VoidGrantsKeepWriting,
@@ -63,15 +71,19 @@ pub const DEFECTS: [Defect; 22] = [
     Defect::CyclesCancel,
     Defect::SpareOnlyOwnRemover,
     Defect::FartherRemovesNearer,
+    Defect::PrefixesIgnored,
     Defect::OverrunJoinsVoid,
     Defect::JoinsReadmit,
     Defect::SuccessorsEscape,
+    Defect::RetiredKeysGoOn,
+    Defect::ReissueByOneKeyOnly,
     Defect::WitnessesUnchecked,
     Defect::TicketsOutliveIssuer,
     Defect::ForksCutAccepted,
     Defect::CutAtLatestFork,
     Defect::ReissueKeepsOriginal,
     Defect::ReissueOnWholeView,
+    Defect::ReissueOverwritesUnseen,
     Defect::ReissueNotStanding,
     Defect::EquivocatorsOverwrite,
     Defect::DeleteWins,
