@@ -125,7 +125,7 @@ pub fn successions() -> Family {
         Move::Forge(4, 0, Edit::Count),
     ];
     family.honest = Set::one(0);
-    bounded(family, 3, 3, 1)
+    bounded(family, 4, 3, 2)
 }
 
 /// Tickets, their joins, witnesses and ends.
@@ -148,7 +148,7 @@ pub fn tickets() -> Family {
         Move::Write(4, 0, Edit::Count),
     ];
     family.permutations = vec![vec![0, 1, 2, 3, 4, 5]];
-    bounded(family, 3, 3, 1)
+    bounded(family, 4, 4, 1)
 }
 
 /// A removed writer back-dates, an honest one knows of it or not.
@@ -193,7 +193,7 @@ pub fn forks() -> Family {
         Move::Issue(0, revoke(3)),
         Move::Issue(0, clear(3)),
     ];
-    bounded(family, 3, 2, 3)
+    bounded(family, 4, 2, 4)
 }
 
 /// Two honest writers lose edits to forks and carry them over, whatever each of them holds.
@@ -271,7 +271,7 @@ pub fn overwriting() -> Family {
         Move::Write(2, 0, Edit::Put),
     ];
     family.recovers = true;
-    bounded(family, 3, 0, 3)
+    bounded(family, 4, 0, 4)
 }
 
 /// Three writers create, delete, revive and create again, from whatever each of them shows.
@@ -285,7 +285,7 @@ pub fn existence() -> Family {
         family.moves.push(Move::Write(author, 0, Edit::Delete));
     }
     family.honest = Set::below(4);
-    bounded(family, 4, 0, 4)
+    bounded(family, 5, 0, 5)
 }
 
 /// A writer is removed and let in again while others build on what it wrote meanwhile.
@@ -299,7 +299,7 @@ pub fn readmission() -> Family {
         Move::Issue(0, grant(2, Role::Writer)),
     ];
     family.recovers = true;
-    bounded(family, 4, 2, 3)
+    bounded(family, 5, 2, 4)
 }
 
 /// Rights over one document beside rights over all, narrowed by a revocation and a grant.

@@ -214,6 +214,10 @@ impl<'h> Charter<'h> {
         let mut joiners: BTreeMap<StatementId, Set> = BTreeMap::new();
         for id in verdict.links.iter() {
             let statement = &self.history.statements[id];
+            let alone = verdict.links.iter().all(|other| !self.history.statements[other].past.contains(id));
+            if self.rules.has(Defect::OverrunsUnreported) && alone {
+                continue;
+            }
             if let Kind::Join { invite, .. } = statement.kind {
                 let joined = joiners.entry(invite).or_default();
                 *joined = joined.with(statement.issuer);

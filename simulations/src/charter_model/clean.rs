@@ -27,8 +27,13 @@ pub struct Judgement {
 pub fn judge(charter: &Charter<'_>, known: &Known) -> Judgement {
     let verdict = charter.evaluate(known.statements);
     let admissible = admissible(charter, known, &verdict);
-    let standing = admissible.iter().filter(|&id| stands(charter, &verdict, id)).collect();
-    Judgement { admissible, standing, clean: closure(charter, standing) }
+    let standing: Set = admissible.iter().filter(|&id| stands(charter, &verdict, id)).collect();
+    let clean = if charter.rules.has(Defect::EndorsementIgnored) {
+        grow(charter, known, |id| standing.contains(id))
+    } else {
+        closure(charter, standing)
+    };
+    Judgement { admissible, standing, clean }
 }
 
 /// The changes of a set and everything they depend on.

@@ -5,7 +5,7 @@
 //! named it by hash, so no fork takes it away, unless another standing frontier names its sibling.
 
 use super::charter::{Charter, Verdict};
-use super::records::{ChangeId, Document, Key, Kind, Known};
+use super::records::{ChangeId, Document, Key, Kind, Known, Prefix, StatementId};
 use super::rules::Defect;
 use super::set::Set;
 use std::collections::BTreeMap;
@@ -50,12 +50,15 @@ pub fn pinned(charter: &Charter<'_>, verdict: &Verdict) -> Set {
         let own = charter.frontier(id).iter().filter(|&change| pins(charter, id, change));
         named.union(own.collect())
     });
+    if charter.rules.has(Defect::BranchesBothAccepted) {
+        return named;
+    }
     named.iter().filter(|&id| named.iter().all(|other| !history.are_siblings(id, other))).collect()
 }
 
 /// Whether a statement's frontier may hold this change in place: the admin speaks for its document.
-fn pins(charter: &Charter<'_>, statement: usize, change: ChangeId) -> bool {
-    let document = super::records::Prefix::Only(charter.history.changes[change].document);
+fn pins(charter: &Charter<'_>, statement: StatementId, change: ChangeId) -> bool {
+    let document = Prefix::Only(charter.history.changes[change].document);
     match charter.history.statements[statement].kind {
         Kind::Revoke { scope, .. } => scope.covers(document),
         _ => true,

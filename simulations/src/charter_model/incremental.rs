@@ -56,7 +56,8 @@ impl Incremental {
         let history = charter.history;
         let gives_up = !history.changes[id].gives_up.is_empty();
         let given_up = before.changes.iter().any(|other| history.changes[other].gives_up.contains(id));
-        gives_up || given_up || history.proofs_seen(before) != history.proofs_seen(&self.known)
+        let unlike = charter.rules.has(Defect::EndorsementIgnored);
+        unlike || gives_up || given_up || history.proofs_seen(before) != history.proofs_seen(&self.known)
     }
 
     fn add_change(&mut self, charter: &Charter<'_>, id: ChangeId) {

@@ -199,8 +199,7 @@ pub(super) fn overruns_are_visible(judged: &Judged<'_, '_>) -> Result<(), String
     for invite in judged.known.statements.iter() {
         let Kind::Invite { uses, .. } = statements[invite].kind else { continue };
         let undisturbed = |id: &StatementId| matches!(statements[*id].kind, Kind::Join { invite: of, witness } if of == invite
-            && !named.contains(witness) && !judged.charter.support(*id).own.is_empty()
-            && judged.charter.support(*id).witness.as_ref().is_some_and(|titles| !titles.is_empty()));
+            && !named.contains(witness) && was_witnessed_by_none_of(judged, *id, named));
         let joiners: Set = judged.known.statements.iter().filter(undisturbed).map(|id| statements[id].issuer).collect();
         let quiet = !closed && !named.contains(statements[invite].issuer);
         let reported = judged.charter.overruns(&judged.verdict).contains_key(&invite);
@@ -209,4 +208,12 @@ pub(super) fn overruns_are_visible(judged: &Judged<'_, '_>) -> Result<(), String
         }
     }
     Ok(())
+}
+
+/// Whether a join was authorised, by a witness whose right comes from none of these keys.
+fn was_witnessed_by_none_of(judged: &Judged<'_, '_>, join: StatementId, named: Set) -> bool {
+    let support = judged.charter.support(join);
+    let witnesses = support.witness.as_deref().unwrap_or_default();
+    let undisturbed = witnesses.iter().any(|title| title.keys().intersection(named).is_empty());
+    !support.own.is_empty() && undisturbed
 }

@@ -52,14 +52,15 @@ pub fn check_set(case: &Case<'_, '_>) -> Result<usize, Failure> {
     named("clean_is_closed_and_unforked", clean_is_closed_and_unforked(&judged))?;
     named("removed_gain_nothing", removed_gain_nothing(&judged))?;
     named("rights_never_widen", rights_never_widen(&judged))?;
-    named("accepted_work_stays", accepted_work_stays(&judged))?;
     named("untouched_work_stays", untouched_work_stays(&judged))?;
+    named("accepted_work_stays", accepted_work_stays(&judged))?;
     named("removals_end_as_stated", outcome::removals_end_as_stated(&judged))?;
     named("nearer_outlast_farther", outcome::nearer_outlast_farther(&judged))?;
     named("removed_keys_stay_out", outcome::removed_keys_stay_out(&judged))?;
     named("retired_keys_state_nothing", outcome::retired_keys_state_nothing(&judged))?;
     named("overruns_are_visible", outcome::overruns_are_visible(&judged))?;
     named("documents_exist_by_their_edits", documents_exist_by_their_edits(&judged))?;
+    named("edits_count_once", edits_count_once(&judged))?;
     check_steps(&judged)
 }
 
@@ -302,6 +303,20 @@ fn cuts_only_fall(judged: &Judged<'_, '_>, smaller: &Known) -> Result<(), String
         Some((run, cut)) => Err(format!("the cut of {run:?} at {cut} became {:?}", after.get(run))),
         None => Ok(()),
     }
+}
+
+/// No increment counts twice, whatever was re-issued and came back.
+fn edits_count_once(judged: &Judged<'_, '_>) -> Result<(), String> {
+    let changes = &judged.history.changes;
+    let mut counted = Set::EMPTY;
+    for id in judged.judgement.clean.iter().filter(|&id| judged.honest.contains(changes[id].author)) {
+        let again = changes[id].effect.increments.intersection(counted);
+        if !again.is_empty() {
+            return Err(format!("c{id} counts {again:?} again"));
+        }
+        counted = counted.union(changes[id].effect.increments);
+    }
+    Ok(())
 }
 
 /// A document is gone exactly if it was deleted and every edit is below some delete.

@@ -16,6 +16,8 @@ pub enum Defect {
     VoidGrantsBarHistory,
     /// What rests on a void grant is not standing even where the removal accepts it.
     VoidGrantsEmptyFrontier,
+    /// What does not stand is gone, and all that was built on it.
+    EndorsementIgnored,
     /// Only authors without any removal can endorse.
     EndorsersNeverRemoved,
     /// Removals in one cycle take each other down.
@@ -28,6 +30,8 @@ pub enum Defect {
     PrefixesIgnored,
     /// Joins past the invite's bound are void.
     OverrunJoinsVoid,
+    /// An overrun is reported only where one join was witnessed in knowledge of the others.
+    OverrunsUnreported,
     /// A join gives a removed key its rights back.
     JoinsReadmit,
     /// A removal does not follow the key's successors.
@@ -42,6 +46,8 @@ pub enum Defect {
     TicketsOutliveIssuer,
     /// A fork cuts what a standing frontier accepts.
     ForksCutAccepted,
+    /// Two frontiers that name two branches of one run hold both in place.
+    BranchesBothAccepted,
     /// The cut is at the latest proven fork.
     CutAtLatestFork,
     /// A re-issue does not give its originals up.
@@ -61,18 +67,20 @@ pub enum Defect {
 }
 
 /// Every defect, in the order of [`Defect`].
-pub const DEFECTS: [Defect; 26] = [
+pub const DEFECTS: [Defect; 29] = [
     Defect::JudgeOnReceipt,
     Defect::JudgeByClock,
     Defect::VoidGrantsKeepWriting,
     Defect::VoidGrantsBarHistory,
     Defect::VoidGrantsEmptyFrontier,
+    Defect::EndorsementIgnored,
     Defect::EndorsersNeverRemoved,
     Defect::CyclesCancel,
     Defect::SpareOnlyOwnRemover,
     Defect::FartherRemovesNearer,
     Defect::PrefixesIgnored,
     Defect::OverrunJoinsVoid,
+    Defect::OverrunsUnreported,
     Defect::JoinsReadmit,
     Defect::SuccessorsEscape,
     Defect::RetiredKeysGoOn,
@@ -80,6 +88,7 @@ pub const DEFECTS: [Defect; 26] = [
     Defect::WitnessesUnchecked,
     Defect::TicketsOutliveIssuer,
     Defect::ForksCutAccepted,
+    Defect::BranchesBothAccepted,
     Defect::CutAtLatestFork,
     Defect::ReissueKeepsOriginal,
     Defect::ReissueOnWholeView,
