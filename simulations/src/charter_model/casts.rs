@@ -19,8 +19,24 @@ pub enum Bound {
 /// Every family under a bound.
 #[must_use]
 pub fn all(bound: Bound) -> Vec<Family> {
-    let mut families =
-        vec![removals(), ranks(), puppets(), successions(), tickets(), prefixes(), revocation(), endorsement(), forks(), recovery(), lowering(), disputed(), rotation(), overwriting(), readmission(), existence()];
+    let mut families = vec![
+        removals(),
+        ranks(),
+        puppets(),
+        successions(),
+        tickets(),
+        prefixes(),
+        revocation(),
+        endorsement(),
+        forks(),
+        recovery(),
+        lowering(),
+        disputed(),
+        rotation(),
+        overwriting(),
+        readmission(),
+        existence(),
+    ];
     if bound == Bound::Larger {
         for family in &mut families {
             family.depth += 1;
@@ -32,19 +48,36 @@ pub fn all(bound: Bound) -> Vec<Family> {
 }
 
 fn revoke(of: Key) -> Kind {
-    Kind::Revoke { of, scope: Prefix::All, accepts: Set::EMPTY, frontier: Set::EMPTY }
+    Kind::Revoke {
+        of,
+        scope: Prefix::All,
+        accepts: Set::EMPTY,
+        frontier: Set::EMPTY,
+    }
 }
 
 fn grant(to: Key, role: Role) -> Kind {
-    Kind::Grant { to, role, prefix: Prefix::All }
+    Kind::Grant {
+        to,
+        role,
+        prefix: Prefix::All,
+    }
 }
 
 fn succeed(to: Key) -> Kind {
-    Kind::Succession { to, accepts: Set::EMPTY, frontier: Set::EMPTY }
+    Kind::Succession {
+        to,
+        accepts: Set::EMPTY,
+        frontier: Set::EMPTY,
+    }
 }
 
 fn clear(of: Key) -> Kind {
-    Kind::Clear { of, proofs: Set::EMPTY, frontier: Set::EMPTY }
+    Kind::Clear {
+        of,
+        proofs: Set::EMPTY,
+        frontier: Set::EMPTY,
+    }
 }
 
 fn bounded(mut family: Family, depth: usize, statements: usize, changes: usize) -> Family {
@@ -57,17 +90,26 @@ fn bounded(mut family: Family, depth: usize, statements: usize, changes: usize) 
 /// Three admins who remove each other in every way, knowing or not, accepting or not.
 #[must_use]
 pub fn removals() -> Family {
-    let mut family = Family::new("removals", &[(1, Role::Admin), (2, Role::Admin), (3, Role::Admin)])
-        .with_change(1, Edit::Count)
-        .with_change(2, Edit::Count)
-        .with_change(3, Edit::Count);
+    let mut family = Family::new(
+        "removals",
+        &[(1, Role::Admin), (2, Role::Admin), (3, Role::Admin)],
+    )
+    .with_change(1, Edit::Count)
+    .with_change(2, Edit::Count)
+    .with_change(3, Edit::Count);
     for issuer in 1..=3 {
         for of in (1..=3).filter(|of| *of != issuer) {
             family.moves.push(Move::Plot(issuer, revoke(of)));
         }
     }
-    family.permutations =
-        vec![vec![0, 1, 2, 3], vec![0, 1, 3, 2], vec![0, 2, 1, 3], vec![0, 2, 3, 1], vec![0, 3, 1, 2], vec![0, 3, 2, 1]];
+    family.permutations = vec![
+        vec![0, 1, 2, 3],
+        vec![0, 1, 3, 2],
+        vec![0, 2, 1, 3],
+        vec![0, 2, 3, 1],
+        vec![0, 3, 1, 2],
+        vec![0, 3, 2, 1],
+    ];
     family.honest = Set::one(0);
     bounded(family, 3, 3, 0)
 }
@@ -79,7 +121,17 @@ pub fn ranks() -> Family {
         .with_statement(1, grant(3, Role::Admin))
         .with_change(3, Edit::Count)
         .with_change(1, Edit::Count);
-    for (issuer, of) in [(0, 1), (1, 0), (1, 2), (1, 3), (3, 1), (3, 2), (2, 1), (2, 3), (3, 0)] {
+    for (issuer, of) in [
+        (0, 1),
+        (1, 0),
+        (1, 2),
+        (1, 3),
+        (3, 1),
+        (3, 2),
+        (2, 1),
+        (2, 3),
+        (3, 0),
+    ] {
         family.moves.push(Move::Plot(issuer, revoke(of)));
     }
     family.moves.push(Move::Plot(2, grant(3, Role::Admin)));
@@ -90,12 +142,21 @@ pub fn ranks() -> Family {
 /// An admin who is removed has made puppets, which write.
 #[must_use]
 pub fn puppets() -> Family {
-    let mut family = Family::new("puppets", &[(1, Role::Writer), (3, Role::Admin)]).with_change(3, Edit::Count);
+    let mut family =
+        Family::new("puppets", &[(1, Role::Writer), (3, Role::Admin)]).with_change(3, Edit::Count);
     family.moves = vec![
         Move::Plot(3, grant(4, Role::Writer)),
         Move::Plot(3, grant(4, Role::Admin)),
         Move::Issue(0, revoke(3)),
-        Move::Plot(0, Kind::Revoke { of: 3, scope: Prefix::All, accepts: Set::EMPTY, frontier: Set::EMPTY }),
+        Move::Plot(
+            0,
+            Kind::Revoke {
+                of: 3,
+                scope: Prefix::All,
+                accepts: Set::EMPTY,
+                frontier: Set::EMPTY,
+            },
+        ),
         Move::Plot(4, grant(3, Role::Writer)),
         Move::Forge(4, 0, Edit::Count),
         Move::Write(1, 0, Edit::Count),
@@ -131,10 +192,20 @@ pub fn successions() -> Family {
 /// Tickets, their joins, witnesses and ends.
 #[must_use]
 pub fn tickets() -> Family {
-    let invite = Kind::Invite { role: Role::Writer, prefix: Prefix::All, uses: 1 };
-    let close = Kind::Close { invite: 0, accepts: Set::EMPTY };
-    let mut family = Family::new("tickets", &[(1, Role::Admin), (2, Role::Writer), (3, Role::Writer)])
-        .with_statement(1, invite);
+    let invite = Kind::Invite {
+        role: Role::Writer,
+        prefix: Prefix::All,
+        uses: 1,
+    };
+    let close = Kind::Close {
+        invite: 0,
+        accepts: Set::EMPTY,
+    };
+    let mut family = Family::new(
+        "tickets",
+        &[(1, Role::Admin), (2, Role::Writer), (3, Role::Writer)],
+    )
+    .with_statement(1, invite);
     family.moves = vec![
         Move::Join(4, 2),
         Move::Join(5, 2),
@@ -154,9 +225,12 @@ pub fn tickets() -> Family {
 /// A removed writer back-dates, an honest one knows of it or not.
 #[must_use]
 pub fn revocation() -> Family {
-    let mut family = Family::new("revocation", &[(1, Role::Admin), (2, Role::Writer), (3, Role::Writer)])
-        .with_change(3, Edit::Count)
-        .with_change(2, Edit::Count);
+    let mut family = Family::new(
+        "revocation",
+        &[(1, Role::Admin), (2, Role::Writer), (3, Role::Writer)],
+    )
+    .with_change(3, Edit::Count)
+    .with_change(2, Edit::Count);
     family.moves = vec![
         Move::Issue(1, revoke(3)),
         Move::Issue(0, revoke(1)),
@@ -170,7 +244,10 @@ pub fn revocation() -> Family {
 /// Those who built on a removed author's work are removed in turn, with their work accepted.
 #[must_use]
 pub fn endorsement() -> Family {
-    let mut family = Family::new("endorsement", &[(1, Role::Writer), (2, Role::Writer), (3, Role::Writer)]);
+    let mut family = Family::new(
+        "endorsement",
+        &[(1, Role::Writer), (2, Role::Writer), (3, Role::Writer)],
+    );
     family.moves = vec![
         Move::Issue(0, revoke(3)),
         Move::Issue(0, revoke(2)),
@@ -184,9 +261,12 @@ pub fn endorsement() -> Family {
 /// A writer equivocates before and after it is removed or cleared.
 #[must_use]
 pub fn forks() -> Family {
-    let mut family = Family::new("forks", &[(1, Role::Writer), (2, Role::Writer), (3, Role::Writer)])
-        .with_change(3, Edit::Count)
-        .with_change(1, Edit::Count);
+    let mut family = Family::new(
+        "forks",
+        &[(1, Role::Writer), (2, Role::Writer), (3, Role::Writer)],
+    )
+    .with_change(3, Edit::Count)
+    .with_change(1, Edit::Count);
     family.moves = vec![
         Move::Forge(3, 0, Edit::Count),
         Move::Write(2, 0, Edit::Count),
@@ -199,9 +279,12 @@ pub fn forks() -> Family {
 /// Two honest writers lose edits to forks and carry them over, whatever each of them holds.
 #[must_use]
 pub fn recovery() -> Family {
-    let mut family = Family::new("recovery", &[(1, Role::Writer), (2, Role::Writer), (3, Role::Writer)])
-        .with_change(3, Edit::Count)
-        .with_change(1, Edit::Count);
+    let mut family = Family::new(
+        "recovery",
+        &[(1, Role::Writer), (2, Role::Writer), (3, Role::Writer)],
+    )
+    .with_change(3, Edit::Count)
+    .with_change(1, Edit::Count);
     family.moves = vec![
         Move::Forge(3, 0, Edit::Count),
         Move::Write(2, 0, Edit::Count),
@@ -215,11 +298,18 @@ pub fn recovery() -> Family {
 /// An equivocator proves itself at ever lower places of a run that others built on.
 #[must_use]
 pub fn lowering() -> Family {
-    let mut family = Family::new("lowering", &[(1, Role::Writer), (2, Role::Writer), (3, Role::Writer)])
-        .with_change(3, Edit::Count)
-        .with_change(3, Edit::Count)
-        .with_change(1, Edit::Count);
-    family.moves = vec![Move::Forge(3, 0, Edit::Count), Move::Write(2, 0, Edit::Count), Move::Write(1, 0, Edit::Count)];
+    let mut family = Family::new(
+        "lowering",
+        &[(1, Role::Writer), (2, Role::Writer), (3, Role::Writer)],
+    )
+    .with_change(3, Edit::Count)
+    .with_change(3, Edit::Count)
+    .with_change(1, Edit::Count);
+    family.moves = vec![
+        Move::Forge(3, 0, Edit::Count),
+        Move::Write(2, 0, Edit::Count),
+        Move::Write(1, 0, Edit::Count),
+    ];
     family.recovers = true;
     bounded(family, 3, 0, 3)
 }
@@ -227,8 +317,11 @@ pub fn lowering() -> Family {
 /// Two admins remove or clear an equivocator, each knowing what it knows.
 #[must_use]
 pub fn disputed() -> Family {
-    let mut family = Family::new("disputed", &[(1, Role::Admin), (2, Role::Writer), (3, Role::Writer)])
-        .with_change(3, Edit::Count);
+    let mut family = Family::new(
+        "disputed",
+        &[(1, Role::Admin), (2, Role::Writer), (3, Role::Writer)],
+    )
+    .with_change(3, Edit::Count);
     family.moves = vec![
         Move::Forge(3, 0, Edit::Count),
         Move::Write(1, 0, Edit::Count),
@@ -245,9 +338,12 @@ pub fn disputed() -> Family {
 /// A writer rotates its key around the fork that takes its edits away.
 #[must_use]
 pub fn rotation() -> Family {
-    let mut family = Family::new("rotation", &[(1, Role::Writer), (2, Role::Writer), (3, Role::Writer)])
-        .with_change(3, Edit::Count)
-        .with_change(1, Edit::Count);
+    let mut family = Family::new(
+        "rotation",
+        &[(1, Role::Writer), (2, Role::Writer), (3, Role::Writer)],
+    )
+    .with_change(3, Edit::Count)
+    .with_change(1, Edit::Count);
     family.moves = vec![
         Move::Issue(1, succeed(4)),
         Move::Issue(0, revoke(3)),
@@ -263,8 +359,11 @@ pub fn rotation() -> Family {
 /// As `recovery`, with a register that the equivocator overwrites.
 #[must_use]
 pub fn overwriting() -> Family {
-    let mut family = Family::new("overwriting", &[(1, Role::Writer), (2, Role::Writer), (3, Role::Writer)])
-        .with_change(3, Edit::Put);
+    let mut family = Family::new(
+        "overwriting",
+        &[(1, Role::Writer), (2, Role::Writer), (3, Role::Writer)],
+    )
+    .with_change(3, Edit::Put);
     family.moves = vec![
         Move::Forge(3, 0, Edit::Put),
         Move::Write(1, 0, Edit::Put),
@@ -277,9 +376,12 @@ pub fn overwriting() -> Family {
 /// Three writers create, delete, revive and create again, from whatever each of them shows.
 #[must_use]
 pub fn existence() -> Family {
-    let mut family = Family::new("existence", &[(1, Role::Writer), (2, Role::Writer), (3, Role::Writer)])
-        .with_change(1, Edit::Count)
-        .with_change(2, Edit::Delete);
+    let mut family = Family::new(
+        "existence",
+        &[(1, Role::Writer), (2, Role::Writer), (3, Role::Writer)],
+    )
+    .with_change(1, Edit::Count)
+    .with_change(2, Edit::Delete);
     for author in 1..=3 {
         family.moves.push(Move::Write(author, 0, Edit::Count));
         family.moves.push(Move::Write(author, 0, Edit::Delete));
@@ -291,7 +393,8 @@ pub fn existence() -> Family {
 /// A writer is removed and let in again while others build on what it wrote meanwhile.
 #[must_use]
 pub fn readmission() -> Family {
-    let mut family = Family::new("readmission", &[(1, Role::Writer), (2, Role::Writer)]).with_change(1, Edit::Count);
+    let mut family = Family::new("readmission", &[(1, Role::Writer), (2, Role::Writer)])
+        .with_change(1, Edit::Count);
     family.moves = vec![
         Move::Write(1, 0, Edit::Count),
         Move::Write(2, 0, Edit::Count),
@@ -307,13 +410,39 @@ pub fn readmission() -> Family {
 pub fn prefixes() -> Family {
     let only = |document| Prefix::Only(document);
     let mut family = Family::new("prefixes", &[(1, Role::Admin), (2, Role::Writer)]);
-    family = family.with_statement(0, Kind::Grant { to: 3, role: Role::Admin, prefix: only(1) });
-    let narrow = |document| Kind::Grant { to: 2, role: Role::Writer, prefix: only(document) };
+    family = family.with_statement(
+        0,
+        Kind::Grant {
+            to: 3,
+            role: Role::Admin,
+            prefix: only(1),
+        },
+    );
+    let narrow = |document| Kind::Grant {
+        to: 2,
+        role: Role::Writer,
+        prefix: only(document),
+    };
     family.moves = vec![
-        Move::Plot(3, Kind::Revoke { of: 2, scope: only(1), accepts: Set::EMPTY, frontier: Set::EMPTY }),
+        Move::Plot(
+            3,
+            Kind::Revoke {
+                of: 2,
+                scope: only(1),
+                accepts: Set::EMPTY,
+                frontier: Set::EMPTY,
+            },
+        ),
         Move::Plot(3, revoke(2)),
         Move::Plot(3, grant(4, Role::Writer)),
-        Move::Plot(3, Kind::Grant { to: 4, role: Role::Writer, prefix: only(1) }),
+        Move::Plot(
+            3,
+            Kind::Grant {
+                to: 4,
+                role: Role::Writer,
+                prefix: only(1),
+            },
+        ),
         Move::Issue(1, revoke(2)),
         Move::Issue(1, narrow(0)),
         Move::Forge(2, 0, Edit::Count),

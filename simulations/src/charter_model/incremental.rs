@@ -25,7 +25,11 @@ impl Incremental {
     /// The judgement of a node that holds `known`, from scratch.
     #[must_use]
     pub fn at(charter: &Charter<'_>, known: Known) -> Self {
-        Self { known, judgement: clean::judge(charter, &known), rebuilds: 0 }
+        Self {
+            known,
+            judgement: clean::judge(charter, &known),
+            rebuilds: 0,
+        }
     }
 
     /// Takes in one record that is ready.
@@ -39,7 +43,9 @@ impl Incremental {
             Record::Statement(id) if reaches_back(charter, &before, id) => self.rebuild(charter),
             Record::Change(id) if self.disturbs(charter, &before, id) => self.rebuild(charter),
             Record::Change(id) => self.add_change(charter, id),
-            Record::Proof(_) if forks::raw_cuts(charter, &before) != forks::raw_cuts(charter, &self.known) => {
+            Record::Proof(_)
+                if forks::raw_cuts(charter, &before) != forks::raw_cuts(charter, &self.known) =>
+            {
                 self.rebuild(charter);
             }
             Record::Statement(_) | Record::Proof(_) => {}
@@ -55,9 +61,15 @@ impl Incremental {
     fn disturbs(&self, charter: &Charter<'_>, before: &Known, id: ChangeId) -> bool {
         let history = charter.history;
         let gives_up = !history.changes[id].gives_up.is_empty();
-        let given_up = before.changes.iter().any(|other| history.changes[other].gives_up.contains(id));
+        let given_up = before
+            .changes
+            .iter()
+            .any(|other| history.changes[other].gives_up.contains(id));
         let unlike = charter.rules.has(Defect::EndorsementIgnored);
-        unlike || gives_up || given_up || history.proofs_seen(before) != history.proofs_seen(&self.known)
+        unlike
+            || gives_up
+            || given_up
+            || history.proofs_seen(before) != history.proofs_seen(&self.known)
     }
 
     fn add_change(&mut self, charter: &Charter<'_>, id: ChangeId) {
@@ -65,7 +77,10 @@ impl Incremental {
         let cut = forks::is_cut(charter, &forks::raw_cuts(charter, &self.known), id)
             && !forks::pinned(charter, &verdict).contains(id);
         let past = charter.history.changes[id].past;
-        if cut || !clean::has_right(charter, &verdict, id) || !past.is_subset(self.judgement.admissible) {
+        if cut
+            || !clean::has_right(charter, &verdict, id)
+            || !past.is_subset(self.judgement.admissible)
+        {
             return;
         }
         self.judgement.admissible = self.judgement.admissible.with(id);
@@ -97,6 +112,9 @@ fn reaches_back(charter: &Charter<'_>, before: &Known, id: StatementId) -> bool 
     let new = charter.evaluate(before.statements.with(id));
     let clears = matches!(charter.history.statements[id].kind, Kind::Clear { .. });
     let older_links = new.links.without(id);
-    let moved = old.level.iter().any(|(statement, level)| new.level.get(statement) != Some(level));
+    let moved = old
+        .level
+        .iter()
+        .any(|(statement, level)| new.level.get(statement) != Some(level));
     clears || moved || new.removals != old.removals || older_links != old.links
 }

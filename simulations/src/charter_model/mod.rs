@@ -12,8 +12,8 @@
 pub mod behaviour;
 pub mod casts;
 pub mod charter;
-mod codes;
 pub mod clean;
+mod codes;
 pub mod document;
 pub mod families;
 pub mod forks;
