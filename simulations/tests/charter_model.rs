@@ -72,7 +72,7 @@ fn expectations() -> Vec<(Defect, Family, &'static str)> {
     vec![
         (Defect::JudgeOnReceipt, removals(), "order_does_not_matter"),
         (Defect::NeverShrink, tickets(), "incremental_equals_scratch"),
-        (Defect::JudgeByClock, revocation(), "no_clock"),
+        (Defect::JudgeByClock, removals(), "no_clock"),
         (
             Defect::VoidGrantsKeepWriting,
             puppets(),

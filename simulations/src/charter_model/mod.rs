@@ -27,3 +27,4 @@ pub mod rules;
 pub mod search;
 pub mod set;
 mod strata;
+mod work;

@@ -1,9 +1,10 @@
 //! Properties of the charter alone: how removals and joins end.
 
 use super::charter::MEMBER_LEVEL;
-use super::properties::{Judged, admissions};
+use super::properties::Judged;
 use super::records::{Key, Kind, Known, Prefix, Record, Role, StatementId};
 use super::set::Set;
+use super::work::admissions;
 
 /// A removal that was authorised fails only to a standing one, and a standing one that another
 /// standing one strikes is on a cycle with it.
