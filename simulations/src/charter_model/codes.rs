@@ -128,10 +128,22 @@ impl Coder {
                 mix.take(self.statements(history, keys, accepts))
                     .take(self.changes(history, keys, frontier))
             }
-            Kind::Clear { of, frontier, .. } => mix
-                .take(7)
-                .take(key(of))
-                .take(self.changes(history, keys, frontier)),
+            Kind::Clear {
+                of,
+                proofs,
+                frontier,
+            } => {
+                let pairs = proofs
+                    .iter()
+                    .map(|id| Set::one(history.proofs[id].one).with(history.proofs[id].other));
+                let named = pairs.fold(0u128, |sum, pair| {
+                    sum.wrapping_add(self.changes(history, keys, pair))
+                });
+                mix.take(7)
+                    .take(key(of))
+                    .take(named)
+                    .take(self.changes(history, keys, frontier))
+            }
         };
         self.statements[id] = Some(mix.0);
         mix.0

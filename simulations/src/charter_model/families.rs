@@ -123,6 +123,10 @@ impl Family {
     }
 
     /// A change everybody knows, on everything before it.
+    ///
+    /// # Panics
+    ///
+    /// When the start gave the author no right to it.
     #[must_use]
     pub fn with_change(mut self, author: Key, edit: Edit) -> Self {
         let effect = edit.effect(self.start.changes.len());
@@ -134,6 +138,10 @@ impl Family {
     }
 
     /// A statement everybody knows.
+    ///
+    /// # Panics
+    ///
+    /// When the start gave the issuer no right to it.
     #[must_use]
     pub fn with_statement(mut self, issuer: Key, kind: Kind) -> Self {
         let made = honest_statement(&self.start, &self.start.all(), issuer, kind);
@@ -197,74 +205,70 @@ impl Family {
     }
 
     fn statements(&self, history: &History, next: &Move) -> BTreeSet<Statement> {
-        let honest = |author| holdings(history, floor(history, self.common, author));
-        match next {
-            Move::Issue(issuer, kind) => {
-                let about = |kind: &Kind| self.concretely(history, *issuer, kind);
-                let kinds = about(kind);
-                let issue = |known: &Known| {
-                    let made = kinds
-                        .iter()
-                        .filter_map(|kind| honest_statement(history, known, *issuer, kind.clone()));
-                    made.flat_map(|statement| with_distrust(history, statement))
-                        .collect::<Vec<_>>()
-                };
-                honest(*issuer).iter().flat_map(issue).collect()
-            }
-            Move::Plot(issuer, kind) => {
-                let kinds = self.concretely(history, *issuer, kind);
-                let pasts = self.statement_pasts(history);
-                let mut made = BTreeSet::new();
-                for past in pasts {
-                    for kind in &kinds {
-                        for kind in plots(kind, past, self.start.all().changes) {
-                            let statement = Statement {
-                                issuer: *issuer,
-                                past,
-                                kind,
-                                time: 0,
-                            };
-                            let inert = self.unauthorised.then(|| statement.clone());
-                            made.extend(authorised(history, statement).or(inert));
-                        }
-                    }
-                }
-                made
-            }
-            Move::Join(joiner, witness) => {
-                let kinds = self.concretely(
-                    history,
-                    *joiner,
-                    &Kind::Join {
-                        invite: 0,
-                        witness: *witness,
-                    },
-                );
-                let mut made = BTreeSet::new();
-                for past in self.statement_pasts(history) {
-                    for kind in &kinds {
-                        let statement = Statement {
-                            issuer: *joiner,
-                            past,
-                            kind: kind.clone(),
-                            time: 0,
-                        };
-                        let known = Known {
-                            statements: past,
-                            ..Known::default()
-                        };
-                        if self.honest.contains(*witness)
-                            && !self.would_witness(history, &known, &statement)
-                        {
-                            continue;
-                        }
-                        made.extend(authorised(history, statement));
-                    }
-                }
-                made
-            }
+        match *next {
+            Move::Issue(issuer, ref kind) => self.issued(history, issuer, kind),
+            Move::Plot(issuer, ref kind) => self.plotted(history, issuer, kind),
+            Move::Join(joiner, witness) => self.joined(history, joiner, witness),
             _ => BTreeSet::new(),
         }
+    }
+
+    fn issued(&self, history: &History, issuer: Key, kind: &Kind) -> BTreeSet<Statement> {
+        let mut made = BTreeSet::new();
+        for known in holdings(history, floor(history, self.common, issuer)) {
+            for kind in self.concretely(history, kind) {
+                let statement = honest_statement(history, &known, issuer, kind);
+                made.extend(
+                    statement
+                        .into_iter()
+                        .flat_map(|made| with_distrust(history, made)),
+                );
+            }
+        }
+        made
+    }
+
+    fn plotted(&self, history: &History, issuer: Key, kind: &Kind) -> BTreeSet<Statement> {
+        let mut made = BTreeSet::new();
+        for past in self.statement_pasts(history) {
+            let kinds = self.concretely(history, kind);
+            for kind in kinds
+                .iter()
+                .flat_map(|kind| plots(kind, past, self.start.all().changes))
+            {
+                let statement = Statement {
+                    issuer,
+                    past,
+                    kind,
+                    time: 0,
+                };
+                let inert = self.unauthorised.then(|| statement.clone());
+                made.extend(authorised(history, statement).or(inert));
+            }
+        }
+        made
+    }
+
+    fn joined(&self, history: &History, joiner: Key, witness: Key) -> BTreeSet<Statement> {
+        let mut made = BTreeSet::new();
+        for past in self.statement_pasts(history) {
+            for kind in self.concretely(history, &Kind::Join { invite: 0, witness }) {
+                let join = Statement {
+                    issuer: joiner,
+                    past,
+                    kind,
+                    time: 0,
+                };
+                let known = Known {
+                    statements: past,
+                    ..Known::default()
+                };
+                if !self.honest.contains(witness) || self.would_witness(history, &known, &join) {
+                    made.extend(authorised(history, join));
+                }
+            }
+        }
+        made
     }
 
     /// An honest witness counts the joins it knows and lets no removed key in.
@@ -305,7 +309,7 @@ impl Family {
     }
 
     /// A kind for every invite it may speak of, if it speaks of one.
-    fn concretely(&self, history: &History, _issuer: Key, kind: &Kind) -> Vec<Kind> {
+    fn concretely(&self, history: &History, kind: &Kind) -> Vec<Kind> {
         let invites = (0..history.statements.len())
             .filter(|&id| matches!(history.statements[id].kind, Kind::Invite { .. }));
         match *kind {

@@ -8,7 +8,7 @@ use super::document;
 use super::families::Family;
 use super::forks;
 use super::properties::{Failure, named};
-use super::records::{Change, Document, History, Key, Known, Prefix, Role};
+use super::records::{Change, Document, History, Key, Kind, Known, Prefix, Role};
 use super::reissue::reissue;
 use super::rules::Rules;
 use super::set::Set;
@@ -116,7 +116,7 @@ fn at_most_once_per_suspect(history: &History, suspects: Set) -> Result<(), Stri
     let cleared = history
         .statements
         .iter()
-        .filter(|statement| matches!(statement.kind, super::records::Kind::Clear { .. }))
+        .filter(|statement| matches!(statement.kind, Kind::Clear { .. }))
         .count();
     let bound = suspects.len() * (1 + cleared);
     match (0..history.changes.len()).find(|&edit| reissues(edit) > bound) {

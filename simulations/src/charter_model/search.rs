@@ -105,6 +105,10 @@ pub fn search(family: &Family, rules: Rules) -> Result<Counts, Box<Violation>> {
                 let codes = Codes::of(&extended, &family.permutations);
                 if seen.insert(codes.of_set(&extended.all())) {
                     search.check_sets(&extended, needs(&extended, newest))?;
+                    // A proof may travel ahead of the changes that made it possible.
+                    for proof in history.proofs.len()..extended.proofs.len() {
+                        search.check_sets(&extended, needs(&extended, Record::Proof(proof)))?;
+                    }
                     search.check_history(&extended)?;
                     next.push(extended);
                 }
