@@ -35,6 +35,7 @@ fn intended_rules_hold_for_statements() {
         casts::ranks(),
         casts::successions(),
         casts::tickets(),
+        casts::admin_tickets(),
         casts::prefixes(),
         casts::puppets(),
     ]);

@@ -25,6 +25,7 @@ pub fn all(bound: Bound) -> Vec<Family> {
         puppets(),
         successions(),
         tickets(),
+        admin_tickets(),
         prefixes(),
         revocation(),
         endorsement(),
@@ -220,6 +221,35 @@ pub fn tickets() -> Family {
     ];
     family.permutations = vec![vec![0, 1, 2, 3, 4, 5]];
     bounded(family, 4, 4, 1)
+}
+
+/// A ticket that makes admins: those it lets in, its witness and its maker strike at each other.
+#[must_use]
+pub fn admin_tickets() -> Family {
+    let invite = Kind::Invite {
+        role: Role::Admin,
+        prefix: Prefix::All,
+        uses: 1,
+    };
+    let close = Kind::Close {
+        invite: 0,
+        accepts: Set::EMPTY,
+    };
+    let mut family = Family::new("admin_tickets", &[(1, Role::Admin), (3, Role::Admin)])
+        .with_statement(1, invite);
+    family.moves = vec![
+        Move::Join(4, 3),
+        Move::Plot(4, revoke(1)),
+        Move::Plot(4, revoke(3)),
+        Move::Plot(4, grant(5, Role::Writer)),
+        Move::Plot(3, revoke(4)),
+        Move::Plot(3, revoke(1)),
+        Move::Plot(3, close.clone()),
+        Move::Plot(1, close),
+        Move::Issue(1, revoke(3)),
+    ];
+    family.honest = Set::below(2);
+    bounded(family, 3, 3, 0)
 }
 
 /// A removed writer back-dates, an honest one knows of it or not.
