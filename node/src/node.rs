@@ -84,7 +84,6 @@ pub enum StartError {
 pub struct Node {
     handle: NodeHandle,
     network: NetworkHandle,
-    shared: Shared,
     inbox: Arc<Inbox>,
     replica: JoinHandle<()>,
     http: Http,
@@ -149,8 +148,9 @@ impl Node {
         let replica = Replica::open(store, author, options, random()?, nonces, clock.now())?;
         let inbox = Arc::new(Inbox::default());
         let reader = Reader::new(replica.store_reader(), DOCUMENTS_BYTES_MAX / 2);
-        let handle = NodeHandle::new(replica.key(), inbox.clone(), reader, metrics.clone(), clock);
         let shared = Shared::default();
+        let handle =
+            NodeHandle::new(replica.key(), inbox.clone(), shared.clone(), reader, metrics.clone(), clock);
         let network = start_network(config, seed, &replica.screener(), &handle, &inbox, &shared)?;
         let outlet = Outlet {
             network: network.clone(),
@@ -160,7 +160,7 @@ impl Node {
         };
         let replica = driver::start(replica, clock, inbox.clone(), outlet, metrics)
             .map_err(|source| StartError::System { what: "thread", source })?;
-        let node = Self { handle, network, shared, inbox, replica, http, clock };
+        let node = Self { handle, network, inbox, replica, http, clock };
         for ticket in tickets {
             node.handle.request(LocalRequest::Join { ticket: Box::new(ticket) }).await?;
         }
@@ -179,7 +179,7 @@ impl Node {
 
     /// The libp2p addresses it listens on now, those other hosts can reach first.
     pub fn listening(&self) -> Vec<String> {
-        self.shared.listening()
+        self.handle.listening()
     }
 
     /// The API's TCP address, if there is one.

@@ -1,1 +1,3 @@
 //! A room of Starling; see DESIGN.
+
+pub mod charter_model;

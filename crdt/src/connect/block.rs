@@ -81,6 +81,11 @@ impl ConnectPolicy {
         }
     }
 
+    /// Whether there is anything to store.
+    pub fn has_changed(&self) -> bool {
+        self.known.has_changed()
+    }
+
     /// Whose record changed since this was last asked: to be stored with the step's other effects.
     pub fn take_changed(&mut self) -> BTreeSet<AuthorKey> {
         self.known.take_changed()

@@ -191,6 +191,10 @@ impl KnownPeers {
         }
     }
 
+    pub(super) fn has_changed(&self) -> bool {
+        !self.changed.is_empty()
+    }
+
     pub(super) fn take_changed(&mut self) -> BTreeSet<AuthorKey> {
         std::mem::take(&mut self.changed)
     }

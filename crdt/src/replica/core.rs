@@ -39,8 +39,9 @@ const FORGET_REQUESTS_EVERY: std::time::Duration = std::time::Duration::from_sec
 const FORGET_REQUESTS_ROWS: usize = 512;
 /// Between two passes that drop built documents and indexes not used since the one before.
 const DROP_IDLE_EVERY: std::time::Duration = std::time::Duration::from_secs(15);
-/// Between two writings of peers' addresses to the store.
-const PEERS_STORED_EVERY: std::time::Duration = std::time::Duration::from_secs(60);
+/// Least time between two writings of peers' addresses to the store: a crash forgets no more than that,
+/// and peers that come and go cause no more commits.
+const PEERS_STORED_EVERY: std::time::Duration = std::time::Duration::from_secs(2);
 
 /// The state machine without its store.
 pub(super) struct Core {
@@ -368,7 +369,7 @@ impl Core {
         self.connect_tick(step);
         self.repair_tick(step)?;
         self.wait_tick(step);
-        if now >= self.store_peers_at {
+        if now >= self.store_peers_at && self.connect.has_changed() {
             self.store_peers_at = now + PEERS_STORED_EVERY;
             self.store_peers(step);
         }
@@ -453,9 +454,9 @@ impl Core {
             .chain(self.connect.next_wakeup())
             .chain(self.repair_wakeup().filter(|_| !self.spaces.is_empty()))
             .chain(self.wait_wakeup())
-            .chain([self.store_peers_at, self.forget_requests_at, self.drop_idle_at])
-            .min()
-            .unwrap_or(self.store_peers_at)
+            .chain(self.connect.has_changed().then_some(self.store_peers_at))
+            .chain([self.drop_idle_at])
+            .fold(self.forget_requests_at, Moment::min)
     }
 
     pub(super) fn space(&self, space: SpaceId) -> Result<&Space, Refusal> {
@@ -503,6 +504,7 @@ impl Core {
         for space in joined.map(|space| space.id).collect::<Vec<_>>() {
             self.speak(step, space, true);
         }
+        self.store_peers(step);
     }
 
     /// Topics to follow: following one twice changes nothing.

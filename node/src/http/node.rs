@@ -65,6 +65,11 @@ impl Node {
         self.handle.key()
     }
 
+    /// Where it listens for other nodes.
+    pub(super) fn listening(&self) -> Vec<String> {
+        self.handle.listening()
+    }
+
     fn reader(&self) -> &Reader {
         self.handle.reader()
     }

@@ -19,8 +19,10 @@ impl From<Refusal> for Refused {
             Refusal::UnknownSpace(_) => {
                 new(Code::UnknownSpace).with_hint("`starling space list` shows the spaces of this node")
             }
-            Refusal::NotAllowed { .. } | Refusal::Issue(IssueError::Void(VoidReason::NotAdmin)) => new(Code::NotAllowed)
-                .with_hint("`starling members` shows the roles; an admin of the space can grant another"),
+            Refusal::NotAllowed { .. } | Refusal::Issue(IssueError::Void(VoidReason::NotAdmin)) => {
+                new(Code::NotAllowed)
+                    .with_hint("`starling members` shows the roles; an admin of the space can grant another")
+            }
             Refusal::KnownSpace(_) | Refusal::Issue(_) | Refusal::ThisNode => new(Code::WithoutEffect),
             Refusal::Precondition { heads } => precondition(&detail, &heads),
             Refusal::UnknownDocument(_) => new(Code::UnknownDocument),

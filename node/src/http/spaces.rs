@@ -92,7 +92,9 @@ pub(super) async fn wait(
     let document = asked.doc.as_deref().map(input::document_name).transpose()?;
     let nodes = match asked.nodes {
         Nodes::All => replica::Nodes::All,
-        Nodes::AtLeast(count) => replica::Nodes::Count(usize::try_from(count).unwrap_or(usize::MAX).saturating_sub(1)),
+        Nodes::AtLeast(count) => {
+            replica::Nodes::Count(usize::try_from(count).unwrap_or(usize::MAX).saturating_sub(1))
+        }
     };
     let timeout = Duration::from_millis(asked.timeout_ms).min(WAIT_TIME_MAX);
     let waited = api.node.wait(space, document, nodes, timeout).await?;
