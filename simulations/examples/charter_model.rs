@@ -9,15 +9,9 @@ use std::time::Instant;
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let bound = if arguments.iter().any(|argument| argument == "--larger") {
-        Bound::Larger
-    } else {
-        Bound::Usual
-    };
-    let named: Vec<&String> = arguments
-        .iter()
-        .filter(|argument| !argument.starts_with("--"))
-        .collect();
+    let bound =
+        if arguments.iter().any(|argument| argument == "--larger") { Bound::Larger } else { Bound::Usual };
+    let named: Vec<&String> = arguments.iter().filter(|argument| !argument.starts_with("--")).collect();
     if arguments.iter().any(|argument| argument == "--defects") {
         return show_defects();
     }
@@ -28,11 +22,7 @@ fn main() -> ExitCode {
         }
         let start = Instant::now();
         match search(&family, Rules::INTENDED) {
-            Ok(counts) => println!(
-                "{}: {counts} in {:.1} s",
-                family.name,
-                start.elapsed().as_secs_f64()
-            ),
+            Ok(counts) => println!("{}: {counts} in {:.1} s", family.name, start.elapsed().as_secs_f64()),
             Err(violation) => {
                 println!("{violation}");
                 code = ExitCode::FAILURE;

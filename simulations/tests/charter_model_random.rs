@@ -31,11 +31,8 @@ struct Step {
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
-    let step = (0..10u8, any::<u8>(), any::<u64>()).prop_map(|(kind, who, choice)| Step {
-        kind,
-        who,
-        choice,
-    });
+    let step =
+        (0..10u8, any::<u8>(), any::<u64>()).prop_map(|(kind, who, choice)| Step { kind, who, choice });
     prop::collection::vec(step, 1..64)
 }
 
@@ -44,38 +41,19 @@ struct Dice(u64);
 
 impl Dice {
     fn below(&mut self, bound: usize) -> usize {
-        self.0 = self
-            .0
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         usize::try_from(self.0 >> 33).expect("31 bits fit") % bound
     }
 }
 
 fn start() -> History {
-    let mut history = History {
-        founders: Set::one(0),
-        ..History::default()
-    };
-    for (to, role) in [
-        (1, Role::Admin),
-        (2, Role::Admin),
-        (3, Role::Writer),
-        (4, Role::Writer),
-        (5, Role::Admin),
-    ] {
+    let mut history = History { founders: Set::one(0), ..History::default() };
+    for (to, role) in
+        [(1, Role::Admin), (2, Role::Admin), (3, Role::Writer), (4, Role::Writer), (5, Role::Admin)]
+    {
         let past = Set::below(history.statements.len());
-        let kind = Kind::Grant {
-            to,
-            role,
-            prefix: Prefix::All,
-        };
-        history.add_statement(Statement {
-            issuer: 0,
-            past,
-            kind,
-            time: 0,
-        });
+        let kind = Kind::Grant { to, role, prefix: Prefix::All };
+        history.add_statement(Statement { issuer: 0, past, kind, time: 0 });
     }
     history
 }
@@ -116,12 +94,7 @@ fn apply(history: &mut History, step: Step) {
                 0 => history.all(),
                 _ => random_holding(history, floor(history, common(), honest), &mut dice),
             };
-            let made = reissue(
-                &Charter::new(history, Rules::INTENDED),
-                &known,
-                honest,
-                dice.below(2),
-            );
+            let made = reissue(&Charter::new(history, Rules::INTENDED), &known, honest, dice.below(2));
             if let Some(change) = made {
                 history.add_change(change);
             }
@@ -136,12 +109,7 @@ fn apply(history: &mut History, step: Step) {
         8..=9 if history.statements.len() < STATEMENTS_MAX => {
             let known = random_holding(history, common(), &mut dice);
             let kind = random_kind(history, hostile, &mut dice);
-            let statement = Statement {
-                issuer: hostile,
-                past: known.statements,
-                kind,
-                time: 0,
-            };
+            let statement = Statement { issuer: hostile, past: known.statements, kind, time: 0 };
             if let Some(statement) = authorised(history, statement) {
                 history.add_statement(statement);
             }
@@ -153,18 +121,9 @@ fn apply(history: &mut History, step: Step) {
 fn random_effect(history: &History, dice: &mut Dice) -> Effect {
     let name = history.changes.len();
     match dice.below(5) {
-        0 => Effect {
-            deletes: true,
-            ..Effect::default()
-        },
-        1 => Effect {
-            put: Some(name),
-            ..Effect::default()
-        },
-        _ => Effect {
-            increments: Set::one(name),
-            ..Effect::default()
-        },
+        0 => Effect { deletes: true, ..Effect::default() },
+        1 => Effect { put: Some(name), ..Effect::default() },
+        _ => Effect { increments: Set::one(name), ..Effect::default() },
     }
 }
 
@@ -173,21 +132,13 @@ fn forge(history: &mut History, author: Key, dice: &mut Dice) {
     let document = dice.below(2);
     let known = random_holding(history, common(), dice);
     let past = known.changes.intersection(history.of_document(document));
-    let own: Vec<usize> = history
-        .of_author(author)
-        .intersection(history.of_document(document))
-        .iter()
-        .collect();
+    let own: Vec<usize> =
+        history.of_author(author).intersection(history.of_document(document)).iter().collect();
     let (actor, cites, sequence) = match own.len() {
         count if count > 0 && dice.below(5) > 0 => {
             let model = &history.changes[own[dice.below(count)]];
-            let run = past
-                .iter()
-                .filter(|&id| history.changes[id].actor == model.actor);
-            let last = run
-                .map(|id| history.changes[id].sequence)
-                .max()
-                .unwrap_or_default();
+            let run = past.iter().filter(|&id| history.changes[id].actor == model.actor);
+            let last = run.map(|id| history.changes[id].sequence).max().unwrap_or_default();
             (model.actor, model.cites, last + 1)
         }
         _ => (history.changes.len(), known.statements, 1),
@@ -210,16 +161,8 @@ fn forge(history: &mut History, author: Key, dice: &mut Dice) {
 
 fn random_kind(history: &History, issuer: Key, dice: &mut Dice) -> Kind {
     let other = (issuer + 1 + dice.below(KEYS - 1)) % KEYS;
-    let prefix = if dice.below(3) == 0 {
-        Prefix::Only(dice.below(2))
-    } else {
-        Prefix::All
-    };
-    let role = if dice.below(3) == 0 {
-        Role::Admin
-    } else {
-        Role::Writer
-    };
+    let prefix = if dice.below(3) == 0 { Prefix::Only(dice.below(2)) } else { Prefix::All };
+    let role = if dice.below(3) == 0 { Role::Admin } else { Role::Writer };
     let invites: Vec<usize> = (0..history.statements.len())
         .filter(|&id| matches!(history.statements[id].kind, Kind::Invite { .. }))
         .collect();
@@ -228,49 +171,24 @@ fn random_kind(history: &History, issuer: Key, dice: &mut Dice) -> Kind {
         (held.statements, held.changes)
     };
     match dice.below(8) {
-        0 => Kind::Grant {
-            to: other,
-            role,
-            prefix,
-        },
+        0 => Kind::Grant { to: other, role, prefix },
         1..=3 => {
             let (accepts, frontier) = some(dice);
             let other = (issuer + 1 + dice.below(6)) % 7;
-            Kind::Revoke {
-                of: other,
-                scope: prefix,
-                accepts,
-                frontier,
-            }
+            Kind::Revoke { of: other, scope: prefix, accepts, frontier }
         }
-        4 => Kind::Invite {
-            role,
-            prefix,
-            uses: 1,
-        },
+        4 => Kind::Invite { role, prefix, uses: 1 },
         5 => {
             let (accepts, frontier) = some(dice);
-            Kind::Succession {
-                to: other,
-                accepts,
-                frontier,
-            }
+            Kind::Succession { to: other, accepts, frontier }
         }
-        6 if !invites.is_empty() => Kind::Join {
-            invite: invites[dice.below(invites.len())],
-            witness: other,
-        },
-        7 if !invites.is_empty() => Kind::Close {
-            invite: invites[dice.below(invites.len())],
-            accepts: some(dice).0,
-        },
+        6 if !invites.is_empty() => Kind::Join { invite: invites[dice.below(invites.len())], witness: other },
+        7 if !invites.is_empty() => {
+            Kind::Close { invite: invites[dice.below(invites.len())], accepts: some(dice).0 }
+        }
         _ => {
             let (_, frontier) = some(dice);
-            Kind::Clear {
-                of: other,
-                proofs: Set::below(history.proofs.len()),
-                frontier,
-            }
+            Kind::Clear { of: other, proofs: Set::below(history.proofs.len()), frontier }
         }
     }
 }
@@ -282,12 +200,7 @@ fn history_of(steps: &[Step]) -> History {
     }
     for (author, document) in (0..HONEST).flat_map(|author| [(author, 0), (author, 1)]) {
         let all = history.all();
-        let made = reissue(
-            &Charter::new(&history, Rules::INTENDED),
-            &all,
-            author,
-            document,
-        );
+        let made = reissue(&Charter::new(&history, Rules::INTENDED), &all, author, document);
         if let Some(change) = made {
             history.add_change(change);
         }
@@ -301,18 +214,12 @@ fn config() -> ProptestConfig {
         Some(_) => ProptestConfig::default().rng_seed,
         None => RngSeed::Fixed(0),
     };
-    ProptestConfig {
-        rng_seed,
-        failure_persistence: None,
-        ..ProptestConfig::with_cases(cases())
-    }
+    ProptestConfig { rng_seed, failure_persistence: None, ..ProptestConfig::with_cases(cases()) }
 }
 
 /// How many histories: two thousand unless asked for more.
 fn cases() -> u32 {
-    let asked = std::env::var("PROPTEST_CASES")
-        .ok()
-        .and_then(|cases| cases.parse().ok());
+    let asked = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok());
     asked.unwrap_or(2_000)
 }
 
@@ -353,12 +260,9 @@ proptest! {
 #[test]
 fn random_histories_contain_what_matters() {
     let mut runner = proptest::test_runner::TestRunner::deterministic();
-    let (mut standing, mut void, mut forked, mut reissued, mut excluded, mut largest) =
-        (0, 0, 0, 0, 0, 0);
+    let (mut standing, mut void, mut forked, mut reissued, mut excluded, mut largest) = (0, 0, 0, 0, 0, 0);
     for _ in 0..400 {
-        let tree = steps()
-            .new_tree(&mut runner)
-            .expect("the strategy has no filters");
+        let tree = steps().new_tree(&mut runner).expect("the strategy has no filters");
         let history = history_of(&proptest::strategy::ValueTree::current(&tree));
         let charter = Charter::new(&history, Rules::INTENDED);
         let verdict = charter.evaluate(history.all().statements);
@@ -369,24 +273,12 @@ fn random_histories_contain_what_matters() {
         standing += usize::from(!verdict.removals.is_empty());
         void += usize::from(!revocations.is_subset(verdict.removals));
         forked += usize::from(!history.proofs.is_empty());
-        reissued += usize::from(
-            history
-                .changes
-                .iter()
-                .any(|change| !change.gives_up.is_empty()),
-        );
+        reissued += usize::from(history.changes.iter().any(|change| !change.gives_up.is_empty()));
         excluded += usize::from(judgement.clean != history.all().changes);
         largest = largest.max(history.statements.len() + history.changes.len());
     }
     println!(
         "standing {standing}, void {void}, forked {forked}, reissued {reissued}, excluded {excluded}, largest {largest}"
     );
-    assert!(
-        standing > 100
-            && void > 10
-            && forked > 100
-            && reissued > 20
-            && excluded > 100
-            && largest > 30
-    );
+    assert!(standing > 100 && void > 10 && forked > 100 && reissued > 20 && excluded > 100 && largest > 30);
 }

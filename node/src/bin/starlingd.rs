@@ -31,7 +31,9 @@ fn main() -> ExitCode {
             return ExitCode::SUCCESS;
         }
         Some(other) => {
-            eprintln!("starlingd takes no arguments but --help and --version, and was given {other:?}\n\n{HELP}");
+            eprintln!(
+                "starlingd takes no arguments but --help and --version, and was given {other:?}\n\n{HELP}"
+            );
             return ExitCode::from(USAGE);
         }
     }

@@ -7,9 +7,7 @@
 
 use super::charter::Charter;
 use super::clean;
-use super::records::{
-    Change, Document, Effect, History, Key, Kind, Known, Prefix, Record, Role, Statement,
-};
+use super::records::{Change, Document, Effect, History, Key, Kind, Known, Prefix, Record, Role, Statement};
 use super::rules::Rules;
 use super::set::Set;
 use std::collections::BTreeSet;
@@ -20,14 +18,8 @@ pub fn holdings(history: &History, floor: Known) -> Vec<Known> {
     let mut found = BTreeSet::from([floor]);
     let mut layer = vec![floor];
     while !layer.is_empty() {
-        let grown: BTreeSet<Known> = layer
-            .iter()
-            .flat_map(|known| next_holdings(history, known))
-            .collect();
-        layer = grown
-            .into_iter()
-            .filter(|known| found.insert(*known))
-            .collect();
+        let grown: BTreeSet<Known> = layer.iter().flat_map(|known| next_holdings(history, known)).collect();
+        layer = grown.into_iter().filter(|known| found.insert(*known)).collect();
     }
     found.into_iter().collect()
 }
@@ -35,26 +27,16 @@ pub fn holdings(history: &History, floor: Known) -> Vec<Known> {
 /// The holdings one record larger.
 pub fn next_holdings(history: &History, known: &Known) -> impl Iterator<Item = Known> {
     let new = |record: &Record| !known.contains(*record) && history.is_ready(known, *record);
-    history
-        .records()
-        .filter(new)
-        .map(|record| known.with(record))
+    history.records().filter(new).map(|record| known.with(record))
 }
 
 /// What an honest author must hold: what everyone holds and all its own records rest on.
 #[must_use]
 pub fn floor(history: &History, common: Known, author: Key) -> Known {
-    let statements = history
-        .statements
-        .iter()
-        .enumerate()
-        .filter(|(_, own)| own.issuer == author);
+    let statements = history.statements.iter().enumerate().filter(|(_, own)| own.issuer == author);
     let issued = statements.fold(common, |floor, (id, statement)| {
         let frontier = frontier_of(&statement.kind);
-        let own = Known {
-            statements: statement.past.with(id),
-            ..history.needs(frontier)
-        };
+        let own = Known { statements: statement.past.with(id), ..history.needs(frontier) };
         floor.union(&own).union(&history.needs(frontier))
     });
     issued.union(&history.needs(history.of_author(author)))
@@ -62,9 +44,9 @@ pub fn floor(history: &History, common: Known, author: Key) -> Known {
 
 pub(super) fn frontier_of(kind: &Kind) -> Set {
     match *kind {
-        Kind::Revoke { frontier, .. }
-        | Kind::Succession { frontier, .. }
-        | Kind::Clear { frontier, .. } => frontier,
+        Kind::Revoke { frontier, .. } | Kind::Succession { frontier, .. } | Kind::Clear { frontier, .. } => {
+            frontier
+        }
         _ => Set::EMPTY,
     }
 }
@@ -83,17 +65,11 @@ pub fn honest_change(
     if !now.may(author, Role::Writer, Prefix::Only(document)) {
         return None;
     }
-    let view = clean::judge(&charter, known)
-        .clean
-        .intersection(history.of_document(document));
+    let view = clean::judge(&charter, known).clean.intersection(history.of_document(document));
     if effect.deletes && view.is_empty() {
         return None;
     }
-    let own = history
-        .of_author(author)
-        .iter()
-        .filter(|&id| history.changes[id].document == document)
-        .max();
+    let own = history.of_author(author).iter().filter(|&id| history.changes[id].document == document).max();
     let rights = |statements| {
         charter
             .evaluate(statements)
@@ -103,9 +79,7 @@ pub fn honest_change(
     };
     let continued = own
         .map(|id| (id, &history.changes[id]))
-        .filter(|(id, change)| {
-            view.contains(*id) && rights(change.cites) == rights(known.statements)
-        });
+        .filter(|(id, change)| view.contains(*id) && rights(change.cites) == rights(known.statements));
     let (actor, cites, sequence) = match continued {
         Some((_, change)) => (change.actor, change.cites, change.sequence + 1),
         None => (history.changes.len(), known.statements, 1),
@@ -137,23 +111,11 @@ pub fn hostile_changes(
     unauthorised: bool,
 ) -> Vec<Change> {
     let charter = Charter::new(history, Rules::INTENDED);
-    let statements_only = History {
-        changes: Vec::new(),
-        proofs: Vec::new(),
-        ..history.clone()
-    };
-    let floor = Known {
-        statements: common.statements,
-        ..Known::default()
-    };
-    let cites = holdings(&statements_only, floor)
-        .into_iter()
-        .map(|known| known.statements)
-        .filter(|&cites| {
-            unauthorised
-                || charter
-                    .evaluate(cites)
-                    .may(author, Role::Writer, Prefix::Only(document))
+    let statements_only = History { changes: Vec::new(), proofs: Vec::new(), ..history.clone() };
+    let floor = Known { statements: common.statements, ..Known::default() };
+    let cites =
+        holdings(&statements_only, floor).into_iter().map(|known| known.statements).filter(|&cites| {
+            unauthorised || charter.evaluate(cites).may(author, Role::Writer, Prefix::Only(document))
         });
     let cites: Vec<Set> = cites.collect();
     let pasts = pasts(history, document);
@@ -161,20 +123,10 @@ pub fn hostile_changes(
     for &past in &pasts {
         let runs = own_runs(history, author, past);
         for (actor, cited, sequence) in runs {
-            made.push(change(
-                author, actor, cited, document, sequence, past, effect,
-            ));
+            made.push(change(author, actor, cited, document, sequence, past, effect));
         }
         for &cited in &cites {
-            made.push(change(
-                author,
-                history.changes.len(),
-                cited,
-                document,
-                1,
-                past,
-                effect,
-            ));
+            made.push(change(author, history.changes.len(), cited, document, 1, past, effect));
         }
     }
     made.extend(first_branches(history, author, document, &pasts, effect));
@@ -222,11 +174,8 @@ fn pasts(history: &History, document: Document) -> Vec<Set> {
 fn own_runs(history: &History, author: Key, past: Set) -> Vec<(usize, Set, usize)> {
     let own = past.intersection(history.of_author(author));
     let last = |&id: &usize| {
-        let same = own
-            .iter()
-            .filter(|&other| history.changes[other].actor == history.changes[id].actor);
-        same.into_iter()
-            .all(|other| other == id || history.changes[id].past.contains(other))
+        let same = own.iter().filter(|&other| history.changes[other].actor == history.changes[id].actor);
+        same.into_iter().all(|other| other == id || history.changes[id].past.contains(other))
     };
     own.iter()
         .filter(last)
@@ -250,20 +199,9 @@ fn first_branches(
         .collect();
     let mut made = Vec::new();
     for first in firsts {
-        let free = |past: &&Set| {
-            past.iter()
-                .all(|id| history.changes[id].actor != first.actor)
-        };
+        let free = |past: &&Set| past.iter().all(|id| history.changes[id].actor != first.actor);
         for &past in pasts.iter().filter(free) {
-            made.push(change(
-                author,
-                first.actor,
-                first.cites,
-                document,
-                1,
-                past,
-                effect,
-            ));
+            made.push(change(author, first.actor, first.cites, document, 1, past, effect));
         }
     }
     made
@@ -272,35 +210,16 @@ fn first_branches(
 /// A statement by an honest admin who holds `known`; revocations and clearings accept what counts
 /// for it. Nothing when it may not issue that.
 #[must_use]
-pub fn honest_statement(
-    history: &History,
-    known: &Known,
-    issuer: Key,
-    kind: Kind,
-) -> Option<Statement> {
+pub fn honest_statement(history: &History, known: &Known, issuer: Key, kind: Kind) -> Option<Statement> {
     let charter = Charter::new(history, Rules::INTENDED);
     let clean = clean::judge(&charter, known).clean;
     let kind = match kind {
-        Kind::Revoke { of, scope, .. } => Kind::Revoke {
-            of,
-            scope,
-            accepts: known.statements,
-            frontier: clean,
-        },
-        Kind::Close { invite, .. } => Kind::Close {
-            invite,
-            accepts: known.statements,
-        },
-        Kind::Succession { to, .. } => Kind::Succession {
-            to,
-            accepts: known.statements,
-            frontier: clean,
-        },
-        Kind::Clear { of, .. } => Kind::Clear {
-            of,
-            proofs: history.proofs_seen(known),
-            frontier: clean,
-        },
+        Kind::Revoke { of, scope, .. } => {
+            Kind::Revoke { of, scope, accepts: known.statements, frontier: clean }
+        }
+        Kind::Close { invite, .. } => Kind::Close { invite, accepts: known.statements },
+        Kind::Succession { to, .. } => Kind::Succession { to, accepts: known.statements, frontier: clean },
+        Kind::Clear { of, .. } => Kind::Clear { of, proofs: history.proofs_seen(known), frontier: clean },
         kind => kind,
     };
     authorised(
@@ -321,9 +240,6 @@ pub fn authorised(history: &History, statement: Statement) -> Option<Statement> 
     let id = extended.add_statement(statement.clone());
     let charter = Charter::new(&extended, Rules::INTENDED);
     let support = charter.support(id);
-    let witnessed = support
-        .witness
-        .as_ref()
-        .is_none_or(|titles| !titles.is_empty());
+    let witnessed = support.witness.as_ref().is_none_or(|titles| !titles.is_empty());
     (!support.own.is_empty() && witnessed).then_some(statement)
 }

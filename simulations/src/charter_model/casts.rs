@@ -49,36 +49,19 @@ pub fn all(bound: Bound) -> Vec<Family> {
 }
 
 fn revoke(of: Key) -> Kind {
-    Kind::Revoke {
-        of,
-        scope: Prefix::All,
-        accepts: Set::EMPTY,
-        frontier: Set::EMPTY,
-    }
+    Kind::Revoke { of, scope: Prefix::All, accepts: Set::EMPTY, frontier: Set::EMPTY }
 }
 
 fn grant(to: Key, role: Role) -> Kind {
-    Kind::Grant {
-        to,
-        role,
-        prefix: Prefix::All,
-    }
+    Kind::Grant { to, role, prefix: Prefix::All }
 }
 
 fn succeed(to: Key) -> Kind {
-    Kind::Succession {
-        to,
-        accepts: Set::EMPTY,
-        frontier: Set::EMPTY,
-    }
+    Kind::Succession { to, accepts: Set::EMPTY, frontier: Set::EMPTY }
 }
 
 fn clear(of: Key) -> Kind {
-    Kind::Clear {
-        of,
-        proofs: Set::EMPTY,
-        frontier: Set::EMPTY,
-    }
+    Kind::Clear { of, proofs: Set::EMPTY, frontier: Set::EMPTY }
 }
 
 fn bounded(mut family: Family, depth: usize, statements: usize, changes: usize) -> Family {
@@ -91,13 +74,10 @@ fn bounded(mut family: Family, depth: usize, statements: usize, changes: usize) 
 /// Three admins who remove each other in every way, knowing or not, accepting or not.
 #[must_use]
 pub fn removals() -> Family {
-    let mut family = Family::new(
-        "removals",
-        &[(1, Role::Admin), (2, Role::Admin), (3, Role::Admin)],
-    )
-    .with_change(1, Edit::Count)
-    .with_change(2, Edit::Count)
-    .with_change(3, Edit::Count);
+    let mut family = Family::new("removals", &[(1, Role::Admin), (2, Role::Admin), (3, Role::Admin)])
+        .with_change(1, Edit::Count)
+        .with_change(2, Edit::Count)
+        .with_change(3, Edit::Count);
     for issuer in 1..=3 {
         for of in (1..=3).filter(|of| *of != issuer) {
             family.moves.push(Move::Plot(issuer, revoke(of)));
@@ -122,17 +102,7 @@ pub fn ranks() -> Family {
         .with_statement(1, grant(3, Role::Admin))
         .with_change(3, Edit::Count)
         .with_change(1, Edit::Count);
-    for (issuer, of) in [
-        (0, 1),
-        (1, 0),
-        (1, 2),
-        (1, 3),
-        (3, 1),
-        (3, 2),
-        (2, 1),
-        (2, 3),
-        (3, 0),
-    ] {
+    for (issuer, of) in [(0, 1), (1, 0), (1, 2), (1, 3), (3, 1), (3, 2), (2, 1), (2, 3), (3, 0)] {
         family.moves.push(Move::Plot(issuer, revoke(of)));
     }
     family.moves.push(Move::Plot(2, grant(3, Role::Admin)));
@@ -149,15 +119,7 @@ pub fn puppets() -> Family {
         Move::Plot(3, grant(4, Role::Writer)),
         Move::Plot(3, grant(4, Role::Admin)),
         Move::Issue(0, revoke(3)),
-        Move::Plot(
-            0,
-            Kind::Revoke {
-                of: 3,
-                scope: Prefix::All,
-                accepts: Set::EMPTY,
-                frontier: Set::EMPTY,
-            },
-        ),
+        Move::Plot(0, Kind::Revoke { of: 3, scope: Prefix::All, accepts: Set::EMPTY, frontier: Set::EMPTY }),
         Move::Plot(4, grant(3, Role::Writer)),
         Move::Forge(4, 0, Edit::Count),
         Move::Write(1, 0, Edit::Count),
@@ -193,20 +155,10 @@ pub fn successions() -> Family {
 /// Tickets, their joins, witnesses and ends.
 #[must_use]
 pub fn tickets() -> Family {
-    let invite = Kind::Invite {
-        role: Role::Writer,
-        prefix: Prefix::All,
-        uses: 1,
-    };
-    let close = Kind::Close {
-        invite: 0,
-        accepts: Set::EMPTY,
-    };
-    let mut family = Family::new(
-        "tickets",
-        &[(1, Role::Admin), (2, Role::Writer), (3, Role::Writer)],
-    )
-    .with_statement(1, invite);
+    let invite = Kind::Invite { role: Role::Writer, prefix: Prefix::All, uses: 1 };
+    let close = Kind::Close { invite: 0, accepts: Set::EMPTY };
+    let mut family = Family::new("tickets", &[(1, Role::Admin), (2, Role::Writer), (3, Role::Writer)])
+        .with_statement(1, invite);
     family.moves = vec![
         Move::Join(4, 2),
         Move::Join(5, 2),
@@ -226,17 +178,10 @@ pub fn tickets() -> Family {
 /// A ticket that makes admins: those it lets in, its witness and its maker strike at each other.
 #[must_use]
 pub fn admin_tickets() -> Family {
-    let invite = Kind::Invite {
-        role: Role::Admin,
-        prefix: Prefix::All,
-        uses: 1,
-    };
-    let close = Kind::Close {
-        invite: 0,
-        accepts: Set::EMPTY,
-    };
-    let mut family = Family::new("admin_tickets", &[(1, Role::Admin), (3, Role::Admin)])
-        .with_statement(1, invite);
+    let invite = Kind::Invite { role: Role::Admin, prefix: Prefix::All, uses: 1 };
+    let close = Kind::Close { invite: 0, accepts: Set::EMPTY };
+    let mut family =
+        Family::new("admin_tickets", &[(1, Role::Admin), (3, Role::Admin)]).with_statement(1, invite);
     family.moves = vec![
         Move::Join(4, 3),
         Move::Plot(4, revoke(1)),
@@ -255,12 +200,9 @@ pub fn admin_tickets() -> Family {
 /// A removed writer back-dates, an honest one knows of it or not.
 #[must_use]
 pub fn revocation() -> Family {
-    let mut family = Family::new(
-        "revocation",
-        &[(1, Role::Admin), (2, Role::Writer), (3, Role::Writer)],
-    )
-    .with_change(3, Edit::Count)
-    .with_change(2, Edit::Count);
+    let mut family = Family::new("revocation", &[(1, Role::Admin), (2, Role::Writer), (3, Role::Writer)])
+        .with_change(3, Edit::Count)
+        .with_change(2, Edit::Count);
     family.moves = vec![
         Move::Issue(1, revoke(3)),
         Move::Issue(0, revoke(1)),
@@ -274,10 +216,7 @@ pub fn revocation() -> Family {
 /// Those who built on a removed author's work are removed in turn, with their work accepted.
 #[must_use]
 pub fn endorsement() -> Family {
-    let mut family = Family::new(
-        "endorsement",
-        &[(1, Role::Writer), (2, Role::Writer), (3, Role::Writer)],
-    );
+    let mut family = Family::new("endorsement", &[(1, Role::Writer), (2, Role::Writer), (3, Role::Writer)]);
     family.moves = vec![
         Move::Issue(0, revoke(3)),
         Move::Issue(0, revoke(2)),
@@ -291,12 +230,9 @@ pub fn endorsement() -> Family {
 /// A writer equivocates before and after it is removed or cleared.
 #[must_use]
 pub fn forks() -> Family {
-    let mut family = Family::new(
-        "forks",
-        &[(1, Role::Writer), (2, Role::Writer), (3, Role::Writer)],
-    )
-    .with_change(3, Edit::Count)
-    .with_change(1, Edit::Count);
+    let mut family = Family::new("forks", &[(1, Role::Writer), (2, Role::Writer), (3, Role::Writer)])
+        .with_change(3, Edit::Count)
+        .with_change(1, Edit::Count);
     family.moves = vec![
         Move::Forge(3, 0, Edit::Count),
         Move::Write(2, 0, Edit::Count),
@@ -309,12 +245,9 @@ pub fn forks() -> Family {
 /// Two honest writers lose edits to forks and carry them over, whatever each of them holds.
 #[must_use]
 pub fn recovery() -> Family {
-    let mut family = Family::new(
-        "recovery",
-        &[(1, Role::Writer), (2, Role::Writer), (3, Role::Writer)],
-    )
-    .with_change(3, Edit::Count)
-    .with_change(1, Edit::Count);
+    let mut family = Family::new("recovery", &[(1, Role::Writer), (2, Role::Writer), (3, Role::Writer)])
+        .with_change(3, Edit::Count)
+        .with_change(1, Edit::Count);
     family.moves = vec![
         Move::Forge(3, 0, Edit::Count),
         Move::Write(2, 0, Edit::Count),
@@ -328,18 +261,12 @@ pub fn recovery() -> Family {
 /// An equivocator proves itself at ever lower places of a run that others built on.
 #[must_use]
 pub fn lowering() -> Family {
-    let mut family = Family::new(
-        "lowering",
-        &[(1, Role::Writer), (2, Role::Writer), (3, Role::Writer)],
-    )
-    .with_change(3, Edit::Count)
-    .with_change(3, Edit::Count)
-    .with_change(1, Edit::Count);
-    family.moves = vec![
-        Move::Forge(3, 0, Edit::Count),
-        Move::Write(2, 0, Edit::Count),
-        Move::Write(1, 0, Edit::Count),
-    ];
+    let mut family = Family::new("lowering", &[(1, Role::Writer), (2, Role::Writer), (3, Role::Writer)])
+        .with_change(3, Edit::Count)
+        .with_change(3, Edit::Count)
+        .with_change(1, Edit::Count);
+    family.moves =
+        vec![Move::Forge(3, 0, Edit::Count), Move::Write(2, 0, Edit::Count), Move::Write(1, 0, Edit::Count)];
     family.recovers = true;
     bounded(family, 3, 0, 3)
 }
@@ -347,11 +274,8 @@ pub fn lowering() -> Family {
 /// Two admins remove or clear an equivocator, each knowing what it knows.
 #[must_use]
 pub fn disputed() -> Family {
-    let mut family = Family::new(
-        "disputed",
-        &[(1, Role::Admin), (2, Role::Writer), (3, Role::Writer)],
-    )
-    .with_change(3, Edit::Count);
+    let mut family = Family::new("disputed", &[(1, Role::Admin), (2, Role::Writer), (3, Role::Writer)])
+        .with_change(3, Edit::Count);
     family.moves = vec![
         Move::Forge(3, 0, Edit::Count),
         Move::Write(1, 0, Edit::Count),
@@ -368,12 +292,9 @@ pub fn disputed() -> Family {
 /// A writer rotates its key around the fork that takes its edits away.
 #[must_use]
 pub fn rotation() -> Family {
-    let mut family = Family::new(
-        "rotation",
-        &[(1, Role::Writer), (2, Role::Writer), (3, Role::Writer)],
-    )
-    .with_change(3, Edit::Count)
-    .with_change(1, Edit::Count);
+    let mut family = Family::new("rotation", &[(1, Role::Writer), (2, Role::Writer), (3, Role::Writer)])
+        .with_change(3, Edit::Count)
+        .with_change(1, Edit::Count);
     family.moves = vec![
         Move::Issue(1, succeed(4)),
         Move::Issue(0, revoke(3)),
@@ -389,16 +310,10 @@ pub fn rotation() -> Family {
 /// As `recovery`, with a register that the equivocator overwrites.
 #[must_use]
 pub fn overwriting() -> Family {
-    let mut family = Family::new(
-        "overwriting",
-        &[(1, Role::Writer), (2, Role::Writer), (3, Role::Writer)],
-    )
-    .with_change(3, Edit::Put);
-    family.moves = vec![
-        Move::Forge(3, 0, Edit::Put),
-        Move::Write(1, 0, Edit::Put),
-        Move::Write(2, 0, Edit::Put),
-    ];
+    let mut family = Family::new("overwriting", &[(1, Role::Writer), (2, Role::Writer), (3, Role::Writer)])
+        .with_change(3, Edit::Put);
+    family.moves =
+        vec![Move::Forge(3, 0, Edit::Put), Move::Write(1, 0, Edit::Put), Move::Write(2, 0, Edit::Put)];
     family.recovers = true;
     bounded(family, 4, 0, 4)
 }
@@ -406,12 +321,9 @@ pub fn overwriting() -> Family {
 /// Three writers create, delete, revive and create again, from whatever each of them shows.
 #[must_use]
 pub fn existence() -> Family {
-    let mut family = Family::new(
-        "existence",
-        &[(1, Role::Writer), (2, Role::Writer), (3, Role::Writer)],
-    )
-    .with_change(1, Edit::Count)
-    .with_change(2, Edit::Delete);
+    let mut family = Family::new("existence", &[(1, Role::Writer), (2, Role::Writer), (3, Role::Writer)])
+        .with_change(1, Edit::Count)
+        .with_change(2, Edit::Delete);
     for author in 1..=3 {
         family.moves.push(Move::Write(author, 0, Edit::Count));
         family.moves.push(Move::Write(author, 0, Edit::Delete));
@@ -423,8 +335,8 @@ pub fn existence() -> Family {
 /// A writer is removed and let in again while others build on what it wrote meanwhile.
 #[must_use]
 pub fn readmission() -> Family {
-    let mut family = Family::new("readmission", &[(1, Role::Writer), (2, Role::Writer)])
-        .with_change(1, Edit::Count);
+    let mut family =
+        Family::new("readmission", &[(1, Role::Writer), (2, Role::Writer)]).with_change(1, Edit::Count);
     family.moves = vec![
         Move::Write(1, 0, Edit::Count),
         Move::Write(2, 0, Edit::Count),
@@ -440,39 +352,13 @@ pub fn readmission() -> Family {
 pub fn prefixes() -> Family {
     let only = |document| Prefix::Only(document);
     let mut family = Family::new("prefixes", &[(1, Role::Admin), (2, Role::Writer)]);
-    family = family.with_statement(
-        0,
-        Kind::Grant {
-            to: 3,
-            role: Role::Admin,
-            prefix: only(1),
-        },
-    );
-    let narrow = |document| Kind::Grant {
-        to: 2,
-        role: Role::Writer,
-        prefix: only(document),
-    };
+    family = family.with_statement(0, Kind::Grant { to: 3, role: Role::Admin, prefix: only(1) });
+    let narrow = |document| Kind::Grant { to: 2, role: Role::Writer, prefix: only(document) };
     family.moves = vec![
-        Move::Plot(
-            3,
-            Kind::Revoke {
-                of: 2,
-                scope: only(1),
-                accepts: Set::EMPTY,
-                frontier: Set::EMPTY,
-            },
-        ),
+        Move::Plot(3, Kind::Revoke { of: 2, scope: only(1), accepts: Set::EMPTY, frontier: Set::EMPTY }),
         Move::Plot(3, revoke(2)),
         Move::Plot(3, grant(4, Role::Writer)),
-        Move::Plot(
-            3,
-            Kind::Grant {
-                to: 4,
-                role: Role::Writer,
-                prefix: only(1),
-            },
-        ),
+        Move::Plot(3, Kind::Grant { to: 4, role: Role::Writer, prefix: only(1) }),
         Move::Issue(1, revoke(2)),
         Move::Issue(1, narrow(0)),
         Move::Forge(2, 0, Edit::Count),

@@ -90,9 +90,7 @@ impl Verdict {
     /// The live titles of a key that give at least `role` over all of `prefix`.
     pub fn titles_of(&self, key: Key, role: Role, prefix: Prefix) -> impl Iterator<Item = &Title> {
         let covers = move |title: &Title| self.prefixes_ignored || title.prefix.covers(prefix);
-        self.titles
-            .iter()
-            .filter(move |title| title.holder() == key && title.gives(role) && covers(title))
+        self.titles.iter().filter(move |title| title.holder() == key && title.gives(role) && covers(title))
     }
 
     /// Whether a key may do that.
@@ -135,9 +133,7 @@ impl<'h> Charter<'h> {
         verdict.titles = self.live_titles(&verdict);
         verdict.prefixes_ignored = self.rules.has(Defect::PrefixesIgnored);
         let verdict = Rc::new(verdict);
-        self.verdicts
-            .borrow_mut()
-            .insert(statements, Rc::clone(&verdict));
+        self.verdicts.borrow_mut().insert(statements, Rc::clone(&verdict));
         verdict
     }
 
@@ -168,20 +164,13 @@ impl<'h> Charter<'h> {
     fn find_support(&self, id: StatementId) -> Support {
         let statement = &self.history.statements[id];
         let past = self.evaluate(statement.past);
-        let titles = |role, prefix| {
-            past.titles_of(statement.issuer, role, prefix)
-                .cloned()
-                .collect()
-        };
+        let titles = |role, prefix| past.titles_of(statement.issuer, role, prefix).cloned().collect();
         let own = match statement.kind {
             Kind::Join { invite, witness } => return self.join_support(id, invite, witness),
             Kind::Succession { to, .. } if self.is_named(to, statement.past) => Vec::new(),
-            Kind::Succession { .. } => past
-                .titles
-                .iter()
-                .filter(|title| title.holder() == statement.issuer)
-                .cloned()
-                .collect(),
+            Kind::Succession { .. } => {
+                past.titles.iter().filter(|title| title.holder() == statement.issuer).cloned().collect()
+            }
             Kind::Grant { prefix, .. } | Kind::Invite { prefix, .. } => titles(Role::Admin, prefix),
             Kind::Revoke { scope, .. } => titles(Role::Admin, scope),
             Kind::Close { invite, .. } => titles(Role::Admin, self.invite(invite).1),
@@ -202,17 +191,9 @@ impl<'h> Charter<'h> {
             return Support::default();
         }
         let issuers = self.support(invite);
-        let own = issuers
-            .own
-            .iter()
-            .filter(|title| past.titles.contains(title))
-            .cloned()
-            .collect();
+        let own = issuers.own.iter().filter(|title| past.titles.contains(title)).cloned().collect();
         let witness = past.titles_of(witness, role, prefix).cloned().collect();
-        Support {
-            own,
-            witness: Some(witness),
-        }
+        Support { own, witness: Some(witness) }
     }
 
     /// What an invite gives.
@@ -239,10 +220,7 @@ impl<'h> Charter<'h> {
         let mut joiners: BTreeMap<StatementId, Set> = BTreeMap::new();
         for id in verdict.links.iter() {
             let statement = &self.history.statements[id];
-            let alone = verdict
-                .links
-                .iter()
-                .all(|other| !self.history.statements[other].past.contains(id));
+            let alone = verdict.links.iter().all(|other| !self.history.statements[other].past.contains(id));
             if self.rules.has(Defect::OverrunsUnreported) && alone {
                 continue;
             }
@@ -269,30 +247,18 @@ impl<'h> Charter<'h> {
             return false;
         };
         let near_enough = self.invite(invite).0 < Role::Admin
-            || level
-                .get(&invite)
-                .is_some_and(|&invited_at| at <= invited_at);
+            || level.get(&invite).is_some_and(|&invited_at| at <= invited_at);
         closed == invite && near_enough
     }
 
     /// Whether a removal made at `at` can end a title: it names a key of the line, was not known
     /// to whoever put that key there, covers the title's documents, and, against an admin, is not
     /// farther from the founders than the title's holder acts.
-    pub(super) fn can_end(
-        &self,
-        removal: StatementId,
-        at: Level,
-        title: &Title,
-        acting: Level,
-    ) -> bool {
+    pub(super) fn can_end(&self, removal: StatementId, at: Level, title: &Title, acting: Level) -> bool {
         let (target, scope, near_enough) = match self.history.statements[removal].kind {
             Kind::Revoke { of, scope, .. } => {
                 let ignore = self.rules.has(Defect::FartherRemovesNearer);
-                (
-                    of,
-                    scope,
-                    title.role < Role::Admin || at <= acting || ignore,
-                )
+                (of, scope, title.role < Role::Admin || at <= acting || ignore)
             }
             Kind::Succession { .. } => (self.history.statements[removal].issuer, Prefix::All, true),
             _ => return false,
@@ -305,16 +271,13 @@ impl<'h> Charter<'h> {
         near_enough
             && scope.covers(title.prefix)
             && title.links().all(|link| link != removal)
-            && line
-                .iter()
-                .any(|holder| holder.key == target && !self.was_put_knowing(holder.link, removal))
+            && line.iter().any(|holder| holder.key == target && !self.was_put_knowing(holder.link, removal))
     }
 
     fn was_put_knowing(&self, link: Option<StatementId>, removal: StatementId) -> bool {
         let Some(link) = link else { return false };
         let statement = &self.history.statements[link];
-        let by_join =
-            matches!(statement.kind, Kind::Join { .. }) && !self.rules.has(Defect::JoinsReadmit);
+        let by_join = matches!(statement.kind, Kind::Join { .. }) && !self.rules.has(Defect::JoinsReadmit);
         statement.past.contains(removal) && !by_join
     }
 
@@ -323,18 +286,16 @@ impl<'h> Charter<'h> {
         match title.line[0].link {
             _ if title.role < Role::Admin => MEMBER_LEVEL,
             None => 0,
-            Some(link) => level
-                .get(&link)
-                .map_or(MEMBER_LEVEL, |level| level.saturating_add(1)),
+            Some(link) => level.get(&link).map_or(MEMBER_LEVEL, |level| level.saturating_add(1)),
         }
     }
 
     /// What a removal says about statements: the ones it accepts.
     pub(super) fn accepts(&self, removal: StatementId) -> Set {
         match self.history.statements[removal].kind {
-            Kind::Revoke { accepts, .. }
-            | Kind::Close { accepts, .. }
-            | Kind::Succession { accepts, .. } => accepts,
+            Kind::Revoke { accepts, .. } | Kind::Close { accepts, .. } | Kind::Succession { accepts, .. } => {
+                accepts
+            }
             _ => Set::EMPTY,
         }
     }
@@ -369,14 +330,7 @@ impl<'h> Charter<'h> {
     /// The titles a statement brings into being.
     fn titles_from(&self, link: StatementId) -> Vec<Title> {
         let statement = &self.history.statements[link];
-        let new = |key, role, prefix| Title {
-            line: vec![Holder {
-                key,
-                link: Some(link),
-            }],
-            role,
-            prefix,
-        };
+        let new = |key, role, prefix| Title { line: vec![Holder { key, link: Some(link) }], role, prefix };
         match statement.kind {
             Kind::Grant { to, role, prefix } => vec![new(to, role, prefix)],
             Kind::Join { invite, .. } => {
@@ -386,10 +340,7 @@ impl<'h> Charter<'h> {
             Kind::Succession { to, .. } => {
                 let mut titles = self.support(link).own.clone();
                 for title in &mut titles {
-                    title.line.push(Holder {
-                        key: to,
-                        link: Some(link),
-                    });
+                    title.line.push(Holder { key: to, link: Some(link) });
                 }
                 titles
             }
@@ -399,9 +350,5 @@ impl<'h> Charter<'h> {
 }
 
 fn founder_title(key: Key) -> Title {
-    Title {
-        line: vec![Holder { key, link: None }],
-        role: Role::Admin,
-        prefix: Prefix::All,
-    }
+    Title { line: vec![Holder { key, link: None }], role: Role::Admin, prefix: Prefix::All }
 }

@@ -27,28 +27,19 @@ pub struct Judgement {
 pub fn judge(charter: &Charter<'_>, known: &Known) -> Judgement {
     let verdict = charter.evaluate(known.statements);
     let admissible = admissible(charter, known, &verdict);
-    let standing: Set = admissible
-        .iter()
-        .filter(|&id| stands(charter, &verdict, id))
-        .collect();
+    let standing: Set = admissible.iter().filter(|&id| stands(charter, &verdict, id)).collect();
     let clean = if charter.rules.has(Defect::EndorsementIgnored) {
         grow(charter, known, |id| standing.contains(id))
     } else {
         closure(charter, standing)
     };
-    Judgement {
-        admissible,
-        standing,
-        clean,
-    }
+    Judgement { admissible, standing, clean }
 }
 
 /// The changes of a set and everything they depend on.
 #[must_use]
 pub fn closure(charter: &Charter<'_>, changes: Set) -> Set {
-    changes.iter().fold(changes, |all, id| {
-        all.union(charter.history.changes[id].past)
-    })
+    changes.iter().fold(changes, |all, id| all.union(charter.history.changes[id].past))
 }
 
 /// G.
@@ -56,9 +47,8 @@ pub fn closure(charter: &Charter<'_>, changes: Set) -> Set {
 pub fn admissible(charter: &Charter<'_>, known: &Known, verdict: &Verdict) -> Set {
     let cuts = forks::raw_cuts(charter, known);
     let pinned = forks::pinned(charter, verdict);
-    let raw = grow(charter, known, |id| {
-        has_right(charter, verdict, id) && !forks::is_cut(charter, &cuts, id)
-    });
+    let raw =
+        grow(charter, known, |id| has_right(charter, verdict, id) && !forks::is_cut(charter, &cuts, id));
     let given_up = given_up(charter, known).minus(raw);
     grow(charter, known, |id| {
         let survives = !forks::is_cut(charter, &cuts, id) || pinned.contains(id);
@@ -70,11 +60,7 @@ pub fn admissible(charter: &Charter<'_>, known: &Known, verdict: &Verdict) -> Se
 fn grow(charter: &Charter<'_>, known: &Known, passes: impl Fn(ChangeId) -> bool) -> Set {
     let step = |grown: Set, id: ChangeId| {
         let complete = charter.history.changes[id].past.is_subset(grown);
-        if complete && passes(id) {
-            grown.with(id)
-        } else {
-            grown
-        }
+        if complete && passes(id) { grown.with(id) } else { grown }
     };
     known.changes.iter().fold(Set::EMPTY, step)
 }
@@ -90,17 +76,8 @@ fn given_up(charter: &Charter<'_>, known: &Known) -> Set {
         if changes[id].gives_up.is_empty() {
             return all;
         }
-        let own = charter
-            .rights(id)
-            .iter()
-            .fold(Set::EMPTY, |keys, title| keys.union(title.keys()));
-        all.union(
-            changes[id]
-                .gives_up
-                .iter()
-                .filter(|&other| own.contains(changes[other].author))
-                .collect(),
-        )
+        let own = charter.rights(id).iter().fold(Set::EMPTY, |keys, title| keys.union(title.keys()));
+        all.union(changes[id].gives_up.iter().filter(|&other| own.contains(changes[other].author)).collect())
     })
 }
 
@@ -109,9 +86,7 @@ fn given_up(charter: &Charter<'_>, known: &Known) -> Set {
 pub fn has_right(charter: &Charter<'_>, verdict: &Verdict, id: ChangeId) -> bool {
     let titles = charter.rights(id);
     if charter.rules.has(Defect::VoidGrantsBarHistory) {
-        return titles
-            .iter()
-            .any(|title| title.links().all(|link| verdict.links.contains(link)));
+        return titles.iter().any(|title| title.links().all(|link| verdict.links.contains(link)));
     }
     !titles.is_empty()
 }
@@ -119,11 +94,7 @@ pub fn has_right(charter: &Charter<'_>, verdict: &Verdict, id: ChangeId) -> bool
 /// Whether a change needs nobody's endorsement.
 #[must_use]
 pub fn stands(charter: &Charter<'_>, verdict: &Verdict, id: ChangeId) -> bool {
-    let judging = Judging {
-        charter,
-        verdict,
-        change: id,
-    };
+    let judging = Judging { charter, verdict, change: id };
     if charter.rules.has(Defect::EndorsersNeverRemoved) {
         let author = charter.history.changes[id].author;
         return !verdict.removals.iter().any(|removal| {
@@ -131,10 +102,7 @@ pub fn stands(charter: &Charter<'_>, verdict: &Verdict, id: ChangeId) -> bool {
         });
     }
     let cites = charter.history.changes[id].cites;
-    charter
-        .rights(id)
-        .iter()
-        .any(|title| judging.carries(title, &|removal| cites.contains(removal)))
+    charter.rights(id).iter().any(|title| judging.carries(title, &|removal| cites.contains(removal)))
 }
 
 struct Judging<'c, 'h> {
@@ -148,12 +116,7 @@ impl Judging<'_, '_> {
     /// removals the act that used the title knew or was accepted by.
     fn carries(&self, title: &Title, excused: &dyn Fn(StatementId) -> bool) -> bool {
         let reached = self.verdict.removals.iter().all(|removal| {
-            let at = self
-                .verdict
-                .level
-                .get(&removal)
-                .copied()
-                .unwrap_or_default();
+            let at = self.verdict.level.get(&removal).copied().unwrap_or_default();
             let acting = self.charter.acting(title, &self.verdict.level);
             excused(removal)
                 || self.accepts_change(removal)
@@ -180,16 +143,8 @@ impl Judging<'_, '_> {
         let open = |invite: StatementId| {
             self.is_carried(invite)
                 && self.verdict.removals.iter().all(|removal| {
-                    let at = self
-                        .verdict
-                        .level
-                        .get(&removal)
-                        .copied()
-                        .unwrap_or_default();
-                    excused(removal)
-                        || !self
-                            .charter
-                            .closes(removal, at, invite, &self.verdict.level)
+                    let at = self.verdict.level.get(&removal).copied().unwrap_or_default();
+                    excused(removal) || !self.charter.closes(removal, at, invite, &self.verdict.level)
                 })
         };
         carried(own)

@@ -31,19 +31,13 @@ impl Codes {
             coder.code_proofs(history);
             coder
         };
-        Self {
-            by_permutation: permutations.iter().map(code).collect(),
-        }
+        Self { by_permutation: permutations.iter().map(code).collect() }
     }
 
     /// The code of a set of records: the least over the permutations.
     #[must_use]
     pub fn of_set(&self, known: &Known) -> u128 {
-        self.by_permutation
-            .iter()
-            .map(|coder| coder.sum(known))
-            .min()
-            .unwrap_or_default()
+        self.by_permutation.iter().map(|coder| coder.sum(known)).min().unwrap_or_default()
     }
 }
 
@@ -56,29 +50,20 @@ struct Coder {
 impl Coder {
     fn sum(&self, known: &Known) -> u128 {
         let part = |codes: &[Option<u128>], set: Set| {
-            set.iter().fold(0u128, |sum, id| {
-                sum.wrapping_add(codes[id].unwrap_or_default())
-            })
+            set.iter().fold(0u128, |sum, id| sum.wrapping_add(codes[id].unwrap_or_default()))
         };
-        let proofs = known
-            .proofs
-            .iter()
-            .fold(0u128, |sum, id| sum.wrapping_add(self.proofs[id]));
+        let proofs = known.proofs.iter().fold(0u128, |sum, id| sum.wrapping_add(self.proofs[id]));
         part(&self.statements, known.statements)
             .wrapping_add(part(&self.changes, known.changes))
             .wrapping_add(proofs)
     }
 
     fn statements(&mut self, history: &History, keys: &[usize], set: Set) -> u128 {
-        set.iter().fold(0, |sum, id| {
-            sum.wrapping_add(self.statement(history, keys, id))
-        })
+        set.iter().fold(0, |sum, id| sum.wrapping_add(self.statement(history, keys, id)))
     }
 
     fn changes(&mut self, history: &History, keys: &[usize], set: Set) -> u128 {
-        set.iter().fold(0, |sum, id| {
-            sum.wrapping_add(self.change(history, keys, id))
-        })
+        set.iter().fold(0, |sum, id| sum.wrapping_add(self.change(history, keys, id)))
     }
 
     fn statement(&mut self, history: &History, keys: &[usize], id: StatementId) -> u128 {
@@ -88,61 +73,35 @@ impl Coder {
         let statement = &history.statements[id];
         let key = |key: usize| keys.get(key).copied().unwrap_or(key) as u128;
         let mut mix = Mix::new(1);
-        mix.take(key(statement.issuer))
-            .take(self.statements(history, keys, statement.past));
+        mix.take(key(statement.issuer)).take(self.statements(history, keys, statement.past));
         match statement.kind {
-            Kind::Grant { to, role, prefix } => mix
-                .take(1)
-                .take(key(to))
-                .take(role as u128)
-                .take(of_prefix(prefix)),
-            Kind::Revoke {
-                of,
-                scope,
-                accepts,
-                frontier,
-            } => {
-                mix.take(2).take(key(of)).take(of_prefix(scope));
-                mix.take(self.statements(history, keys, accepts))
-                    .take(self.changes(history, keys, frontier))
+            Kind::Grant { to, role, prefix } => {
+                mix.take(1).take(key(to)).take(role as u128).take(of_prefix(prefix))
             }
-            Kind::Invite { role, prefix, uses } => mix
-                .take(3)
-                .take(role as u128)
-                .take(of_prefix(prefix))
-                .take(uses as u128),
-            Kind::Join { invite, witness } => mix
-                .take(4)
-                .take(self.statement(history, keys, invite))
-                .take(key(witness)),
+            Kind::Revoke { of, scope, accepts, frontier } => {
+                mix.take(2).take(key(of)).take(of_prefix(scope));
+                mix.take(self.statements(history, keys, accepts)).take(self.changes(history, keys, frontier))
+            }
+            Kind::Invite { role, prefix, uses } => {
+                mix.take(3).take(role as u128).take(of_prefix(prefix)).take(uses as u128)
+            }
+            Kind::Join { invite, witness } => {
+                mix.take(4).take(self.statement(history, keys, invite)).take(key(witness))
+            }
             Kind::Close { invite, accepts } => mix
                 .take(5)
                 .take(self.statement(history, keys, invite))
                 .take(self.statements(history, keys, accepts)),
-            Kind::Succession {
-                to,
-                accepts,
-                frontier,
-            } => {
+            Kind::Succession { to, accepts, frontier } => {
                 mix.take(6).take(key(to));
-                mix.take(self.statements(history, keys, accepts))
-                    .take(self.changes(history, keys, frontier))
+                mix.take(self.statements(history, keys, accepts)).take(self.changes(history, keys, frontier))
             }
-            Kind::Clear {
-                of,
-                proofs,
-                frontier,
-            } => {
-                let pairs = proofs
-                    .iter()
-                    .map(|id| Set::one(history.proofs[id].one).with(history.proofs[id].other));
-                let named = pairs.fold(0u128, |sum, pair| {
-                    sum.wrapping_add(self.changes(history, keys, pair))
-                });
-                mix.take(7)
-                    .take(key(of))
-                    .take(named)
-                    .take(self.changes(history, keys, frontier))
+            Kind::Clear { of, proofs, frontier } => {
+                let pairs =
+                    proofs.iter().map(|id| Set::one(history.proofs[id].one).with(history.proofs[id].other));
+                let named =
+                    pairs.fold(0u128, |sum, pair| sum.wrapping_add(self.changes(history, keys, pair)));
+                mix.take(7).take(key(of)).take(named).take(self.changes(history, keys, frontier))
             }
         };
         self.statements[id] = Some(mix.0);
@@ -154,23 +113,14 @@ impl Coder {
             return code;
         }
         let change = &history.changes[id];
-        let run = if change.actor == id {
-            0
-        } else {
-            self.change(history, keys, change.actor)
-        };
+        let run = if change.actor == id { 0 } else { self.change(history, keys, change.actor) };
         let effect = change.effect;
         let mut mix = Mix::new(2);
-        mix.take(keys.get(change.author).copied().unwrap_or(change.author) as u128)
-            .take(run);
-        mix.take(self.statements(history, keys, change.cites))
-            .take(change.document as u128);
-        mix.take(change.sequence as u128)
-            .take(self.changes(history, keys, change.past));
-        mix.take(self.changes(history, keys, change.gives_up))
-            .take(effect.increments.len() as u128);
-        mix.take(u128::from(effect.put.is_some()))
-            .take(u128::from(effect.deletes));
+        mix.take(keys.get(change.author).copied().unwrap_or(change.author) as u128).take(run);
+        mix.take(self.statements(history, keys, change.cites)).take(change.document as u128);
+        mix.take(change.sequence as u128).take(self.changes(history, keys, change.past));
+        mix.take(self.changes(history, keys, change.gives_up)).take(effect.increments.len() as u128);
+        mix.take(u128::from(effect.put.is_some())).take(u128::from(effect.deletes));
         self.changes[id] = Some(mix.0);
         mix.0
     }

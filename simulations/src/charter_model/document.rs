@@ -33,25 +33,12 @@ pub fn show(charter: &Charter<'_>, clean: Set, document: Document) -> Shown {
     } else {
         heads.iter().all(deletes)
     };
-    let mut increments: Vec<usize> = view
-        .iter()
-        .flat_map(|id| history.changes[id].effect.increments.iter())
-        .collect();
+    let mut increments: Vec<usize> =
+        view.iter().flat_map(|id| history.changes[id].effect.increments.iter()).collect();
     increments.sort_unstable();
-    let puts: Set = view
-        .iter()
-        .filter(|&id| history.changes[id].effect.put.is_some())
-        .collect();
-    let mut values: Vec<usize> = history
-        .heads(puts)
-        .iter()
-        .filter_map(|id| history.changes[id].effect.put)
-        .collect();
+    let puts: Set = view.iter().filter(|&id| history.changes[id].effect.put.is_some()).collect();
+    let mut values: Vec<usize> =
+        history.heads(puts).iter().filter_map(|id| history.changes[id].effect.put).collect();
     values.sort_unstable();
-    Shown {
-        exists: !view.is_empty() && !gone,
-        increments,
-        values,
-        heads,
-    }
+    Shown { exists: !view.is_empty() && !gone, increments, values, heads }
 }

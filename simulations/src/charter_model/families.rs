@@ -1,11 +1,7 @@
 //! Families of histories: a start everybody knows, who may sign what after it, and how much.
 
-use super::behaviour::{
-    authorised, floor, holdings, honest_change, honest_statement, hostile_changes,
-};
-use super::records::{
-    Change, Document, Effect, History, Key, Kind, Known, Prefix, Record, Role, Statement,
-};
+use super::behaviour::{authorised, floor, holdings, honest_change, honest_statement, hostile_changes};
+use super::records::{Change, Document, Effect, History, Key, Kind, Known, Prefix, Record, Role, Statement};
 use super::set::Set;
 use std::collections::BTreeSet;
 
@@ -23,18 +19,9 @@ pub enum Edit {
 impl Edit {
     fn effect(self, name: usize) -> Effect {
         match self {
-            Self::Count => Effect {
-                increments: Set::one(name),
-                ..Effect::default()
-            },
-            Self::Put => Effect {
-                put: Some(name),
-                ..Effect::default()
-            },
-            Self::Delete => Effect {
-                deletes: true,
-                ..Effect::default()
-            },
+            Self::Count => Effect { increments: Set::one(name), ..Effect::default() },
+            Self::Put => Effect { put: Some(name), ..Effect::default() },
+            Self::Delete => Effect { deletes: true, ..Effect::default() },
         }
     }
 }
@@ -88,20 +75,13 @@ impl Family {
     /// other.
     #[must_use]
     pub fn new(name: &'static str, grants: &[(Key, Role)]) -> Self {
-        let mut start = History {
-            founders: Set::one(0),
-            ..History::default()
-        };
+        let mut start = History { founders: Set::one(0), ..History::default() };
         for &(to, role) in grants {
             let past = Set::below(start.statements.len());
             start.add_statement(Statement {
                 issuer: 0,
                 past,
-                kind: Kind::Grant {
-                    to,
-                    role,
-                    prefix: Prefix::All,
-                },
+                kind: Kind::Grant { to, role, prefix: Prefix::All },
                 time: 0,
             });
         }
@@ -131,8 +111,7 @@ impl Family {
     pub fn with_change(mut self, author: Key, edit: Edit) -> Self {
         let effect = edit.effect(self.start.changes.len());
         let made = honest_change(&self.start, &self.start.all(), author, 0, effect);
-        self.start
-            .add_change(made.expect("the start grants its writers their right"));
+        self.start.add_change(made.expect("the start grants its writers their right"));
         self.common = self.start.all();
         self
     }
@@ -145,8 +124,7 @@ impl Family {
     #[must_use]
     pub fn with_statement(mut self, issuer: Key, kind: Kind) -> Self {
         let made = honest_statement(&self.start, &self.start.all(), issuer, kind);
-        self.start
-            .add_statement(made.expect("the start grants its admins their right"));
+        self.start.add_statement(made.expect("the start grants its admins their right"));
         self.common = self.start.all();
         self
     }
@@ -154,8 +132,7 @@ impl Family {
     /// Every history with one record more, and that record.
     #[must_use]
     pub fn extend(&self, history: &History) -> Vec<(History, Record)> {
-        let statements_left =
-            history.statements.len() < self.start.statements.len() + self.statements_max;
+        let statements_left = history.statements.len() < self.start.statements.len() + self.statements_max;
         let changes_left = history.changes.len() < self.start.changes.len() + self.changes_max;
         let mut extended = Vec::new();
         for next in &self.moves {
@@ -185,21 +162,16 @@ impl Family {
         match *next {
             Move::Write(author, document, edit) => {
                 let held = holdings(history, floor(history, self.common, author));
-                let made = held.iter().filter_map(|known| {
-                    honest_change(history, known, author, document, edit.effect(name))
-                });
+                let made = held
+                    .iter()
+                    .filter_map(|known| honest_change(history, known, author, document, edit.effect(name)));
                 made.collect()
             }
-            Move::Forge(author, document, edit) => hostile_changes(
-                history,
-                self.common,
-                author,
-                document,
-                edit.effect(name),
-                self.unauthorised,
-            )
-            .into_iter()
-            .collect(),
+            Move::Forge(author, document, edit) => {
+                hostile_changes(history, self.common, author, document, edit.effect(name), self.unauthorised)
+                    .into_iter()
+                    .collect()
+            }
             _ => BTreeSet::new(),
         }
     }
@@ -218,11 +190,7 @@ impl Family {
         for known in holdings(history, floor(history, self.common, issuer)) {
             for kind in self.concretely(history, kind) {
                 let statement = honest_statement(history, &known, issuer, kind);
-                made.extend(
-                    statement
-                        .into_iter()
-                        .flat_map(|made| with_distrust(history, made)),
-                );
+                made.extend(statement.into_iter().flat_map(|made| with_distrust(history, made)));
             }
         }
         made
@@ -232,16 +200,8 @@ impl Family {
         let mut made = BTreeSet::new();
         for past in self.statement_pasts(history) {
             let kinds = self.concretely(history, kind);
-            for kind in kinds
-                .iter()
-                .flat_map(|kind| plots(kind, past, self.start.all().changes))
-            {
-                let statement = Statement {
-                    issuer,
-                    past,
-                    kind,
-                    time: 0,
-                };
+            for kind in kinds.iter().flat_map(|kind| plots(kind, past, self.start.all().changes)) {
+                let statement = Statement { issuer, past, kind, time: 0 };
                 let inert = self.unauthorised.then(|| statement.clone());
                 made.extend(authorised(history, statement).or(inert));
             }
@@ -253,16 +213,8 @@ impl Family {
         let mut made = BTreeSet::new();
         for past in self.statement_pasts(history) {
             for kind in self.concretely(history, &Kind::Join { invite: 0, witness }) {
-                let join = Statement {
-                    issuer: joiner,
-                    past,
-                    kind,
-                    time: 0,
-                };
-                let known = Known {
-                    statements: past,
-                    ..Known::default()
-                };
+                let join = Statement { issuer: joiner, past, kind, time: 0 };
+                let known = Known { statements: past, ..Known::default() };
                 if !self.honest.contains(witness) || self.would_witness(history, &known, &join) {
                     made.extend(authorised(history, join));
                 }
@@ -279,33 +231,27 @@ impl Family {
         let Kind::Invite { uses, .. } = history.statements[invite].kind else {
             return false;
         };
-        let witnessed_before = floor(history, self.common, witness)
+        let witnessed_before = floor(history, self.common, witness).statements.is_subset(known.statements);
+        let joiners: Set = known
             .statements
-            .is_subset(known.statements);
-        let joiners: Set = known.statements.iter().filter(|&id| {
-            matches!(history.statements[id].kind, Kind::Join { invite: of, .. } if of == invite)
-        }).map(|id| history.statements[id].issuer).collect();
-        let removed = known.statements.iter().any(|id| {
-            matches!(history.statements[id].kind, Kind::Revoke { of, .. } if of == join.issuer)
-        });
+            .iter()
+            .filter(
+                |&id| matches!(history.statements[id].kind, Kind::Join { invite: of, .. } if of == invite),
+            )
+            .map(|id| history.statements[id].issuer)
+            .collect();
+        let removed = known
+            .statements
+            .iter()
+            .any(|id| matches!(history.statements[id].kind, Kind::Revoke { of, .. } if of == join.issuer));
         witnessed_before && joiners.without(join.issuer).len() < uses && !removed
     }
 
     /// Every closed set of statements that contains the common ones.
     fn statement_pasts(&self, history: &History) -> Vec<Set> {
-        let statements = History {
-            changes: Vec::new(),
-            proofs: Vec::new(),
-            ..history.clone()
-        };
-        let floor = Known {
-            statements: self.common.statements,
-            ..Known::default()
-        };
-        holdings(&statements, floor)
-            .into_iter()
-            .map(|known| known.statements)
-            .collect()
+        let statements = History { changes: Vec::new(), proofs: Vec::new(), ..history.clone() };
+        let floor = Known { statements: self.common.statements, ..Known::default() };
+        holdings(&statements, floor).into_iter().map(|known| known.statements).collect()
     }
 
     /// A kind for every invite it may speak of, if it speaks of one.
@@ -313,12 +259,8 @@ impl Family {
         let invites = (0..history.statements.len())
             .filter(|&id| matches!(history.statements[id].kind, Kind::Invite { .. }));
         match *kind {
-            Kind::Join { witness, .. } => invites
-                .map(|invite| Kind::Join { invite, witness })
-                .collect(),
-            Kind::Close { accepts, .. } => invites
-                .map(|invite| Kind::Close { invite, accepts })
-                .collect(),
+            Kind::Join { witness, .. } => invites.map(|invite| Kind::Join { invite, witness }).collect(),
+            Kind::Close { accepts, .. } => invites.map(|invite| Kind::Close { invite, accepts }).collect(),
             ref kind => vec![kind.clone()],
         }
     }
@@ -326,64 +268,26 @@ impl Family {
 
 /// The statement, and for a revocation the same by an admin who accepts nothing the key stated.
 fn with_distrust(history: &History, statement: Statement) -> Vec<Statement> {
-    let Kind::Revoke {
-        of,
-        scope,
-        accepts,
-        frontier,
-    } = statement.kind
-    else {
+    let Kind::Revoke { of, scope, accepts, frontier } = statement.kind else {
         return vec![statement];
     };
     let by = |id: usize| history.statements[id].issuer == of;
     let untouched = |&id: &usize| !by(id) && !history.statements[id].past.iter().any(by);
     let accepts = accepts.iter().filter(untouched).collect();
-    vec![
-        Statement {
-            kind: Kind::Revoke {
-                of,
-                scope,
-                accepts,
-                frontier,
-            },
-            ..statement.clone()
-        },
-        statement,
-    ]
+    vec![Statement { kind: Kind::Revoke { of, scope, accepts, frontier }, ..statement.clone() }, statement]
 }
 
 /// What a hostile issuer may accept: all it cites and all everybody knows, or nothing.
 fn plots(kind: &Kind, past: Set, common: Set) -> Vec<Kind> {
     match *kind {
         Kind::Revoke { of, scope, .. } => vec![
-            Kind::Revoke {
-                of,
-                scope,
-                accepts: past,
-                frontier: common,
-            },
-            Kind::Revoke {
-                of,
-                scope,
-                accepts: Set::EMPTY,
-                frontier: Set::EMPTY,
-            },
+            Kind::Revoke { of, scope, accepts: past, frontier: common },
+            Kind::Revoke { of, scope, accepts: Set::EMPTY, frontier: Set::EMPTY },
         ],
-        Kind::Succession { to, .. } => vec![Kind::Succession {
-            to,
-            accepts: past,
-            frontier: common,
-        }],
-        Kind::Close { invite, .. } => vec![
-            Kind::Close {
-                invite,
-                accepts: past,
-            },
-            Kind::Close {
-                invite,
-                accepts: Set::EMPTY,
-            },
-        ],
+        Kind::Succession { to, .. } => vec![Kind::Succession { to, accepts: past, frontier: common }],
+        Kind::Close { invite, .. } => {
+            vec![Kind::Close { invite, accepts: past }, Kind::Close { invite, accepts: Set::EMPTY }]
+        }
         ref kind => vec![kind.clone()],
     }
 }

@@ -20,9 +20,7 @@ pub fn raw_cuts(charter: &Charter<'_>, known: &Known) -> Cuts {
     let mut cuts = Cuts::new();
     for proof in history.proofs_seen(known).iter() {
         let change = &history.changes[history.proofs[proof].one];
-        let cut = cuts
-            .entry((change.actor, change.document))
-            .or_insert(change.sequence);
+        let cut = cuts.entry((change.actor, change.document)).or_insert(change.sequence);
         *cut = if charter.rules.has(Defect::CutAtLatestFork) {
             change.sequence.max(*cut)
         } else {
@@ -36,8 +34,7 @@ pub fn raw_cuts(charter: &Charter<'_>, known: &Known) -> Cuts {
 #[must_use]
 pub fn is_cut(charter: &Charter<'_>, cuts: &Cuts, id: ChangeId) -> bool {
     let change = &charter.history.changes[id];
-    cuts.get(&(change.actor, change.document))
-        .is_some_and(|&cut| change.sequence >= cut)
+    cuts.get(&(change.actor, change.document)).is_some_and(|&cut| change.sequence >= cut)
 }
 
 /// The changes that standing revocations and clearings hold in place.
@@ -47,28 +44,18 @@ pub fn pinned(charter: &Charter<'_>, verdict: &Verdict) -> Set {
         return Set::EMPTY;
     }
     let history = charter.history;
-    let revoking = verdict
-        .removals
-        .iter()
-        .filter(|&id| matches!(history.statements[id].kind, Kind::Revoke { .. }));
-    let clearing = verdict
-        .links
-        .iter()
-        .filter(|&id| matches!(history.statements[id].kind, Kind::Clear { .. }));
+    let revoking =
+        verdict.removals.iter().filter(|&id| matches!(history.statements[id].kind, Kind::Revoke { .. }));
+    let clearing =
+        verdict.links.iter().filter(|&id| matches!(history.statements[id].kind, Kind::Clear { .. }));
     let named = revoking.chain(clearing).fold(Set::EMPTY, |named, id| {
-        let own = charter
-            .frontier(id)
-            .iter()
-            .filter(|&change| pins(charter, id, change));
+        let own = charter.frontier(id).iter().filter(|&change| pins(charter, id, change));
         named.union(own.collect())
     });
     if charter.rules.has(Defect::BranchesBothAccepted) {
         return named;
     }
-    named
-        .iter()
-        .filter(|&id| named.iter().all(|other| !history.are_siblings(id, other)))
-        .collect()
+    named.iter().filter(|&id| named.iter().all(|other| !history.are_siblings(id, other))).collect()
 }
 
 /// Whether a statement's frontier may hold this change in place: the admin speaks for its document.
@@ -82,12 +69,7 @@ fn pins(charter: &Charter<'_>, statement: StatementId, change: ChangeId) -> bool
 
 /// Authors with a proof in this document that no standing clearing answers.
 #[must_use]
-pub fn suspects(
-    charter: &Charter<'_>,
-    known: &Known,
-    verdict: &Verdict,
-    document: Document,
-) -> Set {
+pub fn suspects(charter: &Charter<'_>, known: &Known, verdict: &Verdict, document: Document) -> Set {
     let history = charter.history;
     let answered = |author: Key, proof: usize| {
         verdict.links.iter().any(|id| {

@@ -25,11 +25,7 @@ impl Incremental {
     /// The judgement of a node that holds `known`, from scratch.
     #[must_use]
     pub fn at(charter: &Charter<'_>, known: Known) -> Self {
-        Self {
-            known,
-            judgement: clean::judge(charter, &known),
-            rebuilds: 0,
-        }
+        Self { known, judgement: clean::judge(charter, &known), rebuilds: 0 }
     }
 
     /// Takes in one record that is ready.
@@ -61,15 +57,9 @@ impl Incremental {
     fn disturbs(&self, charter: &Charter<'_>, before: &Known, id: ChangeId) -> bool {
         let history = charter.history;
         let gives_up = !history.changes[id].gives_up.is_empty();
-        let given_up = before
-            .changes
-            .iter()
-            .any(|other| history.changes[other].gives_up.contains(id));
+        let given_up = before.changes.iter().any(|other| history.changes[other].gives_up.contains(id));
         let unlike = charter.rules.has(Defect::EndorsementIgnored);
-        unlike
-            || gives_up
-            || given_up
-            || history.proofs_seen(before) != history.proofs_seen(&self.known)
+        unlike || gives_up || given_up || history.proofs_seen(before) != history.proofs_seen(&self.known)
     }
 
     fn add_change(&mut self, charter: &Charter<'_>, id: ChangeId) {
@@ -77,10 +67,7 @@ impl Incremental {
         let cut = forks::is_cut(charter, &forks::raw_cuts(charter, &self.known), id)
             && !forks::pinned(charter, &verdict).contains(id);
         let past = charter.history.changes[id].past;
-        if cut
-            || !clean::has_right(charter, &verdict, id)
-            || !past.is_subset(self.judgement.admissible)
-        {
+        if cut || !clean::has_right(charter, &verdict, id) || !past.is_subset(self.judgement.admissible) {
             return;
         }
         self.judgement.admissible = self.judgement.admissible.with(id);
@@ -112,9 +99,6 @@ fn reaches_back(charter: &Charter<'_>, before: &Known, id: StatementId) -> bool 
     let new = charter.evaluate(before.statements.with(id));
     let clears = matches!(charter.history.statements[id].kind, Kind::Clear { .. });
     let older_links = new.links.without(id);
-    let moved = old
-        .level
-        .iter()
-        .any(|(statement, level)| new.level.get(statement) != Some(level));
+    let moved = old.level.iter().any(|(statement, level)| new.level.get(statement) != Some(level));
     clears || moved || new.removals != old.removals || older_links != old.links
 }

@@ -10,12 +10,7 @@ use super::work::admissions;
 /// standing one strikes is on a cycle with it.
 pub(super) fn removals_end_as_stated(judged: &Judged<'_, '_>) -> Result<(), String> {
     let standing = judged.verdict.removals;
-    for id in judged
-        .known
-        .statements
-        .iter()
-        .filter(|&id| is_revocation(judged, id))
-    {
+    for id in judged.known.statements.iter().filter(|&id| is_revocation(judged, id)) {
         let authorised = !judged.charter.support(id).own.is_empty();
         if authorised && !standing.contains(id) && !has_fallen_rightly(judged, id) {
             return Err(format!("s{id} is void and no standing removal strikes it"));
@@ -25,9 +20,7 @@ pub(super) fn removals_end_as_stated(judged: &Judged<'_, '_>) -> Result<(), Stri
         }
         for other in standing.iter().filter(|&other| strikes(judged, other, id)) {
             if !reaches(judged, id, other) {
-                return Err(format!(
-                    "s{id} stands although s{other} stands and strikes it"
-                ));
+                return Err(format!("s{id} stands although s{other} stands and strikes it"));
             }
         }
     }
@@ -41,14 +34,9 @@ fn is_revocation(judged: &Judged<'_, '_>, id: StatementId) -> bool {
 fn has_fallen_rightly(judged: &Judged<'_, '_>, id: StatementId) -> bool {
     let statement = &judged.history.statements[id];
     let lines = forebears(judged, id);
-    let admitted = lines.iter().fold(Set::EMPTY, |all, key| {
-        all.union(admissions(judged.history, statement.past, key))
-    });
-    judged
-        .verdict
-        .removals
-        .iter()
-        .any(|other| strikes(judged, other, id))
+    let admitted =
+        lines.iter().fold(Set::EMPTY, |all, key| all.union(admissions(judged.history, statement.past, key)));
+    judged.verdict.removals.iter().any(|other| strikes(judged, other, id))
         || !admitted.is_subset(judged.verdict.links)
 }
 
@@ -60,13 +48,7 @@ fn rests_on_several(judged: &Judged<'_, '_>, id: StatementId) -> bool {
 fn forebears(judged: &Judged<'_, '_>, id: StatementId) -> Set {
     let statements = &judged.history.statements;
     let mut keys = Set::one(statements[id].issuer);
-    for past in statements[id]
-        .past
-        .iter()
-        .collect::<Vec<_>>()
-        .into_iter()
-        .rev()
-    {
+    for past in statements[id].past.iter().collect::<Vec<_>>().into_iter().rev() {
         if matches!(statements[past].kind, Kind::Succession { to, .. } if keys.contains(to)) {
             keys = keys.with(statements[past].issuer);
         }
@@ -83,14 +65,7 @@ fn strikes(judged: &Judged<'_, '_>, removal: StatementId, act: StatementId) -> b
         Kind::Succession { .. } => (statements[removal].issuer, Prefix::All),
         _ => return false,
     };
-    let level = |id| {
-        judged
-            .verdict
-            .level
-            .get(&id)
-            .copied()
-            .unwrap_or(MEMBER_LEVEL)
-    };
+    let level = |id| judged.verdict.level.get(&id).copied().unwrap_or(MEMBER_LEVEL);
     removal != act
         && judged
             .charter
@@ -129,40 +104,20 @@ pub(super) fn nearer_outlast_farther(judged: &Judged<'_, '_>) -> Result<(), Stri
                 _ => false,
             };
             let retires = matches!(statements[removal].kind, Kind::Succession { .. });
-            names
-                && (retires
-                    || judged
-                        .verdict
-                        .level
-                        .get(&removal)
-                        .is_none_or(|&at| at <= level))
+            names && (retires || judged.verdict.level.get(&removal).is_none_or(|&at| at <= level))
         })
     };
     let is_admin = |key| judged.verdict.may(key, Role::Admin, Prefix::All);
-    if let Some(key) = judged
-        .history
-        .founders
-        .iter()
-        .find(|&key| !is_admin(key) && !removed_within(key, 0))
-    {
-        return Err(format!(
-            "founder {key} is no admin any more and no founder removed it"
-        ));
+    if let Some(key) = judged.history.founders.iter().find(|&key| !is_admin(key) && !removed_within(key, 0)) {
+        return Err(format!("founder {key} is no admin any more and no founder removed it"));
     }
     for grant in judged.verdict.links.iter() {
-        let Kind::Grant {
-            to,
-            role: Role::Admin,
-            prefix: Prefix::All,
-        } = statements[grant].kind
-        else {
+        let Kind::Grant { to, role: Role::Admin, prefix: Prefix::All } = statements[grant].kind else {
             continue;
         };
         let by_founder = judged.verdict.level.get(&grant) == Some(&0);
         if by_founder && !is_admin(to) && !removed_within(to, 1) {
-            return Err(format!(
-                "admin {to} was removed only by someone farther from the founders"
-            ));
+            return Err(format!("admin {to} was removed only by someone farther from the founders"));
         }
     }
     Ok(())
@@ -173,42 +128,21 @@ pub(super) fn nearer_outlast_farther(judged: &Judged<'_, '_>) -> Result<(), Stri
 pub(super) fn removed_keys_stay_out(judged: &Judged<'_, '_>) -> Result<(), String> {
     let statements = &judged.history.statements;
     for removal in judged.verdict.removals.iter() {
-        let Kind::Revoke {
-            of,
-            scope: Prefix::All,
-            accepts,
-            ..
-        } = statements[removal].kind
-        else {
+        let Kind::Revoke { of, scope: Prefix::All, accepts, .. } = statements[removal].kind else {
             continue;
         };
         let near = judged.verdict.level.get(&removal) == Some(&0);
-        for title in judged
-            .verdict
-            .titles
-            .iter()
-            .filter(|title| near || title.role < Role::Admin)
-        {
+        for title in judged.verdict.titles.iter().filter(|title| near || title.role < Role::Admin) {
             let granted_knowing = |link: StatementId| {
-                statements[link].past.contains(removal)
-                    && !matches!(statements[link].kind, Kind::Join { .. })
+                statements[link].past.contains(removal) && !matches!(statements[link].kind, Kind::Join { .. })
             };
             let entries = title.line.iter().filter(|holder| holder.key == of);
-            if let Some(entry) = entries
-                .into_iter()
-                .find(|entry| !entry.link.is_some_and(granted_knowing))
-            {
-                return Err(format!(
-                    "{} holds a right through {entry:?} after s{removal}",
-                    title.holder()
-                ));
+            if let Some(entry) = entries.into_iter().find(|entry| !entry.link.is_some_and(granted_knowing)) {
+                return Err(format!("{} holds a right through {entry:?} after s{removal}", title.holder()));
             }
-            let used = title
-                .links()
-                .filter(|&link| near && relies_on(judged, link, of));
-            let mut unaccepted = used.filter(|&link| {
-                !accepts.contains(link) && !is_new_start(judged, removal, link, of)
-            });
+            let used = title.links().filter(|&link| near && relies_on(judged, link, of));
+            let mut unaccepted =
+                used.filter(|&link| !accepts.contains(link) && !is_new_start(judged, removal, link, of));
             if let Some(link) = unaccepted.next() {
                 return Err(format!(
                     "{} holds a right by s{link} of {of}, which s{removal} does not accept",
@@ -238,9 +172,7 @@ pub(super) fn retired_keys_state_nothing(judged: &Judged<'_, '_>) -> Result<(), 
                 && !reaches(judged, id, retired)
         };
         if let Some(id) = standing.iter().find(stray) {
-            return Err(format!(
-                "s{id} stands although s{retired} had retired its key"
-            ));
+            return Err(format!("s{id} stands although s{retired} had retired its key"));
         }
     }
     Ok(())
@@ -256,12 +188,7 @@ fn relies_on(judged: &Judged<'_, '_>, link: StatementId, key: Key) -> bool {
 }
 
 /// Whether the key was let in again after the removal, before it did this.
-fn is_new_start(
-    judged: &Judged<'_, '_>,
-    removal: StatementId,
-    link: StatementId,
-    key: Key,
-) -> bool {
+fn is_new_start(judged: &Judged<'_, '_>, removal: StatementId, link: StatementId, key: Key) -> bool {
     let statements = &judged.history.statements;
     let past = statements[link].past;
     let again = |id: StatementId| statements[id].past.contains(removal);
@@ -279,13 +206,7 @@ pub(super) fn joins_displace_no_joins(
     let Record::Statement(new) = last else {
         return Ok(());
     };
-    let before: Set = judged
-        .charter
-        .evaluate(smaller.statements)
-        .links
-        .iter()
-        .filter(is_join)
-        .collect();
+    let before: Set = judged.charter.evaluate(smaller.statements).links.iter().filter(is_join).collect();
     if is_join(&new) && !before.is_subset(judged.verdict.links) {
         return Err(format!("s{new} displaced one of {before:?}"));
     }
@@ -305,11 +226,7 @@ pub(super) fn overruns_are_visible(judged: &Judged<'_, '_>) -> Result<(), String
             _ => None,
         })
         .collect();
-    let closed = judged
-        .known
-        .statements
-        .iter()
-        .any(|id| matches!(statements[id].kind, Kind::Close { .. }));
+    let closed = judged.known.statements.iter().any(|id| matches!(statements[id].kind, Kind::Close { .. }));
     for invite in judged.known.statements.iter() {
         let Kind::Invite { uses, .. } = statements[invite].kind else {
             continue;
@@ -318,22 +235,12 @@ pub(super) fn overruns_are_visible(judged: &Judged<'_, '_>) -> Result<(), String
             matches!(statements[*id].kind, Kind::Join { invite: of, witness } if of == invite
             && !named.contains(witness) && was_witnessed_by_none_of(judged, *id, named))
         };
-        let joiners: Set = judged
-            .known
-            .statements
-            .iter()
-            .filter(undisturbed)
-            .map(|id| statements[id].issuer)
-            .collect();
+        let joiners: Set =
+            judged.known.statements.iter().filter(undisturbed).map(|id| statements[id].issuer).collect();
         let quiet = !closed && !named.contains(statements[invite].issuer);
-        let reported = judged
-            .charter
-            .overruns(&judged.verdict)
-            .contains_key(&invite);
+        let reported = judged.charter.overruns(&judged.verdict).contains_key(&invite);
         if quiet && joiners.len() > uses && !reported {
-            return Err(format!(
-                "s{invite} let {joiners:?} in for {uses} and nothing reports it"
-            ));
+            return Err(format!("s{invite} let {joiners:?} in for {uses} and nothing reports it"));
         }
     }
     Ok(())
@@ -343,8 +250,6 @@ pub(super) fn overruns_are_visible(judged: &Judged<'_, '_>) -> Result<(), String
 fn was_witnessed_by_none_of(judged: &Judged<'_, '_>, join: StatementId, named: Set) -> bool {
     let support = judged.charter.support(join);
     let witnesses = support.witness.as_deref().unwrap_or_default();
-    let undisturbed = witnesses
-        .iter()
-        .any(|title| title.keys().intersection(named).is_empty());
+    let undisturbed = witnesses.iter().any(|title| title.keys().intersection(named).is_empty());
     !support.own.is_empty() && undisturbed
 }

@@ -48,38 +48,17 @@ pub fn check_set(case: &Case<'_, '_>) -> Result<usize, Failure> {
         judgement: clean::judge(case.charter, &case.known),
     };
     named("order_does_not_matter", order_does_not_matter(&judged))?;
-    named(
-        "clean_is_closed_and_unforked",
-        clean_is_closed_and_unforked(&judged),
-    )?;
+    named("clean_is_closed_and_unforked", clean_is_closed_and_unforked(&judged))?;
     named("removed_gain_nothing", work::removed_gain_nothing(&judged))?;
     named("rights_never_widen", work::rights_never_widen(&judged))?;
     named("untouched_work_stays", work::untouched_work_stays(&judged))?;
     named("accepted_work_stays", work::accepted_work_stays(&judged))?;
-    named(
-        "removals_end_as_stated",
-        outcome::removals_end_as_stated(&judged),
-    )?;
-    named(
-        "nearer_outlast_farther",
-        outcome::nearer_outlast_farther(&judged),
-    )?;
-    named(
-        "removed_keys_stay_out",
-        outcome::removed_keys_stay_out(&judged),
-    )?;
-    named(
-        "retired_keys_state_nothing",
-        outcome::retired_keys_state_nothing(&judged),
-    )?;
-    named(
-        "overruns_are_visible",
-        outcome::overruns_are_visible(&judged),
-    )?;
-    named(
-        "documents_exist_by_their_edits",
-        documents_exist_by_their_edits(&judged),
-    )?;
+    named("removals_end_as_stated", outcome::removals_end_as_stated(&judged))?;
+    named("nearer_outlast_farther", outcome::nearer_outlast_farther(&judged))?;
+    named("removed_keys_stay_out", outcome::removed_keys_stay_out(&judged))?;
+    named("retired_keys_state_nothing", outcome::retired_keys_state_nothing(&judged))?;
+    named("overruns_are_visible", outcome::overruns_are_visible(&judged))?;
+    named("documents_exist_by_their_edits", documents_exist_by_their_edits(&judged))?;
     named("edits_count_once", edits_count_once(&judged))?;
     check_steps(&judged)
 }
@@ -91,11 +70,7 @@ pub fn check_set(case: &Case<'_, '_>) -> Result<usize, Failure> {
 /// The first property that does not hold.
 pub fn check_history(family: &Family, history: &History, rules: Rules) -> Result<usize, Failure> {
     named("no_clock", no_clock(history, rules))?;
-    if family.recovers {
-        recovery::check(family, history, rules)
-    } else {
-        Ok(0)
-    }
+    if family.recovers { recovery::check(family, history, rules) } else { Ok(0) }
 }
 
 pub(super) fn named(property: &'static str, result: Result<(), String>) -> Result<(), Failure> {
@@ -105,15 +80,9 @@ pub(super) fn named(property: &'static str, result: Result<(), String>) -> Resul
 fn check_steps(judged: &Judged<'_, '_>) -> Result<usize, Failure> {
     let mut steps = 0;
     for (smaller, last) in last_arrivals(judged.history, &judged.known) {
-        named(
-            "incremental_equals_scratch",
-            step_equals_scratch(judged, smaller, last),
-        )?;
+        named("incremental_equals_scratch", step_equals_scratch(judged, smaller, last))?;
         named("cuts_only_fall", cuts_only_fall(judged, &smaller))?;
-        named(
-            "joins_displace_no_joins",
-            outcome::joins_displace_no_joins(judged, &smaller, last),
-        )?;
+        named("joins_displace_no_joins", outcome::joins_displace_no_joins(judged, &smaller, last))?;
         steps += 1;
     }
     Ok(steps)
@@ -121,36 +90,20 @@ fn check_steps(judged: &Judged<'_, '_>) -> Result<usize, Failure> {
 
 /// Every record that can have come last, and the set before it.
 fn last_arrivals(history: &History, known: &Known) -> Vec<(Known, Record)> {
-    let statements = known.statements.iter().map(|id| {
-        (
-            Known {
-                statements: known.statements.without(id),
-                ..*known
-            },
-            Record::Statement(id),
-        )
-    });
-    let changes = known.changes.iter().map(|id| {
-        (
-            Known {
-                changes: known.changes.without(id),
-                ..*known
-            },
-            Record::Change(id),
-        )
-    });
-    let proofs = known.proofs.iter().map(|id| {
-        (
-            Known {
-                proofs: known.proofs.without(id),
-                ..*known
-            },
-            Record::Proof(id),
-        )
-    });
+    let statements = known
+        .statements
+        .iter()
+        .map(|id| (Known { statements: known.statements.without(id), ..*known }, Record::Statement(id)));
+    let changes = known
+        .changes
+        .iter()
+        .map(|id| (Known { changes: known.changes.without(id), ..*known }, Record::Change(id)));
+    let proofs = known
+        .proofs
+        .iter()
+        .map(|id| (Known { proofs: known.proofs.without(id), ..*known }, Record::Proof(id)));
     let all = statements.chain(changes).chain(proofs);
-    all.filter(|(smaller, _)| is_closed(history, smaller))
-        .collect()
+    all.filter(|(smaller, _)| is_closed(history, smaller)).collect()
 }
 
 fn is_closed(history: &History, known: &Known) -> bool {
@@ -158,29 +111,19 @@ fn is_closed(history: &History, known: &Known) -> bool {
     history.records().all(ready)
 }
 
-fn step_equals_scratch(
-    judged: &Judged<'_, '_>,
-    smaller: Known,
-    last: Record,
-) -> Result<(), String> {
+fn step_equals_scratch(judged: &Judged<'_, '_>, smaller: Known, last: Record) -> Result<(), String> {
     let mut node = Incremental::at(judged.charter, smaller);
     node.take(judged.charter, last);
     if node.judgement == judged.judgement {
         return Ok(());
     }
-    Err(format!(
-        "after {last:?} arrived: {:?}, from scratch: {:?}",
-        node.judgement, judged.judgement
-    ))
+    Err(format!("after {last:?} arrived: {:?}, from scratch: {:?}", node.judgement, judged.judgement))
 }
 
 /// One node takes every record as early as it can in one order, another in the opposite one.
 fn order_does_not_matter(judged: &Judged<'_, '_>) -> Result<(), String> {
-    let forward: Vec<Record> = judged
-        .history
-        .records()
-        .filter(|record| judged.known.contains(*record))
-        .collect();
+    let forward: Vec<Record> =
+        judged.history.records().filter(|record| judged.known.contains(*record)).collect();
     let backward: Vec<Record> = forward.iter().rev().copied().collect();
     let (one, two) = (arrive(judged, &forward), arrive(judged, &backward));
     if one.judgement == two.judgement {
@@ -208,10 +151,7 @@ fn clean_is_closed_and_unforked(judged: &Judged<'_, '_>) -> Result<(), String> {
         if !judged.history.changes[id].past.is_subset(clean) {
             return Err(format!("c{id} is clean without all it depends on"));
         }
-        if clean
-            .iter()
-            .any(|other| judged.history.are_siblings(id, other))
-        {
+        if clean.iter().any(|other| judged.history.are_siblings(id, other)) {
             return Err(format!("c{id} is clean together with its sibling"));
         }
     }
@@ -221,36 +161,20 @@ fn clean_is_closed_and_unforked(judged: &Judged<'_, '_>) -> Result<(), String> {
 /// No record changes its effect with the time it claims.
 fn no_clock(history: &History, rules: Rules) -> Result<(), String> {
     let mut retimed = history.clone();
-    retimed
-        .statements
-        .iter_mut()
-        .for_each(|statement| statement.time = 1000 - statement.time);
-    retimed
-        .changes
-        .iter_mut()
-        .for_each(|change| change.time = 1000 - change.time);
+    retimed.statements.iter_mut().for_each(|statement| statement.time = 1000 - statement.time);
+    retimed.changes.iter_mut().for_each(|change| change.time = 1000 - change.time);
     let all = history.all();
     let one = clean::judge(&Charter::new(history, rules), &all);
     let two = clean::judge(&Charter::new(&retimed, rules), &all);
-    if one == two {
-        Ok(())
-    } else {
-        Err(format!("{one:?}, with other clocks {two:?}"))
-    }
+    if one == two { Ok(()) } else { Err(format!("{one:?}, with other clocks {two:?}")) }
 }
 
 /// A known cut never rises.
 fn cuts_only_fall(judged: &Judged<'_, '_>, smaller: &Known) -> Result<(), String> {
     let before = forks::raw_cuts(judged.charter, smaller);
     let after = forks::raw_cuts(judged.charter, &judged.known);
-    match before
-        .iter()
-        .find(|(run, cut)| after.get(run).is_none_or(|new| new > cut))
-    {
-        Some((run, cut)) => Err(format!(
-            "the cut of {run:?} at {cut} became {:?}",
-            after.get(run)
-        )),
+    match before.iter().find(|(run, cut)| after.get(run).is_none_or(|new| new > cut)) {
+        Some((run, cut)) => Err(format!("the cut of {run:?} at {cut} became {:?}", after.get(run))),
         None => Ok(()),
     }
 }
@@ -259,12 +183,7 @@ fn cuts_only_fall(judged: &Judged<'_, '_>, smaller: &Known) -> Result<(), String
 fn edits_count_once(judged: &Judged<'_, '_>) -> Result<(), String> {
     let changes = &judged.history.changes;
     let mut counted = Set::EMPTY;
-    for id in judged
-        .judgement
-        .clean
-        .iter()
-        .filter(|&id| judged.honest.contains(changes[id].author))
-    {
+    for id in judged.judgement.clean.iter().filter(|&id| judged.honest.contains(changes[id].author)) {
         let again = changes[id].effect.increments.intersection(counted);
         if !again.is_empty() {
             return Err(format!("c{id} counts {again:?} again"));
@@ -277,31 +196,15 @@ fn edits_count_once(judged: &Judged<'_, '_>) -> Result<(), String> {
 /// A document is gone exactly if it was deleted and every edit is below some delete.
 fn documents_exist_by_their_edits(judged: &Judged<'_, '_>) -> Result<(), String> {
     let changes = &judged.history.changes;
-    let documents: Set = judged
-        .known
-        .changes
-        .iter()
-        .map(|id| changes[id].document)
-        .collect();
+    let documents: Set = judged.known.changes.iter().map(|id| changes[id].document).collect();
     for document in documents.iter() {
-        let view = judged
-            .judgement
-            .clean
-            .intersection(judged.history.of_document(document));
-        let (deletes, edits): (Vec<_>, Vec<_>) =
-            view.iter().partition(|&id| changes[id].effect.deletes);
-        let deleted = |edit: &ChangeId| {
-            deletes
-                .iter()
-                .any(|&delete| changes[delete].past.contains(*edit))
-        };
+        let view = judged.judgement.clean.intersection(judged.history.of_document(document));
+        let (deletes, edits): (Vec<_>, Vec<_>) = view.iter().partition(|&id| changes[id].effect.deletes);
+        let deleted = |edit: &ChangeId| deletes.iter().any(|&delete| changes[delete].past.contains(*edit));
         let expected = !edits.iter().all(deleted);
         let shown = document::show(judged.charter, judged.judgement.clean, document);
         if shown.exists != expected {
-            return Err(format!(
-                "document {document} is shown as existing: {}",
-                shown.exists
-            ));
+            return Err(format!("document {document} is shown as existing: {}", shown.exists));
         }
     }
     Ok(())

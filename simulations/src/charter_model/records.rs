@@ -279,8 +279,7 @@ impl History {
     #[must_use]
     pub fn proofs_seen(&self, known: &Known) -> Set {
         let made = (0..self.proofs.len()).filter(|&id| {
-            known.changes.contains(self.proofs[id].one)
-                && known.changes.contains(self.proofs[id].other)
+            known.changes.contains(self.proofs[id].one) && known.changes.contains(self.proofs[id].other)
         });
         made.collect::<Set>().union(known.proofs)
     }
@@ -288,9 +287,7 @@ impl History {
     /// The members of `changes` that no other member depends on.
     #[must_use]
     pub fn heads(&self, changes: Set) -> Set {
-        changes
-            .iter()
-            .fold(changes, |heads, id| heads.minus(self.changes[id].past))
+        changes.iter().fold(changes, |heads, id| heads.minus(self.changes[id].past))
     }
 
     /// Whether two changes occupy one place in one actor's run.
@@ -319,32 +316,23 @@ impl History {
     /// Changes of one document.
     #[must_use]
     pub fn of_document(&self, document: Document) -> Set {
-        (0..self.changes.len())
-            .filter(|&id| self.changes[id].document == document)
-            .collect()
+        (0..self.changes.len()).filter(|&id| self.changes[id].document == document).collect()
     }
 
     /// The changes an author signed.
     #[must_use]
     pub fn of_author(&self, author: Key) -> Set {
-        (0..self.changes.len())
-            .filter(|&id| self.changes[id].author == author)
-            .collect()
+        (0..self.changes.len()).filter(|&id| self.changes[id].author == author).collect()
     }
 
     /// What must be held for `changes` to be admitted.
     #[must_use]
     pub fn needs(&self, changes: Set) -> Known {
-        let all = changes
-            .iter()
-            .fold(changes, |all, id| all.union(self.changes[id].past));
+        let all = changes.iter().fold(changes, |all, id| all.union(self.changes[id].past));
         all.iter().fold(Known::default(), |needs, id| {
             let change = &self.changes[id];
-            let own = Known {
-                statements: change.cites,
-                changes: change.past.with(id),
-                proofs: change.answers,
-            };
+            let own =
+                Known { statements: change.cites, changes: change.past.with(id), proofs: change.answers };
             needs.union(&own)
         })
     }

@@ -34,10 +34,7 @@ pub fn check(family: &Family, history: &History, rules: Rules) -> Result<usize, 
             }
             named("reissue_ends", settle(&mut met, rules, [one, other]))?;
             named("edits_count_once", edits_count_once(family, &met, rules))?;
-            named(
-                "edits_are_not_lost",
-                edits_are_not_lost(family, &met, rules),
-            )?;
+            named("edits_are_not_lost", edits_are_not_lost(family, &met, rules))?;
         }
     }
     Ok(one_holdings * other_holdings)
@@ -51,14 +48,9 @@ fn first_reissues(
     keys: &[Key],
 ) -> (BTreeSet<Option<Change>>, usize) {
     let charter = Charter::new(history, rules);
-    let floor = keys
-        .iter()
-        .fold(family.common, |known, key| floor(history, known, *key));
+    let floor = keys.iter().fold(family.common, |known, key| floor(history, known, *key));
     let held = holdings(history, floor);
-    let first = held
-        .iter()
-        .map(|known| reissue_by_node(&charter, known, keys))
-        .collect();
+    let first = held.iter().map(|known| reissue_by_node(&charter, known, keys)).collect();
     (first, held.len())
 }
 
@@ -78,17 +70,9 @@ fn add_reissue(history: &mut History, mut change: Change) {
 
 /// Both authors learn everything and re-issue in turn until neither has anything left to re-issue.
 fn settle(history: &mut History, rules: Rules, nodes: [&[Key]; 2]) -> Result<(), String> {
-    let suspects: Set = history
-        .proofs
-        .iter()
-        .map(|proof| history.changes[proof.one].author)
-        .collect();
-    let edits = history
-        .changes
-        .iter()
-        .map(|change| change.effect.increments.len() + 2)
-        .max()
-        .unwrap_or_default();
+    let suspects: Set = history.proofs.iter().map(|proof| history.changes[proof.one].author).collect();
+    let edits =
+        history.changes.iter().map(|change| change.effect.increments.len() + 2).max().unwrap_or_default();
     for _ in 0..=(suspects.len() + 1) * edits {
         let mut quiet = true;
         for keys in nodes {
@@ -108,22 +92,15 @@ fn settle(history: &mut History, rules: Rules, nodes: [&[Key]; 2]) -> Result<(),
 /// An edit is re-issued at most once for every author that equivocated.
 fn at_most_once_per_suspect(history: &History, suspects: Set) -> Result<(), String> {
     let reissues = |edit: usize| {
-        let carries = |change: &&Change| {
-            !change.gives_up.is_empty() && change.effect.increments.contains(edit)
-        };
+        let carries =
+            |change: &&Change| !change.gives_up.is_empty() && change.effect.increments.contains(edit);
         history.changes.iter().filter(carries).count()
     };
-    let cleared = history
-        .statements
-        .iter()
-        .filter(|statement| matches!(statement.kind, Kind::Clear { .. }))
-        .count();
+    let cleared =
+        history.statements.iter().filter(|statement| matches!(statement.kind, Kind::Clear { .. })).count();
     let bound = suspects.len() * (1 + cleared);
     match (0..history.changes.len()).find(|&edit| reissues(edit) > bound) {
-        Some(edit) => Err(format!(
-            "edit {edit} was re-issued {} times for {suspects:?}",
-            reissues(edit)
-        )),
+        Some(edit) => Err(format!("edit {edit} was re-issued {} times for {suspects:?}", reissues(edit))),
         None => Ok(()),
     }
 }
@@ -134,10 +111,7 @@ fn edits_count_once(family: &Family, history: &History, rules: Rules) -> Result<
     for known in holdings(history, family.common) {
         let shown = document::show(&charter, clean::judge(&charter, &known).clean, DOCUMENT);
         if let Some(pair) = shown.increments.windows(2).find(|pair| pair[0] == pair[1]) {
-            return Err(format!(
-                "edit {} counts twice for one who holds {known:?}: {history:?}",
-                pair[0]
-            ));
+            return Err(format!("edit {} counts twice for one who holds {known:?}: {history:?}", pair[0]));
         }
     }
     Ok(())
@@ -153,41 +127,27 @@ fn edits_are_not_lost(family: &Family, history: &History, rules: Rules) -> Resul
     let shown = document::show(&charter, clean, DOCUMENT);
     let suspects = forks::suspects(&charter, &all, &verdict, DOCUMENT);
     for keys in &family.recovering {
-        if !keys
-            .iter()
-            .any(|key| verdict.may(*key, Role::Writer, Prefix::Only(DOCUMENT)))
-        {
+        if !keys.iter().any(|key| verdict.may(*key, Role::Writer, Prefix::Only(DOCUMENT))) {
             continue;
         }
-        let own = keys
-            .iter()
-            .fold(Set::EMPTY, |own, key| own.union(history.of_author(*key)));
+        let own = keys.iter().fold(Set::EMPTY, |own, key| own.union(history.of_author(*key)));
         for id in own.iter() {
             let change = &history.changes[id];
             let lost = !clean::stands(&charter, &verdict, id);
             if change.document != DOCUMENT || !change.gives_up.is_empty() || lost {
                 continue;
             }
-            if let Some(edit) = change
-                .effect
-                .increments
-                .iter()
-                .find(|edit| !shown.increments.contains(edit))
+            if let Some(edit) = change.effect.increments.iter().find(|edit| !shown.increments.contains(edit))
             {
                 return Err(format!("increment {edit} of {keys:?} is lost: {history:?}"));
             }
             let overwritten = history.changes.iter().any(|later| {
-                later.past.contains(id)
-                    && later.effect.put.is_some()
-                    && !suspects.contains(later.author)
+                later.past.contains(id) && later.effect.put.is_some() && !suspects.contains(later.author)
             }) || clean.iter().any(|later| {
-                history.changes[later].past.contains(id)
-                    && history.changes[later].effect.put.is_some()
+                history.changes[later].past.contains(id) && history.changes[later].effect.put.is_some()
             });
-            if let Some(value) = change
-                .effect
-                .put
-                .filter(|value| !overwritten && !shown.values.contains(value))
+            if let Some(value) =
+                change.effect.put.filter(|value| !overwritten && !shown.values.contains(value))
             {
                 return Err(format!("value {value} of {keys:?} is lost: {history:?}"));
             }

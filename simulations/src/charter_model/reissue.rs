@@ -15,12 +15,7 @@ use super::set::Set;
 /// The one change by which `author`, holding `known`, carries its lost edits in `document` over,
 /// or nothing when nothing is lost or the author may not write.
 #[must_use]
-pub fn reissue(
-    charter: &Charter<'_>,
-    known: &Known,
-    author: Key,
-    document: Document,
-) -> Option<Change> {
+pub fn reissue(charter: &Charter<'_>, known: &Known, author: Key, document: Document) -> Option<Change> {
     let history = charter.history;
     let verdict = charter.evaluate(known.statements);
     if !verdict.may(author, Role::Writer, Prefix::Only(document)) {
@@ -30,20 +25,10 @@ pub fn reissue(
     let keys = verdict
         .titles_of(author, Role::Writer, Prefix::Only(document))
         .fold(Set::EMPTY, |keys, title| keys.union(title.keys()));
-    let keys = if charter.rules.has(Defect::ReissueByOneKeyOnly) {
-        Set::one(author)
-    } else {
-        keys
-    };
-    let by_own = keys
-        .iter()
-        .fold(Set::EMPTY, |own, key| own.union(history.of_author(key)));
-    let own = by_own
-        .intersection(history.of_document(document))
-        .intersection(known.changes);
-    let replaced = own.iter().fold(Set::EMPTY, |all, id| {
-        all.union(history.changes[id].gives_up)
-    });
+    let keys = if charter.rules.has(Defect::ReissueByOneKeyOnly) { Set::one(author) } else { keys };
+    let by_own = keys.iter().fold(Set::EMPTY, |own, key| own.union(history.of_author(key)));
+    let own = by_own.intersection(history.of_document(document)).intersection(known.changes);
+    let replaced = own.iter().fold(Set::EMPTY, |all, id| all.union(history.changes[id].gives_up));
     let lost = own.minus(kept(charter, &judgement)).minus(replaced);
     let suspects = forks::suspects(charter, known, &verdict, document);
     let effect = carried_effect(charter, known, keys, lost, suspects);
@@ -67,52 +52,25 @@ pub fn reissue(
 }
 
 fn kept(charter: &Charter<'_>, judgement: &Judgement) -> Set {
-    if charter.rules.has(Defect::ReissueNotStanding) {
-        judgement.clean
-    } else {
-        judgement.admissible
-    }
+    if charter.rules.has(Defect::ReissueNotStanding) { judgement.clean } else { judgement.admissible }
 }
 
 /// What of the lost changes was still visible to their author.
-fn carried_effect(
-    charter: &Charter<'_>,
-    known: &Known,
-    own: Set,
-    lost: Set,
-    suspects: Set,
-) -> Effect {
+fn carried_effect(charter: &Charter<'_>, known: &Known, own: Set, lost: Set, suspects: Set) -> Effect {
     let changes = &charter.history.changes;
-    let increments = lost.iter().fold(Set::EMPTY, |sum, id| {
-        sum.union(changes[id].effect.increments)
-    });
+    let increments = lost.iter().fold(Set::EMPTY, |sum, id| sum.union(changes[id].effect.increments));
     let heeds = |id: &ChangeId| {
         let by = changes[*id].author;
-        own.contains(by)
-            || charter.rules.has(Defect::EquivocatorsOverwrite)
-            || !suspects.contains(by)
+        own.contains(by) || charter.rules.has(Defect::EquivocatorsOverwrite) || !suspects.contains(by)
     };
     let later = |id: ChangeId| {
-        known
-            .changes
-            .iter()
-            .filter(heeds)
-            .filter(move |&other| changes[other].past.contains(id))
+        known.changes.iter().filter(heeds).filter(move |&other| changes[other].past.contains(id))
     };
     let visible = |id: &ChangeId| later(*id).all(|other| changes[other].effect.put.is_none());
-    let put = lost
-        .iter()
-        .filter(visible)
-        .filter_map(|id| changes[id].effect.put)
-        .max();
-    let last_word = |id: &ChangeId| {
-        changes[*id].effect.deletes && later(*id).all(|other| changes[other].effect.deletes)
-    };
-    Effect {
-        increments,
-        put,
-        deletes: lost.iter().any(|id| last_word(&id)),
-    }
+    let put = lost.iter().filter(visible).filter_map(|id| changes[id].effect.put).max();
+    let last_word =
+        |id: &ChangeId| changes[*id].effect.deletes && later(*id).all(|other| changes[other].effect.deletes);
+    Effect { increments, put, deletes: lost.iter().any(|id| last_word(&id)) }
 }
 
 /// The clean changes of a document that depend on no change by a suspect, accepted by
@@ -123,17 +81,8 @@ fn safe_base(charter: &Charter<'_>, clean: Set, document: Document, suspects: Se
     if charter.rules.has(Defect::ReissueOnWholeView) {
         return clean;
     }
-    let risky: Set = clean
-        .iter()
-        .filter(|&id| suspects.contains(history.changes[id].author))
-        .collect();
-    let safe = |&id: &ChangeId| {
-        history.changes[id]
-            .past
-            .with(id)
-            .intersection(risky)
-            .is_empty()
-    };
+    let risky: Set = clean.iter().filter(|&id| suspects.contains(history.changes[id].author)).collect();
+    let safe = |&id: &ChangeId| history.changes[id].past.with(id).intersection(risky).is_empty();
     clean.iter().filter(safe).collect()
 }
 
@@ -146,20 +95,13 @@ fn seen_base(charter: &Charter<'_>, safe: Set, lost: Set) -> Set {
     }
     let seen = clean::closure(charter, lost);
     let stands_for_seen = |id: ChangeId| {
-        let originals = changes[id]
-            .gives_up
-            .iter()
-            .filter(|&original| changes[original].gives_up.is_empty());
+        let originals = changes[id].gives_up.iter().filter(|&original| changes[original].gives_up.is_empty());
         let originals: Set = originals.collect();
         !originals.is_empty() && originals.is_subset(seen)
     };
     let step = |base: Set, id: ChangeId| {
         let wanted = seen.contains(id) || stands_for_seen(id);
-        if wanted && changes[id].past.is_subset(base) {
-            base.with(id)
-        } else {
-            base
-        }
+        if wanted && changes[id].past.is_subset(base) { base.with(id) } else { base }
     };
     safe.iter().fold(Set::EMPTY, step)
 }

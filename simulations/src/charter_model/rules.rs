@@ -113,9 +113,7 @@ impl Rules {
     /// The rules with one of them replaced.
     #[must_use]
     pub const fn broken(defect: Defect) -> Self {
-        Self {
-            defect: Some(defect),
-        }
+        Self { defect: Some(defect) }
     }
 
     /// Whether `defect` is planted.

@@ -43,12 +43,7 @@ impl fmt::Display for Counts {
         write!(
             f,
             "{} histories, {} record sets, {} arrival steps, {} splits, up to {} statements and {} changes",
-            self.histories,
-            self.sets,
-            self.steps,
-            self.splits,
-            self.statements_max,
-            self.changes_max
+            self.histories, self.sets, self.steps, self.splits, self.statements_max, self.changes_max
         )
     }
 }
@@ -89,12 +84,7 @@ impl fmt::Display for Violation {
 ///
 /// The first violation found.
 pub fn search(family: &Family, rules: Rules) -> Result<Counts, Box<Violation>> {
-    let mut search = Search {
-        family,
-        rules,
-        counts: Counts::default(),
-        seen_sets: BTreeSet::new(),
-    };
+    let mut search = Search { family, rules, counts: Counts::default(), seen_sets: BTreeSet::new() };
     let mut seen = BTreeSet::new();
     let mut layer = vec![family.start.clone()];
     search.check_sets(&family.start, Known::default())?;
@@ -132,9 +122,8 @@ impl Search<'_> {
         self.counts.statements_max = self.counts.statements_max.max(history.statements.len());
         self.counts.changes_max = self.counts.changes_max.max(history.changes.len());
         let checked = properties::check_history(self.family, history, self.rules);
-        let splits = checked.map_err(|(property, reason)| {
-            self.violation(property, reason, history, history.all())
-        })?;
+        let splits =
+            checked.map_err(|(property, reason)| self.violation(property, reason, history, history.all()))?;
         self.counts.splits += splits;
         Ok(())
     }
@@ -148,11 +137,7 @@ impl Search<'_> {
                 continue;
             }
             self.counts.sets += 1;
-            let case = Case {
-                charter: &charter,
-                known,
-                honest: self.family.honest,
-            };
+            let case = Case { charter: &charter, known, honest: self.family.honest };
             let steps = properties::check_set(&case)
                 .map_err(|(property, reason)| self.violation(property, reason, history, known))?;
             self.counts.steps += steps;
@@ -168,25 +153,16 @@ impl Search<'_> {
         known: Known,
     ) -> Box<Violation> {
         let reason = format!("{reason} (family {})", self.family.name);
-        Box::new(Violation {
-            property,
-            reason,
-            history: history.clone(),
-            known,
-        })
+        Box::new(Violation { property, reason, history: history.clone(), known })
     }
 }
 
 fn needs(history: &History, newest: Record) -> Known {
     match newest {
-        Record::Statement(id) => Known {
-            statements: history.statements[id].past.with(id),
-            ..Known::default()
-        },
+        Record::Statement(id) => {
+            Known { statements: history.statements[id].past.with(id), ..Known::default() }
+        }
         Record::Change(id) => history.needs(Set::one(id)),
-        Record::Proof(id) => Known {
-            proofs: Set::one(id),
-            ..Known::default()
-        },
+        Record::Proof(id) => Known { proofs: Set::one(id), ..Known::default() },
     }
 }

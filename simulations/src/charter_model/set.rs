@@ -31,10 +31,7 @@ impl Set {
     /// This set and `id`.
     #[must_use]
     pub fn with(self, id: usize) -> Self {
-        assert!(
-            id < SET_IDS_MAX,
-            "the model numbers at most {SET_IDS_MAX} records of a kind"
-        );
+        assert!(id < SET_IDS_MAX, "the model numbers at most {SET_IDS_MAX} records of a kind");
         Self(self.0 | 1 << id)
     }
 

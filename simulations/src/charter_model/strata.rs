@@ -84,39 +84,23 @@ struct Stratum<'c, 'h> {
 }
 
 impl<'c, 'h> Stratum<'c, 'h> {
-    fn new(
-        charter: &'c Charter<'h>,
-        statements: Set,
-        level: Level,
-        verdict: &'c mut Verdict,
-    ) -> Self {
+    fn new(charter: &'c Charter<'h>, statements: Set, level: Level, verdict: &'c mut Verdict) -> Self {
         let mut open = Set::EMPTY;
         for id in statements.iter() {
             let kind = &charter.history.statements[id].kind;
             let stands = verdict.removals.contains(id) || verdict.links.contains(id);
             let later = matches!(*kind, Kind::Join { invite, .. } if charter.invite(invite).0 < Role::Admin);
             if !(stands || later && level != MEMBER_LEVEL) {
-                open = Face::of(kind)
-                    .iter()
-                    .fold(open, |open, face| open.with(face.code(id)));
+                open = Face::of(kind).iter().fold(open, |open, face| open.with(face.code(id)));
             }
         }
-        Self {
-            charter,
-            level,
-            statements,
-            verdict,
-            open,
-        }
+        Self { charter, level, statements, verdict, open }
     }
 
     fn decide(mut self) {
         loop {
             let open = self.open;
-            let answers: Vec<_> = open
-                .iter()
-                .map(|code| (code, self.answer(code / 2)))
-                .collect();
+            let answers: Vec<_> = open.iter().map(|code| (code, self.answer(code / 2))).collect();
             for &(code, answer) in &answers {
                 match answer {
                     Answer::Yes => self.stand(code),
@@ -153,27 +137,16 @@ impl<'c, 'h> Stratum<'c, 'h> {
         let reach = |code: usize| {
             let mut reached = waits(code);
             loop {
-                let wider = reached
-                    .iter()
-                    .fold(reached, |wider, next| wider.union(waits(next)));
+                let wider = reached.iter().fold(reached, |wider, next| wider.union(waits(next)));
                 if wider == reached {
                     return reached;
                 }
                 reached = wider;
             }
         };
-        let in_source_cycle = |code: &usize| {
-            reach(*code)
-                .iter()
-                .all(|other| reach(other).contains(*code))
-        };
+        let in_source_cycle = |code: &usize| reach(*code).iter().all(|other| reach(other).contains(*code));
         let takes = |code: &usize| *code == Face::Takes.code(code / 2);
-        let mut winners: Vec<usize> = self
-            .open
-            .iter()
-            .filter(in_source_cycle)
-            .filter(takes)
-            .collect();
+        let mut winners: Vec<usize> = self.open.iter().filter(in_source_cycle).filter(takes).collect();
         if winners.is_empty() {
             // Keys that hand their rights to each other, and hold none here from anyone else.
             let unfounded = self.open.iter().filter(in_source_cycle);
@@ -210,45 +183,27 @@ impl<'c, 'h> Stratum<'c, 'h> {
         } else {
             self.any_holds(witnesses, id)
         };
-        self.is_given(invite)
-            .both(ticket)
-            .both(witness)
-            .both(self.is_ticket_open(invite, id))
+        self.is_given(invite).both(ticket).both(witness).both(self.is_ticket_open(invite, id))
     }
 
     fn any_holds(&self, titles: &[Title], act: StatementId) -> Answer {
-        titles.iter().fold(Answer::No, |answer, title| {
-            answer.either(self.holds(title, act))
-        })
+        titles.iter().fold(Answer::No, |answer, title| answer.either(self.holds(title, act)))
     }
 
     /// Whether a title carries an act here: its links are given and no standing removal reaches it.
     fn holds(&self, title: &Title, act: StatementId) -> Answer {
         let acting = self.charter.acting(title, &self.verdict.level);
-        let here = if acting > self.level {
-            self.retires_here(act)
-        } else {
-            Answer::Yes
-        };
+        let here = if acting > self.level { self.retires_here(act) } else { Answer::Yes };
         if here == Answer::No {
             return here;
         }
-        let given = title
-            .links()
-            .fold(here, |answer, link| answer.both(self.is_given(link)));
+        let given = title.links().fold(here, |answer, link| answer.both(self.is_given(link)));
         let reached = |removal: &StatementId| {
-            let at = self
-                .verdict
-                .level
-                .get(removal)
-                .copied()
-                .unwrap_or(self.level);
+            let at = self.verdict.level.get(removal).copied().unwrap_or(self.level);
             self.strikes(*removal, act) && self.charter.can_end(*removal, at, title, acting)
         };
         let strikers = self.statements.iter().filter(reached);
-        strikers.fold(given, |answer, removal| {
-            answer.both(self.is_not_taking(removal))
-        })
+        strikers.fold(given, |answer, removal| answer.both(self.is_not_taking(removal)))
     }
 
     /// Whether a succession is to be decided here although the titles it knew of act farther out: its
@@ -266,23 +221,16 @@ impl<'c, 'h> Stratum<'c, 'h> {
             _ => Answer::No,
         };
         let gives = |link: StatementId| match statements[link].kind {
-            Kind::Grant {
-                to,
-                role: Role::Admin,
-                ..
-            } if to == key => before(link),
+            Kind::Grant { to, role: Role::Admin, .. } if to == key => before(link),
             Kind::Join { invite, .. }
-                if statements[link].issuer == key
-                    && self.charter.invite(invite).0 == Role::Admin =>
+                if statements[link].issuer == key && self.charter.invite(invite).0 == Role::Admin =>
             {
                 before(link)
             }
             Kind::Succession { to, .. } if to == key => self.is_given(link),
             _ => Answer::No,
         };
-        self.statements
-            .iter()
-            .fold(Answer::No, |answer, link| answer.either(gives(link)))
+        self.statements.iter().fold(Answer::No, |answer, link| answer.either(gives(link)))
     }
 
     /// Whether a removal, should it stand, leaves `act` out of what it accepts.
@@ -301,21 +249,11 @@ impl<'c, 'h> Stratum<'c, 'h> {
 
     fn is_ticket_open(&self, invite: StatementId, join: StatementId) -> Answer {
         let closing = |removal: &StatementId| {
-            let at = self
-                .verdict
-                .level
-                .get(removal)
-                .copied()
-                .unwrap_or(self.level);
-            self.strikes(*removal, join)
-                && self
-                    .charter
-                    .closes(*removal, at, invite, &self.verdict.level)
+            let at = self.verdict.level.get(removal).copied().unwrap_or(self.level);
+            self.strikes(*removal, join) && self.charter.closes(*removal, at, invite, &self.verdict.level)
         };
         let closers = self.statements.iter().filter(closing);
-        closers.fold(Answer::Yes, |answer, removal| {
-            answer.both(self.is_not_taking(removal))
-        })
+        closers.fold(Answer::Yes, |answer, removal| answer.both(self.is_not_taking(removal)))
     }
 
     fn is_given(&self, link: StatementId) -> Answer {
@@ -347,7 +285,8 @@ fn drop_overrun_joins(charter: &Charter<'_>, verdict: &mut Verdict) {
         let Kind::Invite { uses, .. } = statement.kind else {
             continue;
         };
-        let joins = |id: &StatementId| matches!(statements[*id].kind, Kind::Join { invite: of, .. } if of == invite);
+        let joins =
+            |id: &StatementId| matches!(statements[*id].kind, Kind::Join { invite: of, .. } if of == invite);
         let overrun: Set = verdict.links.iter().filter(joins).skip(uses).collect();
         verdict.links = verdict.links.minus(overrun);
     }
