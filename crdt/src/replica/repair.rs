@@ -23,10 +23,11 @@ use crate::exchange::{
 };
 use crate::gossip::{ScreenedAnswer, ScreenedDelta};
 use crate::history::ItemKey;
-use crate::id::{AuthorKey, SpaceId, StatementId};
+use crate::id::{Actor, AuthorKey, DocumentName, SpaceId, StatementId};
 use crate::incarnation::VerifiedIncarnation;
 use crate::jitter::between;
 use crate::limits::{EXCHANGE_CHUNK_BYTES, EXCHANGES_MAX, FETCH_WANTS_MAX};
+use crate::store::tables::walk_prefix;
 use crate::store::{StoreError, Table};
 use crate::time::Moment;
 
@@ -579,13 +580,42 @@ impl Core {
     ) -> Result<Option<u64>, StoreError> {
         let Some(space) = self.spaces.get(&space) else { return Ok(None) };
         let Some(item) = space.items.item(item) else { return Ok(None) };
-        let prefix = space.index.actor_rows(&item.document, item.actor);
+        let proven = self.fork_proven(step, space.id, &item.document, item.actor)?;
+        Ok((!proven).then_some(item.tip.seq))
+    }
+
+    /// Whether a fork of the actor in the document is proven.
+    pub(super) fn fork_proven(
+        &self,
+        step: &Step<'_>,
+        space: SpaceId,
+        document: &DocumentName,
+        actor: Actor,
+    ) -> Result<bool, StoreError> {
+        let Some(space) = self.spaces.get(&space) else { return Ok(false) };
+        let prefix = space.index.actor_rows(document, actor);
         let mut proven = false;
-        crate::store::tables::walk_prefix(&step.transaction, Table::Forks, &prefix, |_, _| {
+        walk_prefix(&step.transaction, Table::Forks, &prefix, |_, _| {
             proven = true;
             Ok(())
         })?;
-        Ok((!proven).then_some(item.tip.seq))
+        Ok(proven)
+    }
+
+    /// Plans to ask a peer for its other change at `seq`, which proves a fork.
+    pub(super) fn plan_contradiction(
+        &mut self,
+        now: Moment,
+        key: AuthorKey,
+        space: SpaceId,
+        document: &DocumentName,
+        actor: Actor,
+        seq: u64,
+    ) {
+        if let Some(peer) = self.peers.get_mut(&key) {
+            peer.plan_fetch(space, Goals::from([(ItemKey::of(document, actor), Goal::Contradict(seq))]));
+        }
+        self.repair_soon(now, key);
     }
 
     fn take_deltas(
