@@ -30,7 +30,7 @@ pub const STORE_FILE: &str = "store.redb";
 /// How long the replica's thread may take to end: with the network's second it stays within five.
 const DRIVER_STOP: Duration = Duration::from_secs(3);
 
-/// How long a start waits for the first address listened on; the node works without, too.
+/// How long a start waits for its listeners; the node works without those that do not come up.
 const ADDRESSES_WAIT_MAX: Duration = Duration::from_secs(1);
 /// Between two looks at the addresses.
 const ADDRESSES_LOOK_PAUSE: Duration = Duration::from_millis(2);
@@ -166,7 +166,7 @@ impl Node {
         let replica = driver::start(replica, clock, inbox.clone(), outlet, metrics)
             .map_err(|source| StartError::System { what: "thread", source })?;
         let node = Self { handle, network, inbox, replica, http, clock };
-        node.await_addresses(!config.listen.is_empty()).await;
+        node.await_addresses(config.listen.len()).await;
         for ticket in tickets {
             node.handle.request(LocalRequest::Join { ticket: Box::new(ticket) }).await?;
         }
@@ -174,9 +174,9 @@ impl Node {
     }
 
     /// Lets the listeners come up, so that what is announced first is complete.
-    async fn await_addresses(&self, wanted: bool) {
+    async fn await_addresses(&self, wanted: usize) {
         let give_up = tokio::time::Instant::now() + ADDRESSES_WAIT_MAX;
-        while wanted && self.listening().is_empty() && tokio::time::Instant::now() < give_up {
+        while self.listening().len() < wanted && tokio::time::Instant::now() < give_up {
             tokio::time::sleep(ADDRESSES_LOOK_PAUSE).await;
         }
     }
