@@ -178,7 +178,7 @@ struct Known {
 
 /// Incarnations a screener remembers. Past it the smallest are forgotten; the replica then verifies
 /// their deltas itself, from the store.
-const INCARNATIONS_MAX: usize = 16_384;
+const INCARNATIONS_MAX: usize = 4_096;
 
 /// Opens and checks what comes from the network, on any thread. Clones share what they know.
 #[derive(Clone, Default)]

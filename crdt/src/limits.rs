@@ -73,6 +73,8 @@ pub const INBOX_INPUTS_MAX: usize = 4_096;
 pub const INBOX_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Inputs handled in one step: what bounds the time between two commits.
 pub const STEP_INPUTS_MAX: usize = 1_024;
+/// Bytes of inputs handled in one step, the last input not counted.
+pub const STEP_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Connections aimed at for one node.
 pub const DEGREE_TARGET: usize = 12;
 /// Connections in all, and the part of them that others may open: an attacker that opens all it
@@ -141,5 +143,6 @@ pub const EXCHANGES_MAX: usize = 4;
 pub const FETCH_WANTS_MAX: usize = 1_024;
 /// Local requests that wait for other nodes. Past it further ones are refused.
 pub const WAITERS_MAX: usize = 256;
-/// Spaces one node holds. Past it creating and joining is refused.
-pub const SPACES_MAX: usize = 256;
+/// Spaces one node holds. Past it creating and joining is refused. Each has a gossip topic, of which the
+/// network follows a hundred.
+pub const SPACES_MAX: usize = 96;

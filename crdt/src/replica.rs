@@ -83,6 +83,19 @@ impl<S: Store> Replica<S> {
         self.core.standing_effects()
     }
 
+    /// Makes sure that memory agrees with the store, after a commit of which nobody knew whether it
+    /// happened. Called before inputs are taken out of a queue, it keeps a step from failing with them.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store cannot be read: try again later.
+    pub fn ready(&mut self, now: Now) -> Result<(), StoreError> {
+        if self.stale {
+            self.core.load_store(&self.store, now)?;
+            self.stale = false;
+        }
+        Ok(())
+    }
+
     /// Handles `inputs` in order and whatever is due, commits, and returns the effects.
     ///
     /// Rows that cannot be read fail only the input that needed them.
@@ -156,6 +169,11 @@ impl<S: Store> Replica<S> {
     /// Turns the effects of a step that is not durable into refusals, and reads the store again.
     fn fail(&mut self, now: Now, effects: Vec<Effect>, error: &StoreError) -> Vec<Effect> {
         self.stale = self.core.load_store(&self.store, now).is_err();
+        for effect in &effects {
+            if let Effect::Ask { peer, id, .. } = effect {
+                self.core.question_lost(now.monotonic, *peer, *id);
+            }
+        }
         let mut left: Vec<Effect> =
             effects.into_iter().filter_map(|effect| unless_durable(effect, error)).collect();
         if !self.stale {
@@ -206,7 +224,14 @@ fn unless_durable(effect: Effect, error: &StoreError) -> Option<Effect> {
             Some(Effect::Reply { ticket, reply: Err(Refusal::Store(error.clone())) })
         }
         Effect::Verdict { token, .. } => Some(Effect::Verdict { token, verdict: Verdict::Ignore }),
-        Effect::Publish { .. } | Effect::Answer { .. } | Effect::Changed(_) | Effect::Subscribe(_) => None,
+        // A question may carry what this step made.
+        Effect::Publish { .. }
+        | Effect::Ask { .. }
+        | Effect::Answer { .. }
+        | Effect::Changed(_)
+        | Effect::Subscribe(_)
+        | Effect::Note(Note::Joined { .. })
+        | Effect::Count { .. } => None,
         other => Some(other),
     }
 }

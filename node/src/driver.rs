@@ -65,6 +65,14 @@ impl<S: Store> Driver<S> {
                 drop_idle_at += DROP_IDLE_EVERY;
                 self.outlet.handle.reader().drop_idle();
             }
+            if let Err(error) = self.replica.ready(self.clock.now()) {
+                tracing::error!(event = "store_unreadable", %error, "the store cannot be read; trying again");
+                if self.inbox.is_closed() {
+                    break;
+                }
+                std::thread::sleep(STORE_RETRY);
+                continue;
+            }
             let wait = self.clock.until(self.replica.next_wakeup());
             let (inputs, closed) = self.inbox.take(STEP_INPUTS_MAX, wait);
             self.step(inputs);

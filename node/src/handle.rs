@@ -12,7 +12,7 @@ use crate::driver::{Inbox, Shared};
 use crate::metrics::Metrics;
 
 /// Changes a watcher may lag behind before it has to read on from the store.
-const CHANGES_BUFFERED: usize = 4_096;
+const CHANGES_BUFFERED: usize = 128;
 
 /// Why a request got no reply of the replica.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

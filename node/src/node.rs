@@ -85,6 +85,11 @@ pub enum StartError {
     Join(#[from] AskError),
 }
 
+/// The node ended although nobody asked it to, or not in order; its log says why.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the node ended by a defect of this program; what it acknowledged is durable, and its log says more")]
+pub struct NodeDied;
+
 /// A running node.
 pub struct Node {
     handle: NodeHandle,
@@ -202,26 +207,44 @@ impl Node {
     }
 
     /// Serves until somebody asks to stop; then says farewell and closes everything, within five seconds.
-    pub async fn run(self, mut shutdown: Shutdown) {
+    ///
+    /// # Errors
+    /// [`NodeDied`] when the node ended by itself: a service manager starts it anew.
+    pub async fn run(self, mut shutdown: Shutdown) -> Result<(), NodeDied> {
         let metrics = self.handle.metrics().clone();
-        let serving = tokio::spawn(self.http.serve(self.handle, metrics, self.clock, shutdown.clone()));
-        shutdown.requested().await;
+        let mut serving = tokio::spawn(self.http.serve(self.handle, metrics, self.clock, shutdown.clone()));
+        let mut replica = tokio::task::spawn_blocking(move || self.replica.join());
+        tokio::select! {
+            () = shutdown.requested() => {}
+            _ = &mut replica => {
+                tracing::error!(event = "replica_failed", "the replica ended by a defect of this program");
+                serving.abort();
+                self.inbox.close();
+                self.inbox.fail_waiting();
+                self.network.shutdown().await;
+                return Err(NodeDied);
+            }
+        }
         tracing::info!(event = "stopping", "stopping");
         // Requests in progress are answered, then the replica says farewell, then the network closes.
-        if serving.await.is_err() {
+        if (&mut serving).await.is_err() {
             tracing::error!(event = "http_failed", "the API ended by a defect of this program");
         }
         self.inbox.close();
-        let replica = tokio::task::spawn_blocking(move || self.replica.join());
-        match tokio::time::timeout(DRIVER_STOP, replica).await {
-            Ok(Ok(Ok(()))) => {}
+        let ended = match tokio::time::timeout(DRIVER_STOP, replica).await {
+            Ok(Ok(Ok(()))) => Ok(()),
             Ok(_) => {
-                tracing::error!(event = "replica_failed", "the replica ended by a defect of this program")
+                tracing::error!(event = "replica_failed", "the replica ended by a defect of this program");
+                Err(NodeDied)
             }
-            Err(_) => tracing::error!(event = "replica_stuck", "the replica does not end: the disk may hang"),
-        }
+            Err(_) => {
+                tracing::error!(event = "replica_stuck", "the replica does not end: the disk may hang");
+                Err(NodeDied)
+            }
+        };
         self.network.shutdown().await;
         tracing::info!(event = "stopped", "stopped");
+        ended
     }
 }
 

@@ -134,12 +134,12 @@ async fn serve(config: &Config, exit_with_parent: bool, out: &mut Output) -> Out
         }
         std::future::pending::<()>().await;
     };
-    tokio::select! {
-        () = node.run(shutdown) => {}
-        () = tell => {}
-    }
+    let ended = tokio::select! {
+        ended = node.run(shutdown) => ended,
+        () = tell => Ok(()),
+    };
     drop(trigger);
-    Ok(Exit::Done)
+    ended.map(|()| Exit::Done).map_err(|died| Failure::failed("the node stopped").caused_by(&died))
 }
 
 /// Starts the node, and again for a while when its store is in use: a command that reads the store of a

@@ -90,6 +90,18 @@ pub enum Edit {
     Remove,
 }
 
+impl Edit {
+    /// About how many bytes of memory it takes.
+    pub fn weight(&self) -> usize {
+        match self {
+            Self::Put { value, .. } | Self::Set { value, .. } | Self::Insert { value, .. } => value.weight(),
+            Self::Merge { patch, .. } => patch.weight(),
+            Self::Splice { insert, .. } => insert.len(),
+            Self::Unset { .. } | Self::Increment { .. } | Self::Remove => 0,
+        }
+    }
+}
+
 /// A change made here, to be signed and stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LocalChange {

@@ -79,6 +79,20 @@ impl Json {
         }
     }
 
+    /// About how many bytes of memory it takes.
+    pub fn weight(&self) -> usize {
+        let own = std::mem::size_of::<Self>();
+        match self {
+            Self::List(items) => own + items.iter().map(Self::weight).sum::<usize>(),
+            Self::Map(members) => {
+                own + members.iter().map(|(name, value)| 48 + name.len() + value.weight()).sum::<usize>()
+            }
+            Self::Text(text) | Self::String(text) => own + text.len(),
+            Self::Bytes(bytes) => own + bytes.len(),
+            _ => own,
+        }
+    }
+
     /// Whether every number is finite: always so for a parsed value, and for one a document holds.
     pub fn is_finite(&self) -> bool {
         match self {

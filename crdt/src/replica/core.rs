@@ -35,6 +35,8 @@ pub type NonceSource = Box<dyn FnMut() -> [u8; 16] + Send>;
 
 /// Between two passes over remembered requests that drop what has expired.
 const FORGET_REQUESTS_EVERY: std::time::Duration = std::time::Duration::from_secs(60);
+/// Between two passes while there is more to look at.
+const FORGET_REQUESTS_PAUSE: std::time::Duration = std::time::Duration::from_secs(1);
 /// Remembered requests looked at in one pass.
 const FORGET_REQUESTS_ROWS: usize = 512;
 /// Between two passes that drop built documents and indexes not used since the one before.
@@ -201,6 +203,10 @@ impl Core {
                 self.connect.on_addresses(step.now.monotonic, &mut self.rng, peer, &addresses, source);
                 Ok(())
             }
+            Input::Offence { peer, offence, code } => {
+                self.offend(step, peer, offence, code);
+                Ok(())
+            }
             Input::RoundTrip { peer, time } => {
                 if let Some(peer) = self.peers.get_mut(&peer) {
                     peer.round_trip = Some(time);
@@ -281,6 +287,7 @@ impl Core {
             self.connect.on_addresses(now.monotonic, &mut self.rng, peer, reached, AddressSource::Dialled);
         }
         self.peers.insert(peer, Peer::new(address, inbound, now.monotonic));
+        self.admit_peers();
     }
 
     /// A connected peer spoke. A connection alone says little: one that the other side refuses stands
@@ -393,6 +400,7 @@ impl Core {
             return;
         }
         self.wanted_changed = false;
+        self.admit_peers();
         let mut wanted: BTreeMap<AuthorKey, bool> = BTreeMap::new();
         for space in self.spaces.values() {
             for (member, seen) in space.presence.members() {
@@ -435,6 +443,10 @@ impl Core {
         use std::ops::Bound;
         let range = KeyRange { start: Bound::Excluded(self.forget_after.as_slice()), end: Bound::Unbounded };
         let rows = step.transaction.rows(Table::Requests, range, FORGET_REQUESTS_ROWS)?;
+        if rows.len() == FORGET_REQUESTS_ROWS {
+            // A full page: there is more to look at than one pass a minute would manage.
+            self.forget_requests_at = step.now.monotonic + FORGET_REQUESTS_PAUSE;
+        }
         self.forget_after = rows.last().map(|(key, _)| key.clone()).unwrap_or_default();
         for (key, value) in rows {
             let known: RequestRecord = record(&value, "request record")?;

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::address::Address;
+use crate::budget::Offence;
 use crate::charter::{Label, Prefix, Role, Ticket};
 use crate::connect::DialTarget;
 use crate::document::{Edit, Poison};
@@ -91,6 +92,15 @@ pub enum Input {
         peer: AuthorKey,
         /// The addresses.
         addresses: Vec<Address>,
+    },
+    /// A peer broke a rule below the core.
+    Offence {
+        /// Who.
+        peer: AuthorKey,
+        /// Which.
+        offence: Offence,
+        /// A stable short code of the very fault.
+        code: &'static str,
     },
     /// A ping came back.
     RoundTrip {
@@ -187,6 +197,16 @@ pub enum LocalRequest {
     },
     /// Who is connected or blocked?
     Peers,
+}
+
+impl LocalRequest {
+    /// About how many bytes of memory it holds: what bounds a queue of them.
+    pub fn weight(&self) -> usize {
+        match self {
+            Self::Write(write) => 256 + write.document.as_str().len() + write.edit.weight(),
+            _ => 256,
+        }
+    }
 }
 
 /// How many other nodes are waited for.

@@ -82,6 +82,8 @@ pub(super) struct Peer {
     pub(super) round_trip: Option<Duration>,
     /// Whether anything came from it over this connection.
     pub(super) spoke: bool,
+    /// Whether the charter of some space admits it.
+    pub(super) member: bool,
     pub(super) asked: BTreeMap<u64, Asked>,
     tasks: VecDeque<Task>,
     /// When the next dialogue starts.
@@ -102,6 +104,7 @@ impl Peer {
             since: now,
             round_trip: None,
             spoke: false,
+            member: false,
             asked: BTreeMap::new(),
             tasks: VecDeque::new(),
             due: now,
@@ -150,11 +153,28 @@ impl Core {
         }
     }
 
+    /// Whether a dialogue with this peer may start now. Whoever no charter admits shares one place, so
+    /// that strangers who never answer keep nobody waiting; a node that waits to be witnessed knows no
+    /// members yet.
+    fn may_start(&self) -> impl Fn(&Peer) -> bool + use<> {
+        let running = self.peers.values().filter(|peer| peer.running).count();
+        let strangers = self.peers.values().filter(|peer| peer.running && !peer.member).count();
+        let joining = self.spaces.values().any(|space| space.ticket.is_some());
+        let free = running < EXCHANGES_MAX;
+        move |peer| free && !peer.running && (peer.member || joining || strangers == 0)
+    }
+
     /// When the next dialogue may start.
     pub(super) fn repair_wakeup(&self) -> Option<Moment> {
-        let running = self.peers.values().filter(|peer| peer.running).count();
-        let waiting = self.peers.values().filter(|peer| !peer.running).map(|peer| peer.due);
-        waiting.min().filter(|_| running < EXCHANGES_MAX)
+        let may_start = self.may_start();
+        self.peers.values().filter(|peer| may_start(peer)).map(|peer| peer.due).min()
+    }
+
+    /// Notes which peers a charter admits.
+    pub(super) fn admit_peers(&mut self) {
+        for (key, peer) in &mut self.peers {
+            peer.member = self.spaces.values().any(|space| space.charter.is_member(*key));
+        }
     }
 
     /// Starts the dialogues that are due, the longest overdue first.
@@ -163,14 +183,22 @@ impl Core {
             return Ok(());
         }
         let running = self.peers.values().filter(|peer| peer.running).count();
-        let mut due: Vec<(Moment, AuthorKey)> = self
+        let may_start = self.may_start();
+        let mut due: Vec<(bool, Moment, AuthorKey)> = self
             .peers
             .iter()
-            .filter(|(_, peer)| !peer.running && peer.due <= step.now.monotonic)
-            .map(|(key, peer)| (peer.due, *key))
+            .filter(|(_, peer)| may_start(peer) && peer.due <= step.now.monotonic)
+            .map(|(key, peer)| (!peer.member, peer.due, *key))
             .collect();
+        // Members first; of the others one at a time, unless this node waits to be witnessed.
         due.sort_unstable();
-        for (_, key) in due.into_iter().take(EXCHANGES_MAX.saturating_sub(running)) {
+        let mut strangers = 0;
+        let joining = self.spaces.values().any(|space| space.ticket.is_some());
+        due.retain(|(stranger, _, _)| {
+            strangers += usize::from(*stranger);
+            !stranger || joining || strangers == 1
+        });
+        for (_, _, key) in due.into_iter().take(EXCHANGES_MAX.saturating_sub(running)) {
             let mut tasks: VecDeque<Task> = self.join_tasks().into();
             tasks.push_back(Task::Hello);
             if let Some(peer) = self.peers.get_mut(&key) {

@@ -13,11 +13,11 @@ use crate::budget::{Offence, OverBudget, Usage};
 use crate::charter::JoinRequest;
 use crate::codec;
 use crate::exchange::{
-    DocumentHeads, Greeting, MessageError, RefusalCode, Request, Response, Want, answer_ranges,
-    encode_message,
+    DocumentHeads, Greeting, MessageError, RangeFingerprint, RefusalCode, Request, Response, Want,
+    answer_ranges, encode_message,
 };
 use crate::history::{Item, stored_delta};
-use crate::id::{AuthorKey, DocumentName, SpaceId, StatementId};
+use crate::id::{Actor, AuthorKey, DocumentName, SpaceId, StatementId};
 use crate::incarnation::Incarnation;
 use crate::limits::{EXCHANGE_CHUNK_BYTES, FETCH_WANTS_MAX};
 use crate::store::StoreError;
@@ -25,6 +25,10 @@ use crate::store::tables::DeltaRecord;
 
 /// When to ask again after this node could not read its own rows.
 const FAULT_RETRY_MS: u32 = 5_000;
+/// Runs of one document read side by side for an answer, each with one delta in memory.
+const CURSORS_MAX: usize = 64;
+/// What one item costs in a reconciliation, as bytes served: its key, number and hash are read.
+const ITEM_COST: u64 = 72;
 /// Documents one confirmation may ask about.
 const CONFIRMED_DOCUMENTS_MAX: usize = 16;
 
@@ -88,16 +92,16 @@ impl Core {
             Request::Statements { space, have } => {
                 self.reading(peer, space).map_or_else(not_admitted, |space| statements(space, have))
             }
-            Request::Reconcile { space, salt, ranges } => match self.reading(peer, space) {
-                None => not_admitted(),
-                Some(space) => match answer_ranges(&space.items, salt, &ranges) {
-                    Some(answers) => Response::Ranges(answers),
-                    None => {
-                        self.offend(step, peer, Offence::StructureViolation, "overlapping_ranges");
-                        refused(RefusalCode::Malformed, "ranges overlap or are too many")
-                    }
-                },
-            },
+            Request::Reconcile { space, salt, ranges } => {
+                let Some(items) = self.reading(peer, space).map(|space| space.items.len() as u64) else {
+                    return Ok(not_admitted());
+                };
+                let usage = Usage::BytesServed(items * ITEM_COST);
+                if let Err(over) = self.budget.charge(step.now.monotonic, peer, usage) {
+                    return Ok(busy(over));
+                }
+                self.reconcile(step, peer, space, salt, &ranges)
+            }
             Request::Fetch { space, wants } => match self.reading(peer, space) {
                 None => not_admitted(),
                 Some(space) => {
@@ -163,6 +167,24 @@ impl Core {
         }
     }
 
+    fn reconcile(
+        &mut self,
+        step: &mut Step<'_>,
+        peer: AuthorKey,
+        space: SpaceId,
+        salt: u64,
+        ranges: &[RangeFingerprint],
+    ) -> Response {
+        let Some(held) = self.spaces.get(&space) else { return not_admitted() };
+        match answer_ranges(&held.items, salt, ranges) {
+            Some(answers) => Response::Ranges(answers),
+            None => {
+                self.offend(step, peer, Offence::StructureViolation, "overlapping_ranges");
+                refused(RefusalCode::Malformed, "ranges overlap or are too many")
+            }
+        }
+    }
+
     /// Tells what is durable here. What this very step takes in is durable when the answer leaves.
     fn confirm(
         &mut self,
@@ -218,6 +240,8 @@ fn statements(space: &Space, have: Vec<StatementId>) -> Response {
 #[derive(Default)]
 struct Chunk {
     incarnations: Vec<Incarnation>,
+    /// Actors whose incarnations it carries.
+    told: BTreeSet<Actor>,
     deltas: Vec<ByteVec>,
     bytes: usize,
     more: bool,
@@ -257,7 +281,9 @@ fn document_deltas(
         }
         stored_delta(&step.transaction, space.index, &item.document, item.actor, after + 1)
     };
-    for (item, after) in runs {
+    // Of a document with very many runs the rest follows when these are held: the asker asks again.
+    let rest = runs.len() > CURSORS_MAX;
+    for (item, after) in runs.iter().take(CURSORS_MAX) {
         if let Some((first_seq, delta)) = next(item, *after)? {
             cursors.insert(delta.arrival, (item, *after, first_seq, delta));
         }
@@ -273,7 +299,11 @@ fn document_deltas(
         if after == 0
             && let Some(incarnation) = space.incarnation(&step.transaction, item.actor)?
         {
-            chunk.incarnations.push(incarnation.certificate().clone());
+            let certificate = incarnation.certificate();
+            if chunk.told.insert(item.actor) {
+                chunk.bytes += codec::encode(certificate).len();
+                chunk.incarnations.push(certificate.clone());
+            }
         }
         chunk.bytes += encoded.len();
         chunk.deltas.push(ByteVec::from(encoded));
@@ -281,5 +311,6 @@ fn document_deltas(
             cursors.insert(delta.arrival, (item, last, first_seq, delta));
         }
     }
+    chunk.more = rest;
     Ok(())
 }

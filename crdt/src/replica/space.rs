@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::charter::{Charter, Genesis, Right, Ticket, VerifiedStatement};
+use crate::charter::{Charter, Genesis, Inserted, Right, Ticket, VerifiedStatement};
 use crate::codec;
 use crate::history::Items;
-use crate::id::{Actor, AuthorKey, SpaceId, Topic};
+use crate::id::{Actor, AuthorKey, SpaceId, StatementId, Topic};
 use crate::incarnation::{Incarnation, VerifiedIncarnation};
 use crate::presence::Presence;
 use crate::seal::{self, EpochKey};
@@ -15,7 +15,7 @@ use crate::store::{StoreError, StoreRead, Table};
 use crate::time::{Moment, Now};
 
 /// Writers whose rights are kept in memory per space. Past it the smallest are forgotten and judged anew.
-const WRITERS_MAX: usize = 16_384;
+const WRITERS_MAX: usize = 4_096;
 
 /// A space.
 pub(super) struct Space {
@@ -108,15 +108,33 @@ impl Space {
     }
 
     fn load_charter(&mut self, store: &dyn StoreRead) -> Result<(), StoreError> {
+        let damaged = |what: String| StoreError::Corrupt(format!("a stored statement: {what}"));
+        let mut rows: BTreeMap<StatementId, VerifiedStatement> = BTreeMap::new();
         walk_prefix(store, Table::Statements, &self.index.all(), |_, value| {
-            let statement = VerifiedStatement::from_bytes(value)
-                .map_err(|error| StoreError::Corrupt(format!("a stored statement: {error}")))?;
-            // Rows come by id, not in causal order: those ahead of what they cite wait inside.
-            self.charter
-                .insert(statement)
-                .map_err(|error| StoreError::Corrupt(format!("a stored statement: {error}")))?;
+            let statement =
+                VerifiedStatement::from_bytes(value).map_err(|error| damaged(error.to_string()))?;
+            rows.insert(statement.id(), statement);
             Ok(())
-        })
+        })?;
+        // Rows come by id, not in causal order: each goes in after those it cites.
+        while let Some((id, _)) = rows.first_key_value() {
+            let mut path = vec![*id];
+            while let Some(id) = path.last().copied() {
+                let cited = rows.get(&id).and_then(|row| row.tips.iter().find(|tip| rows.contains_key(*tip)));
+                match cited {
+                    Some(tip) => path.push(*tip),
+                    None => {
+                        path.pop();
+                        let Some(statement) = rows.remove(&id) else { continue };
+                        let inserted = self.charter.insert(statement);
+                        if !matches!(inserted, Ok(Inserted::New { .. } | Inserted::Known)) {
+                            return Err(damaged(format!("{id} does not fit: {inserted:?}")));
+                        }
+                    }
+                }
+            }
+        }
+        Ok(())
     }
 
     fn load_items(&mut self, store: &dyn StoreRead) -> Result<(), StoreError> {

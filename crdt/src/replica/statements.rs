@@ -7,6 +7,7 @@ use super::repair::Task;
 use super::space::Space;
 use super::step::Step;
 use crate::address::Address;
+use crate::budget::Offence;
 use crate::charter::{
     Genesis, InsertError, Inserted, Invite, JoinRefused, JoinRequest, Label, StatementBody, Ticket,
     VerifiedStatement,
@@ -145,6 +146,10 @@ impl Core {
         statement: VerifiedStatement,
     ) -> Verdict {
         match self.insert_statement(step, space, statement) {
+            Ok(Inserted::New { effective, .. }) if effective.is_empty() => {
+                self.offend(step, from, Offence::VoidStatement, "void_statement");
+                Verdict::Ignore
+            }
             Ok(Inserted::Known | Inserted::New { .. }) => Verdict::Accept,
             Ok(Inserted::Waiting { .. }) => {
                 self.repair_soon(step.now.monotonic, from);
@@ -179,6 +184,13 @@ impl Core {
                     statement.to_bytes(),
                 );
             }
+        }
+        if effective.is_empty() {
+            for (_, reason) in void {
+                step.count(Counted::Refused(reason.code()), 1);
+                step.note(Note::VoidStatement { space: space_id, reason: *reason });
+            }
+            return Ok(inserted);
         }
         space.members_changed(step.now.monotonic);
         // Whoever is new has not heard this node's last beacon.

@@ -140,6 +140,13 @@ impl Core {
         false
     }
 
+    /// A question was not sent: the peer is asked again.
+    pub(super) fn unasked(&mut self, peer: AuthorKey, Question(ticket): Question) {
+        if let Some(waiter) = self.waiters.iter_mut().find(|waiter| waiter.ticket == ticket) {
+            waiter.asked.remove(&peer);
+        }
+    }
+
     /// Takes a peer's word.
     pub(super) fn confirmed(
         &mut self,

@@ -60,10 +60,10 @@ fn run(config: &Config) -> ExitCode {
             return fail(&error, ExitCode::FAILURE);
         }
         match Node::start(config).await {
-            Ok(node) => {
-                node.run(shutdown).await;
-                ExitCode::SUCCESS
-            }
+            Ok(node) => match node.run(shutdown).await {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(died) => fail(&died, ExitCode::FAILURE),
+            },
             Err(error) => fail(&error, ExitCode::FAILURE),
         }
     });

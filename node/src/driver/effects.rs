@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use starling_crdt::address::Address;
+use starling_crdt::budget::Offence;
 use starling_crdt::connect::DialTarget;
 use starling_crdt::id::AuthorKey;
 use starling_crdt::replica::{Counted, Effect, Input, MessageToken, Note, Verdict};
@@ -75,7 +76,7 @@ impl Outlet {
                 self.metrics().exchange_bytes(Traffic::Out, body.len() as u64);
                 if let Err(error) = self.network.send(Command::Request { peer, id, body }) {
                     let answer = Err(error.to_string());
-                    self.inbox.return_to_sender(Input::Answered { peer, id, answer });
+                    self.inbox.put(Input::Answered { peer, id, answer });
                 }
             }
             Effect::Answer { peer, id, body } => {
@@ -125,7 +126,7 @@ impl Outlet {
         self.shared.names().dials.insert(addresses.clone(), target.clone());
         if self.network.send(Command::Dial { peer, addresses: addresses.clone() }).is_err() {
             self.shared.names().dials.remove(&addresses);
-            self.inbox.return_to_sender(Input::DialFailed { target });
+            self.inbox.put(Input::DialFailed { target });
         }
     }
 
@@ -136,7 +137,7 @@ impl Outlet {
             Counted::Admitted => metrics.deltas_admitted(by),
             Counted::Refused(code) => {
                 (0..by).for_each(|_| metrics.delta_refused(code));
-                tracing::warn!(event = "refused", code, count = by, "refused what a peer sent");
+                tracing::debug!(event = "refused", code, count = by, "refused what a peer sent");
             }
             Counted::Orphaned => metrics.orphans(by),
             Counted::OrphansDropped => metrics.orphans_dropped(by),
@@ -192,10 +193,13 @@ impl Intake {
             Event::Gossip { .. } | Event::Request { .. } | Event::Response { result: Ok(_), .. } => {
                 self.check(event)
             }
-            _ => match self.input(&event) {
-                Some(input) => self.inbox.offer(input).map_err(|_| Box::new(event)),
-                None => Ok(()),
-            },
+            _ if !self.inbox.has_room() => Err(Box::new(event)),
+            _ => {
+                if let Some(input) = self.input(&event) {
+                    self.inbox.put(input);
+                }
+                Ok(())
+            }
         }
     }
 
@@ -263,11 +267,18 @@ impl Intake {
                 tracing::warn!(event = "listen_failed", address, reason, "cannot listen there");
                 None
             }
-            Event::Offence { peer, offence } => {
-                self.metrics.offence("network");
-                tracing::warn!(event = "offence", %peer, offence = ?offence, "a peer broke a rule of the network");
-                None
-            }
+            Event::Offence { peer, offence } => match offence {
+                network::Offence::OversizedFrame { .. } => Some(Input::Offence {
+                    peer: *peer,
+                    offence: Offence::OversizedFrame,
+                    code: "oversized_frame",
+                }),
+                // It was disconnected already: it is merely something else than a Starling node.
+                network::Offence::ForeignProtocol { protocol } => {
+                    tracing::debug!(event = "foreign_protocol", %peer, protocol, "not a Starling node");
+                    None
+                }
+            },
             Event::SlowPeer { peer, messages } => {
                 tracing::debug!(event = "slow_peer", %peer, messages, "gossip to a slow peer was dropped");
                 None

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use starling_crdt::limits::{INBOX_BYTES_MAX, INBOX_INPUTS_MAX};
+use starling_crdt::limits::{INBOX_BYTES_MAX, INBOX_INPUTS_MAX, STEP_BYTES_MAX};
 use starling_crdt::replica::{Input, LocalRequest, Refusal, Reply, RequestTicket};
 use tokio::sync::oneshot;
 
@@ -26,7 +26,8 @@ pub(crate) struct Inbox {
 
 #[derive(Default)]
 struct State {
-    local: VecDeque<Input>,
+    local: VecDeque<(Input, usize)>,
+    local_bytes: usize,
     remote: VecDeque<(Input, usize)>,
     remote_bytes: usize,
     replies: BTreeMap<RequestTicket, ReplySender>,
@@ -39,11 +40,12 @@ impl State {
         self.local.is_empty() && self.remote.is_empty()
     }
 
-    fn push(&mut self, request: LocalRequest, reply: ReplySender) {
+    fn push(&mut self, request: LocalRequest, bytes: usize, reply: ReplySender) {
         self.tickets += 1;
         let ticket = RequestTicket(self.tickets);
         self.replies.insert(ticket, reply);
-        self.local.push_back(Input::Local { ticket, request });
+        self.local_bytes += bytes;
+        self.local.push_back((Input::Local { ticket, request }, bytes));
     }
 }
 
@@ -59,10 +61,11 @@ impl Inbox {
         if state.closed {
             return Err(AskError::Stopped);
         }
-        if state.local.len() >= INBOX_INPUTS_MAX {
+        let bytes = request.weight();
+        if state.local.len() >= INBOX_INPUTS_MAX || state.local_bytes + bytes > INBOX_BYTES_MAX {
             return Err(AskError::Busy);
         }
-        state.push(request, reply);
+        state.push(request, bytes, reply);
         self.filled.notify_one();
         Ok(())
     }
@@ -82,22 +85,15 @@ impl Inbox {
         }
     }
 
-    /// Puts in what came from the network if there is room; gives it back otherwise.
-    pub(crate) fn offer(&self, input: Input) -> Result<(), Box<Input>> {
-        let mut state = self.state();
-        if state.remote.len() >= INBOX_INPUTS_MAX {
-            return Err(Box::new(input));
-        }
-        state.remote.push_back((input, 0));
-        self.filled.notify_one();
-        Ok(())
+    /// Whether something small from the network still has room.
+    pub(crate) fn has_room(&self) -> bool {
+        self.state().remote.len() < INBOX_INPUTS_MAX
     }
 
-    /// Puts in what the release of effects brought about; there is always room for that, since each
-    /// effect brings about at most one input.
-    pub(crate) fn return_to_sender(&self, input: Input) {
-        let mut state = self.state();
-        state.remote.push_back((input, 0));
+    /// Puts in something small: what came from the network after [`Inbox::has_room`], or what the
+    /// release of an effect brought about, which is at most one input for each.
+    pub(crate) fn put(&self, input: Input) {
+        self.state().remote.push_back((input, 0));
         self.filled.notify_one();
     }
 
@@ -114,10 +110,16 @@ impl Inbox {
             state = self.filled.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
         }
         let mut inputs = Vec::with_capacity(most.min(state.local.len() + state.remote.len()));
-        while inputs.len() < most && !state.is_empty() {
-            inputs.extend(state.local.pop_front());
+        let mut taken = 0;
+        while inputs.len() < most && taken < STEP_BYTES_MAX && !state.is_empty() {
+            if let Some((input, bytes)) = state.local.pop_front() {
+                state.local_bytes -= bytes;
+                taken += bytes;
+                inputs.push(input);
+            }
             if let Some((input, bytes)) = state.remote.pop_front() {
                 state.remote_bytes -= bytes;
+                taken += bytes;
                 inputs.push(input);
             }
         }
@@ -143,6 +145,11 @@ impl Inbox {
         self.state().closed = true;
         self.filled.notify_all();
         self.drained.notify_all();
+    }
+
+    /// Whether it takes nothing in any more.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.state().closed
     }
 
     /// Whether nothing waits.
@@ -181,7 +188,7 @@ mod tests {
         let inbox = Inbox::default();
         for _ in 0..10 {
             inbox.ask(LocalRequest::Status, oneshot::channel().0).unwrap();
-            inbox.offer(Input::Listening { addresses: Vec::new() }).unwrap();
+            inbox.put(Input::Listening { addresses: Vec::new() });
         }
         let (inputs, _) = inbox.take(10, Duration::ZERO);
         let local = inputs.iter().filter(|input| matches!(input, Input::Local { .. })).count();

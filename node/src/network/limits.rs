@@ -34,6 +34,7 @@ pub(super) const GOSSIP_CONTROL_BYTES_MAX: usize = 16 * 1024;
 // An id takes 32 bytes and 2 of framing; topic and frame take less than 256.
 const _: () = assert!(GOSSIP_CONTROL_IDS_MAX * 34 + 256 <= GOSSIP_CONTROL_BYTES_MAX);
 // So must the hello of a node that follows all the topics it may: 64 digits and their framing.
+const _: () = assert!(starling_crdt::limits::SPACES_MAX <= TOPICS_MAX);
 const _: () = assert!(TOPICS_MAX * 80 <= GOSSIP_CONTROL_BYTES_MAX);
 
 /// Requests to one peer without an answer yet. Past it a request fails with "busy".

@@ -51,16 +51,20 @@ impl Core {
             });
         }
         match answer {
-            Err(_) => self.dialogue_failed(step, key, None),
+            Err(_) => self.dialogue_failed(step.now.monotonic, key, None),
             Ok(ScreenedAnswer::Malformed(error)) => {
                 if !error.is_newer() {
                     self.offend(step, key, Offence::Garbage, "malformed_answer");
                 }
                 step.note(Note::ExchangeRefused { peer: key, reason: error.to_string() });
-                self.dialogue_failed(step, key, None);
+                self.dialogue_failed(step.now.monotonic, key, None);
             }
             Ok(ScreenedAnswer::Plain(Response::Busy { retry_after_ms })) => {
-                self.dialogue_failed(step, key, Some(Duration::from_millis(retry_after_ms.into())));
+                self.dialogue_failed(
+                    step.now.monotonic,
+                    key,
+                    Some(Duration::from_millis(retry_after_ms.into())),
+                );
             }
             Ok(ScreenedAnswer::Plain(Response::Refused { code, reason })) => {
                 self.refused_by(step, key, asked, code, reason);
@@ -70,13 +74,13 @@ impl Core {
                     Ok(true) => self.next_task(step, key),
                     Ok(false) => {
                         self.offend(step, key, Offence::Garbage, "unexpected_answer");
-                        self.dialogue_failed(step, key, None);
+                        self.dialogue_failed(step.now.monotonic, key, None);
                         Ok(())
                     }
                     Err(error) => Err(error),
                 };
                 if went_on.is_err() {
-                    self.dialogue_failed(step, key, None);
+                    self.dialogue_failed(step.now.monotonic, key, None);
                 }
                 return went_on;
             }
@@ -106,18 +110,31 @@ impl Core {
         } else {
             step.note(Note::ExchangeRefused { peer: key, reason });
         }
-        self.dialogue_failed(step, key, None);
+        self.dialogue_failed(step.now.monotonic, key, None);
+    }
+
+    /// A question was never sent, because the step that asked it is not durable.
+    pub(in crate::replica) fn question_lost(&mut self, now: Moment, key: AuthorKey, id: u64) {
+        match self.peers.get_mut(&key).and_then(|peer| peer.asked.remove(&id)) {
+            None => return,
+            Some(Asked::Confirm(question)) => return self.unasked(key, question),
+            Some(Asked::Fetch { space, goals, .. }) => goals.keys().for_each(|item| {
+                self.fetching.remove(&(space, *item));
+            }),
+            Some(Asked::Task(_)) => {}
+        }
+        self.dialogue_failed(now, key, None);
     }
 
     /// Ends a dialogue before its time; another one follows later.
-    fn dialogue_failed(&mut self, step: &Step<'_>, key: AuthorKey, retry: Option<Duration>) {
+    fn dialogue_failed(&mut self, now: Moment, key: AuthorKey, retry: Option<Duration>) {
         let Some(peer) = self.peers.get_mut(&key) else { return };
         peer.running = false;
         peer.tasks.clear();
         let doubled = REPAIR_RETRY * 2_u32.pow(peer.failures.min(REPAIR_RETRY_DOUBLINGS));
         peer.failures = peer.failures.saturating_add(1);
         let delay = retry.map_or(doubled, |retry| retry.clamp(REPAIR_BUSY.0, REPAIR_BUSY.1));
-        peer.due = step.now.monotonic + between(&mut self.rng, delay, delay * 3 / 2);
+        peer.due = now + between(&mut self.rng, delay, delay * 3 / 2);
     }
 
     /// Takes an answer that fits its question; `false` when it does not fit.
@@ -134,6 +151,10 @@ impl Core {
             }
             (Asked::Task(Task::Join { space, .. }), ScreenedAnswer::Plain(Response::Joined(statements))) => {
                 self.take_statements(step, space, key, &statements);
+                // The witness knows this node as a member by now, and sends what did not fit.
+                if self.spaces.get(&space).is_some_and(|space| space.ticket.is_some()) {
+                    self.push_task(key, Task::Statements { space });
+                }
             }
             (
                 Asked::Task(Task::Statements { space }),
