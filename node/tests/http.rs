@@ -13,7 +13,7 @@ use starling_api::{
 };
 use starling_node::{
     config::{Config, ConfigOverrides},
-    node::Node,
+    node::{Node, NodeDied},
     shutdown::{self, ShutdownTrigger},
 };
 use tokio::{task::JoinHandle, time::timeout};
@@ -26,7 +26,7 @@ struct Running {
     directory: tempfile::TempDir,
     client: Client,
     trigger: ShutdownTrigger,
-    serving: JoinHandle<()>,
+    serving: JoinHandle<Result<(), NodeDied>>,
 }
 
 async fn start_in(directory: tempfile::TempDir) -> Running {
@@ -54,7 +54,9 @@ async fn start() -> Running {
 impl Running {
     async fn stop(self) -> tempfile::TempDir {
         self.trigger.request();
-        timeout(DEADLINE, self.serving).await.expect("it stops in time").expect("it does not panic");
+        let ended =
+            timeout(DEADLINE, self.serving).await.expect("it stops in time").expect("it does not panic");
+        ended.expect("it stops in order");
         self.directory
     }
 
