@@ -1,1 +1,7 @@
-//! A room of Starling; see DESIGN.
+//! The simulator of Starling: rehearse the partition with the code you deploy.
+//!
+//! A [`scenario`] says what fleet runs, what is written and what goes wrong; a run yields a
+//! [`record::RunRecord`], from which every report is made.
+
+pub mod record;
+pub mod scenario;
