@@ -3,5 +3,9 @@
 //! A [`scenario`] says what fleet runs, what is written and what goes wrong; a run yields a
 //! [`record::RunRecord`], from which every report is made.
 
+pub mod oracle;
+pub mod properties;
 pub mod record;
+pub mod runner;
 pub mod scenario;
+pub mod world;

@@ -12,6 +12,7 @@ use starling_crdt::store::{
     KeyRange, MemoryStore, Row, Store, StoreError, StoreRead, Table, WriteBatch,
 };
 use starling_store::backend::{LossyBackend, Loss, Operation};
+use super::chance::Draws;
 use starling_store::{OpenError, RedbStore, StoreOptions};
 
 /// Which kind of disk a node has.
@@ -116,6 +117,18 @@ impl Disk {
         let Some(disk) = self.blocks() else { return false };
         disk.limit_room(disk.occupied());
         true
+    }
+
+    /// A copy in which so many bits are flipped, where they are stored as blocks.
+    pub fn rotten(&self, bits: u32, draws: &mut Draws) -> Option<Self> {
+        let mut bytes = self.blocks()?.contents();
+        for _ in 0..bits {
+            let place = draws.below(bytes.len() as u64) as usize;
+            if let Some(byte) = bytes.get_mut(place) {
+                *byte ^= 1 << draws.below(8);
+            }
+        }
+        Some(Self::Blocks(LossyBackend::holding(&bytes)))
     }
 
     /// Ends failures and gives room back.

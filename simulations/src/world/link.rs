@@ -6,8 +6,8 @@
 
 use super::chance::Draws;
 use super::queue::{MILLISECOND, SECOND, Time};
-use crate::scenario::network::Latency;
-use crate::scenario::{LinkShape, LinkOverrides};
+use crate::scenario::network::{Latency, LinkOverrides};
+use crate::scenario::LinkShape;
 
 /// Least time before a lost frame is sent again.
 const RESEND_MIN: Time = 200 * MILLISECOND;

@@ -18,7 +18,7 @@ pub mod hostile;
 pub mod link;
 mod network;
 pub mod node;
-mod process;
+pub mod process;
 pub mod queue;
 pub mod trace;
 

@@ -111,6 +111,11 @@ impl Node {
         self.process.as_ref().map_or(0, |process| process.inbox.len())
     }
 
+    /// Memory its replica holds beside its store.
+    pub fn memory(&self) -> starling_crdt::replica::Memory {
+        self.process.as_ref().map(|process| process.replica.memory()).unwrap_or_default()
+    }
+
     /// Peers connected.
     pub fn connected(&self) -> impl Iterator<Item = AuthorKey> + '_ {
         self.process.iter().flat_map(|process| process.links.keys().copied())

@@ -76,6 +76,7 @@ pub struct Trouble {
 struct Kill {
     operations: u64,
     fault: usize,
+    death: Death,
 }
 
 /// How a process ends.
@@ -414,7 +415,7 @@ impl World {
 
     /// Lets the process die at the `step`-th disk operation from now on. A disk in memory has none:
     /// its process dies at the next step.
-    pub fn kill_in_io(&mut self, node: usize, step: u64, fault: usize) {
+    pub fn kill_in_io(&mut self, node: usize, step: u64, fault: usize, death: Death) {
         let Some(disk) = self.nodes[node].disk.blocks() else {
             self.end(node, Death::Killed);
             self.fired(&[fault]);
@@ -422,7 +423,7 @@ impl World {
         };
         let operations = disk.operations() + step.saturating_sub(1);
         disk.cut_power_after(operations);
-        self.nodes[node].trouble.kill_at = Some(Kill { operations, fault });
+        self.nodes[node].trouble.kill_at = Some(Kill { operations, fault, death });
     }
 
     /// Whether a kill is still waiting for a disk operation.
@@ -440,7 +441,7 @@ impl World {
         let reached = self.nodes[node].disk.blocks().is_some_and(|disk| disk.operations() > kill.operations);
         if reached {
             self.fired(&[kill.fault]);
-            self.end(node, Death::Torn);
+            self.end(node, kill.death);
         }
         reached
     }
