@@ -4,4 +4,5 @@
 //! [`record::RunRecord`], from which every report is made.
 
 pub mod record;
+pub mod report;
 pub mod scenario;
