@@ -7,5 +7,6 @@ pub mod oracle;
 pub mod properties;
 pub mod record;
 pub mod runner;
+pub mod report;
 pub mod scenario;
 pub mod world;

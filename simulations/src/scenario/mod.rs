@@ -4,12 +4,20 @@
 //! shall happen, never how: which random nodes a selector takes is drawn by the world, from the seed.
 //! What it leaves out: authority (grants and revocations) and faults of several spaces.
 
+mod format;
+mod lint;
+mod shape;
+mod tree;
+
 pub mod expect;
 pub mod fault;
 pub mod fleet;
+pub mod load;
 pub mod network;
 pub mod quantity;
+pub mod schema;
 pub mod selector;
+pub mod shipped;
 pub mod workload;
 
 use serde::{Deserialize, Serialize};
@@ -17,9 +25,11 @@ use serde::{Deserialize, Serialize};
 pub use expect::Expect;
 pub use fault::{Fault, FaultKind, Until};
 pub use fleet::{Behaviour, Clock, Disk, Group, Hostility, NodePlan, Role};
+pub use load::{Loaded, load, load_text};
 pub use network::{LinkShape, NetworkPlan, Preset, Region, Topology};
 pub use quantity::{Bandwidth, Offset, Size, Span};
 pub use selector::Selector;
+pub use tree::{Complaint, Place};
 pub use workload::Workload;
 
 /// The version of the file format this build reads and writes.

@@ -10,7 +10,6 @@ use super::selector::Selector;
 
 /// The network section.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct NetworkPlan {
     /// Where the figures come from that this section does not say itself.
     #[serde(default)]
