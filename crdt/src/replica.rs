@@ -128,6 +128,9 @@ impl<S: Store> Replica<S> {
         now: Now,
         work: impl FnOnce(&mut Core, &mut Step<'_>),
     ) -> Result<Vec<Effect>, StoreError> {
+        if self.stale && cfg!(starling_planted = "never-recover") {
+            return Err(StoreError::Io("given up".into()));
+        }
         if self.stale {
             self.core.load_store(&self.store, now)?;
             self.stale = false;
@@ -154,13 +157,22 @@ impl<S: Store> Replica<S> {
                 self.core.committed(commit);
                 Ok(effects)
             }
+            Some(_) if cfg!(starling_planted = "announce-before-persist") => {
+                self.stale = self.core.load_store(&self.store, now).is_err();
+                Ok(effects)
+            }
             Some(error) => Ok(self.fail(now, effects, &error)),
         }
     }
 
     /// Turns the effects of a step that is not durable into refusals, and reads the store again.
     fn fail(&mut self, now: Now, effects: Vec<Effect>, error: &StoreError) -> Vec<Effect> {
-        self.stale = self.core.load_store(&self.store, now).is_err();
+        if !cfg!(starling_planted = "write-on-after-failed-commit") {
+            self.stale = self.core.load_store(&self.store, now).is_err();
+        }
+        if cfg!(starling_planted = "never-recover") {
+            self.stale = true;
+        }
         let mut left: Vec<Effect> =
             effects.into_iter().filter_map(|effect| unless_durable(effect, error)).collect();
         left.push(Effect::Note(Note::StoreFault { error: error.clone() }));

@@ -145,13 +145,16 @@ impl World {
         0
     }
 
-    /// The charter tips of the node's own incarnation.
+    /// Charter tips to cite: those of the node's own incarnation, or of anybody's.
     fn own_tips(&self, node: usize) -> Option<Vec<starling_crdt::id::StatementId>> {
         let store = self.nodes[node].reader()?.store();
         let rows = store.rows(Table::Incarnations, KeyRange::ALL, DELTAS_READ_MAX).ok()?;
         let key = self.nodes[node].key;
-        let mut all = rows.iter().filter_map(|(_, value)| record::<Incarnation>(value, "incarnation").ok());
-        all.find(|incarnation| incarnation.author == key).map(|incarnation| incarnation.tips)
+        let all: Vec<Incarnation> =
+            rows.iter().filter_map(|(_, value)| record(value, "incarnation").ok()).collect();
+        // Who may not write has none of its own and takes the tips of another.
+        let own = all.iter().find(|incarnation| incarnation.author == key).or(all.first());
+        own.map(|incarnation| incarnation.tips.clone())
     }
 
     fn send_made(
