@@ -3,6 +3,7 @@
 //! A [`scenario`] says what fleet runs, what is written and what goes wrong; a run yields a
 //! [`record::RunRecord`], from which every report is made.
 
+pub mod command;
 pub mod record;
 pub mod report;
 pub mod scenario;
