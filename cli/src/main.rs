@@ -1,2 +1,39 @@
-//! x
-fn main() {}
+//! `starling`: run a node, and talk to one.
+//!
+//! Promises: what SURFACE says of commands, output and exit codes. Only `commands/up.rs` and
+//! `commands/offline/` know the node and the core; everything else talks to a running node through
+//! `starling-api`, as any other program would.
+
+mod args;
+mod commands;
+mod connect;
+mod demo;
+mod escape;
+mod failure;
+mod import;
+mod output;
+
+use std::io;
+use std::process::ExitCode;
+
+use starling_api::ExitCode as Exit;
+
+fn main() -> ExitCode {
+    let cli = match args::parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are no failures; a closed pipe while printing them is none either.
+            let _ = error.print();
+            return u8::try_from(error.exit_code()).map_or_else(|_| Exit::Usage.into(), ExitCode::from);
+        }
+    };
+    let format = cli.global.output;
+    match commands::run(cli) {
+        Ok(exit) => exit.into(),
+        Err(failure) => {
+            // Nobody is left to tell when stderr is closed.
+            let _ = failure.write(&mut io::stderr().lock(), format, output::stderr_colour());
+            failure.exit().into()
+        }
+    }
+}

@@ -50,6 +50,17 @@ pub struct Options {
     pub seeds: Vec<Address>,
 }
 
+/// Memory a replica holds beside its store, in bytes, as far as it is measured.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Memory {
+    /// Deltas that wait for something.
+    pub orphans: usize,
+    /// Indexes of documents' histories.
+    pub histories: usize,
+    /// Built documents.
+    pub views: usize,
+}
+
 /// One node's state machine over its store.
 pub struct Replica<S: Store> {
     store: S,
@@ -159,6 +170,15 @@ impl<S: Store> Replica<S> {
     /// When the next step is due although nothing arrives.
     pub fn next_wakeup(&self) -> Moment {
         self.core.next_wakeup()
+    }
+
+    /// Memory this replica holds beside its store, in bytes.
+    pub fn memory(&self) -> Memory {
+        Memory {
+            orphans: self.core.orphans.bytes(),
+            histories: self.core.histories.bytes(),
+            views: self.core.views.bytes(),
+        }
     }
 
     /// This node's key.

@@ -40,7 +40,13 @@ pub struct NodeHandle {
 }
 
 impl NodeHandle {
-    pub(crate) fn new(key: AuthorKey, inbox: Arc<Inbox>, reader: Reader, metrics: Metrics, clock: Clock) -> Self {
+    pub(crate) fn new(
+        key: AuthorKey,
+        inbox: Arc<Inbox>,
+        reader: Reader,
+        metrics: Metrics,
+        clock: Clock,
+    ) -> Self {
         let (changes, _) = broadcast::channel(CHANGES_BUFFERED);
         Self { key, inbox, reader, changes, clock, metrics }
     }
@@ -64,7 +70,10 @@ impl NodeHandle {
     ///
     /// # Errors
     /// [`AskError::Busy`] and [`AskError::Stopped`]: nothing was handed over then.
-    pub fn submit(&self, request: LocalRequest) -> Result<oneshot::Receiver<Result<Reply, Refusal>>, AskError> {
+    pub fn submit(
+        &self,
+        request: LocalRequest,
+    ) -> Result<oneshot::Receiver<Result<Reply, Refusal>>, AskError> {
         let (reply, replied) = oneshot::channel();
         self.inbox.ask(request, reply)?;
         Ok(replied)

@@ -5,12 +5,24 @@
 //! when the node stops are given a little time. It leaves out what requests mean, which the core decides.
 
 mod answer;
+mod batch;
+mod documents;
 mod guard;
+mod input;
 mod limits;
 mod listen;
+mod node;
+mod peers;
+mod problems;
+mod report;
+mod routes;
 mod serve;
+mod spaces;
+mod state;
+mod status;
+mod watch;
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, path::PathBuf};
 
 use axum::{Router, middleware};
 use starling_api::Code;
@@ -18,12 +30,16 @@ use tokio::net::TcpListener;
 
 pub use listen::ListenError;
 
-use crate::{config::Config, metrics::Metrics, shutdown::Shutdown};
+use crate::{
+    clock::Clock, config::Config, handle::NodeHandle, metrics::Metrics, node::STORE_FILE, shutdown::Shutdown,
+};
 
 /// The API's sockets, open but not yet served: what comes meanwhile waits.
 pub struct Http {
     unix: listen::OwnSocket,
     tcp: Option<TcpListener>,
+    advertise: Vec<String>,
+    store: PathBuf,
 }
 
 impl Http {
@@ -37,13 +53,22 @@ impl Http {
             Some(address) => Some(listen::tcp(address.socket_addr()).await?),
             None => None,
         };
-        Ok(Self { unix, tcp })
+        let store = config.data_dir.join(STORE_FILE);
+        Ok(Self { unix, tcp, advertise: config.advertise.clone(), store })
     }
 
     /// The TCP address, with the port the system chose where 0 was asked for.
     #[must_use]
     pub fn tcp_address(&self) -> Option<SocketAddr> {
         self.tcp.as_ref().and_then(|listener| listener.local_addr().ok())
+    }
+
+    /// Serves the node until somebody asks to stop and requests in progress have ended.
+    pub async fn serve(self, handle: NodeHandle, metrics: Metrics, clock: Clock, shutdown: Shutdown) {
+        let facts = state::Facts { advertise: self.advertise.clone(), store: self.store.clone(), clock };
+        let node = node::Node::new(handle);
+        let api = state::Api::new(node, facts, metrics.clone(), shutdown.clone());
+        self.serve_routes(routes::routes(api), metrics, shutdown).await;
     }
 
     /// Serves routes until somebody asks to stop and requests in progress have ended.

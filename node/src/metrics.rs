@@ -240,7 +240,8 @@ impl Metrics {
     #[must_use]
     pub fn render(&self) -> String {
         let mut out = String::new();
-        self.register(|registry| text::encode(&mut out, registry)).expect("writing to a string does not fail");
+        self.register(|registry| text::encode(&mut out, registry))
+            .expect("writing to a string does not fail");
         out
     }
 }

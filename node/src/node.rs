@@ -18,7 +18,7 @@ use zeroize::Zeroizing;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::driver::{self, Inbox, Intake, Outlet, Screening, Shared};
-use crate::handle::{NodeHandle, AskError};
+use crate::handle::{AskError, NodeHandle};
 use crate::http::{Http, ListenError};
 use crate::identity::{self, IdentityError};
 use crate::metrics::Metrics;
@@ -129,7 +129,8 @@ impl Node {
         make_data_dir(&config.data_dir)?;
         let author = identity::load_or_make(&config.data_dir)?;
         let clock = Clock::start();
-        let store = RedbStore::open(&config.data_dir.join(STORE_FILE), StoreOptions::create(StoreId(random()?)))?;
+        let store =
+            RedbStore::open(&config.data_dir.join(STORE_FILE), StoreOptions::create(StoreId(random()?)))?;
         let http = Http::bind(config).await?;
         let seed = author.seed();
         let options = Options {
@@ -199,7 +200,9 @@ impl Node {
         let replica = tokio::task::spawn_blocking(move || self.replica.join());
         match tokio::time::timeout(DRIVER_STOP, replica).await {
             Ok(Ok(Ok(()))) => {}
-            Ok(_) => tracing::error!(event = "replica_failed", "the replica ended by a defect of this program"),
+            Ok(_) => {
+                tracing::error!(event = "replica_failed", "the replica ended by a defect of this program")
+            }
             Err(_) => tracing::error!(event = "replica_stuck", "the replica does not end: the disk may hang"),
         }
         self.network.shutdown().await;
@@ -220,8 +223,8 @@ fn start_network(
     inbox: &Arc<Inbox>,
     shared: &Shared,
 ) -> Result<NetworkHandle, StartError> {
-    let (screening, _threads) = Screening::start(screener, inbox)
-        .map_err(|source| StartError::System { what: "thread", source })?;
+    let (screening, _threads) =
+        Screening::start(screener, inbox).map_err(|source| StartError::System { what: "thread", source })?;
     let mut intake = Intake {
         shared: shared.clone(),
         inbox: inbox.clone(),
@@ -238,8 +241,8 @@ fn start_network(
         ..NetworkConfig::new(seed)
     };
     let deliver = move |event| intake.take(event);
-    let started = handle.metrics().register(|registry| {
-        network::start(&tokio::runtime::Handle::current(), &network, registry, deliver)
-    });
+    let started = handle
+        .metrics()
+        .register(|registry| network::start(&tokio::runtime::Handle::current(), &network, registry, deliver));
     Ok(started?)
 }

@@ -4,6 +4,10 @@
 //! [`record::RunRecord`], from which every report is made.
 
 pub mod command;
+pub mod oracle;
+pub mod properties;
 pub mod record;
+pub mod runner;
 pub mod report;
 pub mod scenario;
+pub mod world;

@@ -189,7 +189,9 @@ impl Intake {
     /// Takes one event, or gives it back when there is no room.
     pub(crate) fn take(&mut self, event: Event) -> Result<(), Box<Event>> {
         match &event {
-            Event::Gossip { .. } | Event::Request { .. } | Event::Response { result: Ok(_), .. } => self.check(event),
+            Event::Gossip { .. } | Event::Request { .. } | Event::Response { result: Ok(_), .. } => {
+                self.check(event)
+            }
             _ => match self.input(&event) {
                 Some(input) => self.inbox.offer(input).map_err(|_| Box::new(event)),
                 None => Ok(()),

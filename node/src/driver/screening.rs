@@ -52,7 +52,10 @@ impl Screening {
     ///
     /// # Errors
     /// When the system gives no thread.
-    pub(crate) fn start(screener: &Screener, inbox: &Arc<Inbox>) -> std::io::Result<(Self, Vec<JoinHandle<()>>)> {
+    pub(crate) fn start(
+        screener: &Screener,
+        inbox: &Arc<Inbox>,
+    ) -> std::io::Result<(Self, Vec<JoinHandle<()>>)> {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let waiting = Arc::new(AtomicUsize::new(0));
         let (mut queues, mut threads) = (Vec::new(), Vec::new());
@@ -72,7 +75,9 @@ impl Screening {
     pub(crate) fn queue(&self, raw: Raw) -> Result<(), Box<Raw>> {
         let Some((peer, bytes)) = raw.origin() else { return Err(Box::new(raw)) };
         let full = self.waiting.load(Ordering::Relaxed) + bytes > QUEUED_BYTES_MAX;
-        let Some(queue) = self.queues.get(usize::from(peer.0[0]) % self.queues.len().max(1)).filter(|_| !full) else {
+        let Some(queue) =
+            self.queues.get(usize::from(peer.0[0]) % self.queues.len().max(1)).filter(|_| !full)
+        else {
             return Err(Box::new(raw));
         };
         self.waiting.fetch_add(bytes, Ordering::Relaxed);

@@ -22,9 +22,8 @@ pub(super) fn document_name(text: &str) -> Result<DocumentName, Refused> {
 }
 
 pub(super) fn pointer(text: &str) -> Result<Pointer, Refused> {
-    text.parse().map_err(|error: starling_crdt::document::PointerError| {
-        refused(Code::BadPointer, error.to_string())
-    })
+    text.parse()
+        .map_err(|error: starling_crdt::document::PointerError| refused(Code::BadPointer, error.to_string()))
 }
 
 /// Comma separated heads, sorted; nothing where the text is absent.
@@ -33,9 +32,7 @@ pub(super) fn heads(text: Option<&str>) -> Result<Option<Vec<ChangeHash>>, Refus
     let heads: starling_api::Heads =
         text.parse().map_err(|error: starling_api::HeadsError| refused(Code::BadHeads, error.to_string()))?;
     let parsed = heads.hashes().iter().map(|hash| hash.parse()).collect::<Result<_, _>>();
-    parsed
-        .map(Some)
-        .map_err(|error: starling_crdt::id::IdError| refused(Code::BadHeads, error.to_string()))
+    parsed.map(Some).map_err(|error: starling_crdt::id::IdError| refused(Code::BadHeads, error.to_string()))
 }
 
 /// One JSON value, special forms included.
@@ -45,10 +42,9 @@ pub(super) fn value(text: &[u8]) -> Result<Json, Refused> {
 
 fn wrong_json(error: &JsonError) -> Refused {
     let code = match &error.kind {
-        JsonErrorKind::End
-        | JsonErrorKind::Expected(_)
-        | JsonErrorKind::NotUtf8
-        | JsonErrorKind::Escape => Code::BadJson,
+        JsonErrorKind::End | JsonErrorKind::Expected(_) | JsonErrorKind::NotUtf8 | JsonErrorKind::Escape => {
+            Code::BadJson
+        }
         JsonErrorKind::TooDeep => Code::DocumentTooDeep,
         JsonErrorKind::IntegerTooLarge(_)
         | JsonErrorKind::FloatTooLarge(_)
@@ -94,7 +90,10 @@ impl Members {
     fn integer(&mut self, name: &str) -> Result<i64, Refused> {
         match self.value(name)? {
             Json::Integer(number) => Ok(number),
-            _ => Err(refused(Code::BadRequest, format!("the member {name:?} is not a whole number of 64 bits"))),
+            _ => Err(refused(
+                Code::BadRequest,
+                format!("the member {name:?} is not a whole number of 64 bits"),
+            )),
         }
     }
 
@@ -138,6 +137,29 @@ impl Members {
     }
 }
 
+/// The edit that the body of an operation asks for.
+pub(super) fn operation(body: &[u8]) -> Result<Edit, Refused> {
+    let mut members = Members::of(value(body)?)?;
+    let operation = members.text("op")?;
+    if !["increment", "set"].contains(&operation.as_str()) {
+        return Err(refused(Code::BadRequest, format!("{operation:?} is neither \"increment\" nor \"set\"")));
+    }
+    let edit = members.edit(&operation)?;
+    members.nothing_else()?;
+    Ok(edit)
+}
+
+/// Only a whole document has a base it was derived from.
+pub(super) fn without_base(query: &WriteQuery) -> Result<(), Refused> {
+    match query.base {
+        None => Ok(()),
+        Some(_) => Err(refused(
+            Code::BadRequest,
+            "base goes with PUT; to write only if nothing changed, say if_heads",
+        )),
+    }
+}
+
 /// What must hold of the document for a write to happen: If-Match, If-None-Match and `if_heads`.
 pub(super) fn condition(parts: &Parts, query: &WriteQuery) -> Result<Condition, Refused> {
     let mut condition = Condition { heads: heads(query.if_heads.as_deref())?, ..Condition::default() };
@@ -150,7 +172,8 @@ pub(super) fn condition(parts: &Parts, query: &WriteQuery) -> Result<Condition, 
         None => {}
         Some("*") => condition.absent = true,
         Some(_) => {
-            let detail = "a write takes If-None-Match only as *, which means that the document must not exist";
+            let detail =
+                "a write takes If-None-Match only as *, which means that the document must not exist";
             return Err(refused(Code::BadRequest, detail));
         }
     }
@@ -201,7 +224,8 @@ mod tests {
     }
 
     fn parts(headers: &[(&str, &str)]) -> Parts {
-        let request = headers.iter().fold(Request::put("/"), |request, (name, value)| request.header(*name, *value));
+        let request =
+            headers.iter().fold(Request::put("/"), |request, (name, value)| request.header(*name, *value));
         request.body(()).expect("a request").into_parts().0
     }
 
@@ -263,7 +287,8 @@ mod tests {
         let tag = "0f".repeat(16);
         let foreign = format!("\"{tag}\", W/\"{tag}\", \"x\", nonsense");
         let query = WriteQuery { base: None, if_heads: Some("ab".repeat(32)) };
-        let read = condition(&parts(&[("if-match", &foreign), ("if-none-match", "*")]), &query).expect("a condition");
+        let read = condition(&parts(&[("if-match", &foreign), ("if-none-match", "*")]), &query)
+            .expect("a condition");
         assert_eq!(read.tags, Some(vec![EntityTag([0x0f; 16])]));
         assert_eq!(read.heads, Some(vec![ChangeHash([0xab; 32])]));
         assert!(read.absent && !read.present);

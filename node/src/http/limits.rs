@@ -46,3 +46,10 @@ pub(crate) const PAGE_ITEMS_MAX: usize = 1_000;
 
 /// Longest that one request may wait for other nodes.
 pub(crate) const WAIT_TIME_MAX: Duration = Duration::from_secs(600);
+
+/// How long a line of a batch waits for room in the node's inbox, and how often it looks. Past it:
+/// that line is answered with 503.
+pub(crate) const SUBMIT_TIME_MAX: Duration = Duration::from_secs(30);
+
+/// See [`SUBMIT_TIME_MAX`].
+pub(crate) const SUBMIT_PAUSE: Duration = Duration::from_millis(2);

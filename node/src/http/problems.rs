@@ -14,15 +14,18 @@ impl From<Refusal> for Refused {
         let detail = refusal.to_string();
         let new = |code| Problem::new(code, detail.clone());
         let problem = match refusal {
-            Refusal::UnknownSpace(_) => new(Code::UnknownSpace).with_hint("`starling space list` shows the spaces of this node"),
-            Refusal::KnownSpace(_) | Refusal::Void(_) | Refusal::ThisNode => new(Code::WithoutEffect),
-            Refusal::NotAllowed { .. } => {
-                new(Code::NotAllowed).with_hint("`starling members` shows the roles; an admin of the space can grant another")
+            Refusal::UnknownSpace(_) => {
+                new(Code::UnknownSpace).with_hint("`starling space list` shows the spaces of this node")
             }
+            Refusal::KnownSpace(_) | Refusal::Issue(_) | Refusal::ThisNode => new(Code::WithoutEffect),
+            Refusal::NotAllowed { .. } => new(Code::NotAllowed)
+                .with_hint("`starling members` shows the roles; an admin of the space can grant another"),
             Refusal::Precondition { heads } => precondition(&detail, &heads),
             Refusal::UnknownDocument(_) => new(Code::UnknownDocument),
             Refusal::Edit(error) => edit(&error),
-            Refusal::RequestIdReused(_) => new(Code::RequestIdReused).with_hint("use a new id for every write"),
+            Refusal::RequestIdReused(_) => {
+                new(Code::RequestIdReused).with_hint("use a new id for every write")
+            }
             Refusal::Join(_) => new(Code::JoinRefused).with_hint("ask for a new ticket"),
             Refusal::CharterFull => new(Code::LimitReached),
             Refusal::TooMany { .. } => new(Code::Busy),
@@ -36,7 +39,9 @@ impl From<Refusal> for Refused {
 fn precondition(detail: &str, heads: &[starling_crdt::id::ChangeHash]) -> Problem {
     let now = match heads {
         [] => "it does not exist".to_owned(),
-        heads => format!("its heads are {}", heads.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")),
+        heads => {
+            format!("its heads are {}", heads.iter().map(ToString::to_string).collect::<Vec<_>>().join(","))
+        }
     };
     Problem::new(Code::PreconditionFailed, format!("{detail}: {now}"))
         .with_hint("read it again, then write with the heads you read as base")
@@ -72,8 +77,9 @@ pub(super) fn store(error: &StoreError) -> Problem {
     match error {
         StoreError::Full => Problem::new(Code::StorageFull, error.to_string())
             .with_hint("free some space; reads go on, and writes work again by themselves"),
-        StoreError::Io(_) | StoreError::Corrupt(_) => Problem::new(Code::StoreFailed, error.to_string())
-            .with_hint("the log of the node says more"),
+        StoreError::Io(_) | StoreError::Corrupt(_) => {
+            Problem::new(Code::StoreFailed, error.to_string()).with_hint("the log of the node says more")
+        }
     }
 }
 

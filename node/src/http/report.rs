@@ -97,12 +97,18 @@ pub(super) fn member(report: &MemberReport) -> Member {
         key: key.to_string(),
         role: right.map_or(Role::Reader, |right| role_of_core(right.role)),
         prefix: prefix_text(right),
-        state: if report.this_node { MemberState::Own } else { report.state.map_or(MemberState::Unknown, state) },
+        state: if report.this_node {
+            MemberState::Own
+        } else {
+            report.state.map_or(MemberState::Unknown, state)
+        },
         reason: report.reason.map(|reason| reason.code().to_owned()),
         connected: report.connected,
         since_ms: report.since.map(millis),
         version: word.map(|word| word.version.clone()),
-        addresses: word.map(|word| word.addresses.iter().map(ToString::to_string).collect()).unwrap_or_default(),
+        addresses: word
+            .map(|word| word.addresses.iter().map(ToString::to_string).collect())
+            .unwrap_or_default(),
         in_sync: word.map(|word| word.in_sync),
         documents: word.map(|word| word.documents),
         changes: word.map(|word| word.changes),
@@ -124,11 +130,12 @@ pub(super) fn peer(report: &PeerReport) -> Peer {
     let connection = report.connection.as_ref();
     Peer {
         key: report.key.to_string(),
-        peer_id: crate::network::peer_id_text(&report.key),
+        peer_id: crate::network::address::peer_id_text(&report.key),
         name: report.name.clone(),
         connected: connection.is_some(),
         address: connection.map(|connection| connection.address.to_string()),
-        direction: connection.map(|connection| if connection.inbound { Direction::Inbound } else { Direction::Outbound }),
+        direction: connection
+            .map(|connection| if connection.inbound { Direction::Inbound } else { Direction::Outbound }),
         transport: connection.map(|connection| transport(connection.address.as_str()).to_owned()),
         connected_ms: connection.map(|connection| millis(connection.age)),
         round_trip_ms: connection.and_then(|connection| connection.round_trip).map(millis),

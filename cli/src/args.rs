@@ -1,0 +1,200 @@
+//! The command line: what every command shares, and the rule that gives each flag its environment twin.
+//!
+//! Promises: a global flag `--some-flag` reads `STARLING_SOME_FLAG`, as do the flags of `up`, which
+//! are the node's configuration keys; a flag of another command reads `STARLING_<COMMAND>_SOME_FLAG`,
+//! so that one variable never changes the meaning of two commands. Leaves out: the flags of each
+//! command, which stand beside the command.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::builder::FalseyValueParser;
+use clap::{
+    Arg, ArgAction, Args, Command as ClapCommand, CommandFactory, FromArgMatches, Parser, Subcommand,
+};
+
+use starling_api::Heads;
+
+use crate::commands;
+use crate::output::Format;
+
+/// Starling: a leaderless, replicated document store. Every host runs the same node, reads and writes
+/// locally, and converges with every other host it can reach.
+#[derive(Debug, Parser)]
+#[command(name = "starling", version, propagate_version = true, max_term_width = 110)]
+#[command(
+    after_help = "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not found, 4 not allowed, 5 precondition \
+failed, 6 not confirmed in time, 7 node unreachable, 8 a check failed, 9 try later, 130 interrupted.\n\
+Start with `starling up`, or see five nodes at work with `starling demo`."
+)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// The flags every command knows.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Options of every command")]
+pub(crate) struct Global {
+    /// The node to talk to: `unix:PATH` or `http://HOST:PORT`. Without it: the API socket in the data
+    /// directory, then in /run/starling, then in /var/lib/starling.
+    #[arg(long, global = true, value_name = "ADDRESS")]
+    pub(crate) node: Option<String>,
+    /// The space, by name or by the beginning of its id; needless where the node has one.
+    #[arg(long, global = true, value_name = "SPACE")]
+    pub(crate) space: Option<String>,
+    /// `table` for people and pipes, `json` for programs.
+    #[arg(long, global = true, value_enum, default_value_t, value_name = "FORMAT")]
+    pub(crate) output: Format,
+    /// The node's directory: identity, store, API socket. Default: $XDG_DATA_HOME/starling, or
+    /// /var/lib/starling for root. Given explicitly, only this directory's socket is tried, and
+    /// `status`, `get` and `ls` read the store of a stopped node.
+    #[arg(long, global = true, value_name = "DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Up(commands::up::UpArgs),
+    Id(commands::id::IdArgs),
+    Demo(commands::demo::DemoArgs),
+    Version(commands::version::VersionArgs),
+    Completions(commands::completions::CompletionsArgs),
+    Space(commands::space::SpaceArgs),
+    Invite(commands::invite::InviteArgs),
+    Join(commands::join::JoinArgs),
+    Put(commands::put::PutArgs),
+    Get(commands::get::GetArgs),
+    Ls(commands::ls::LsArgs),
+    Set(commands::set::SetArgs),
+    Inc(commands::inc::IncArgs),
+    Rm(commands::rm::RmArgs),
+    Watch(commands::watch::WatchArgs),
+    Import(commands::import::ImportArgs),
+    Status(commands::status::StatusArgs),
+    Members(commands::members::MembersArgs),
+    Peers(commands::peers::PeersArgs),
+    Conflicts(commands::conflicts::ConflictsArgs),
+    Wait(commands::wait::WaitArgs),
+}
+
+/// What every write of one document takes. Preconditions hold against this node's view only: two nodes
+/// can both succeed, so they are no compare-and-swap across nodes.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct WriteArgs {
+    /// Write only if the document's heads on this node are these (as `get` and `put` print them).
+    #[arg(long, value_name = "HEADS", conflicts_with = "if_absent")]
+    pub(crate) if_heads: Option<Heads>,
+    /// Write only if the document does not exist on this node.
+    #[arg(long)]
+    pub(crate) if_absent: bool,
+    /// A name of your own for this write: repeating it within 24 hours changes nothing.
+    #[arg(long, value_name = "ID")]
+    pub(crate) request_id: Option<String>,
+}
+
+/// The command line as clap sees it, every flag with its environment twin.
+pub(crate) fn command() -> ClapCommand {
+    let command = Cli::command();
+    let command = command.mut_args(|arg| with_twin(arg, "STARLING_"));
+    command.mut_subcommands(|sub| with_twins(sub, ""))
+}
+
+/// Parses the process's arguments, or prints help, a version or what is wrong with them.
+pub(crate) fn parse() -> Result<Cli, clap::Error> {
+    let matches = command().try_get_matches()?;
+    Cli::from_arg_matches(&matches)
+}
+
+fn with_twins(command: ClapCommand, above: &str) -> ClapCommand {
+    let path = match command.get_name() {
+        "up" => String::new(),
+        name => format!("{above}{}_", upper(name)),
+    };
+    let prefix = format!("STARLING_{path}");
+    command.mut_args(|arg| with_twin(arg, &prefix)).mut_subcommands(|sub| with_twins(sub, &path))
+}
+
+fn with_twin(arg: Arg, prefix: &str) -> Arg {
+    let Some(flag) = arg.get_long().filter(|flag| !matches!(*flag, "help" | "version")) else {
+        return arg;
+    };
+    let variable = format!("{prefix}{}", upper(flag));
+    // An empty variable says nothing, as in the node's configuration.
+    if std::env::var_os(&variable).is_some_and(|value| value.is_empty()) {
+        return arg;
+    }
+    let switch = matches!(arg.get_action(), ArgAction::SetTrue);
+    let list = matches!(arg.get_action(), ArgAction::Append);
+    let arg = arg.env(variable).hide_env_values(true);
+    let arg = if list { arg.value_delimiter(',') } else { arg };
+    // `STARLING_NO_MDNS=1`, `=yes` and `=true` switch on; empty, `0`, `no`, `off` and `false` do not.
+    if switch { arg.value_parser(FalseyValueParser::new()) } else { arg }
+}
+
+fn upper(name: &str) -> String {
+    name.to_uppercase().replace('-', "_")
+}
+
+/// Parses `500ms`, `5s`, `10m`, `24h`, `7d`.
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let wrong =
+        || format!("`{text}` is no duration: write a number and ms, s, m, h or d, such as 90s or 24h");
+    let number: u64 = digits.parse().map_err(|_| wrong())?;
+    let millis = match &text[digits.len()..] {
+        "ms" => 1,
+        "s" => 1_000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        "d" => 86_400_000,
+        _ => return Err(wrong()),
+    };
+    number.checked_mul(millis).map(Duration::from_millis).ok_or_else(wrong)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::{ClapCommand, command, duration};
+
+    fn flags_without_twin(command: &ClapCommand, path: &str, found: &mut Vec<String>) {
+        for arg in command.get_arguments() {
+            let Some(flag) = arg.get_long().filter(|flag| !matches!(*flag, "help" | "version")) else {
+                continue;
+            };
+            let twin = arg.get_env().and_then(|name| name.to_str()).unwrap_or_default();
+            if !twin.starts_with("STARLING_") || !twin.ends_with(&flag.to_uppercase().replace('-', "_")) {
+                found.push(format!("{path} --{flag}"));
+            }
+        }
+        for sub in command.get_subcommands() {
+            flags_without_twin(sub, &format!("{path} {}", sub.get_name()), found);
+        }
+    }
+
+    #[test]
+    fn every_flag_has_an_environment_twin() {
+        let mut found = Vec::new();
+        flags_without_twin(&command(), "starling", &mut found);
+        assert_eq!(found, Vec::<String>::new());
+    }
+
+    #[test]
+    fn the_definition_is_consistent() {
+        command().debug_assert();
+    }
+
+    #[test]
+    fn durations_need_a_known_unit() {
+        assert_eq!(duration("24h"), Ok(Duration::from_secs(86_400)));
+        assert_eq!(duration("250ms"), Ok(Duration::from_millis(250)));
+        for wrong in ["", "5", "h", "5 s", "-5s", "99999999999999999999s", "18446744073709551615d"] {
+            assert!(duration(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! One module per command, and the dispatch to them.
+
+mod announce;
+pub(crate) mod completions;
+pub(crate) mod conflicts;
+pub(crate) mod demo;
+pub(crate) mod get;
+pub(crate) mod id;
+pub(crate) mod import;
+pub(crate) mod inc;
+mod input;
+pub(crate) mod invite;
+pub(crate) mod join;
+pub(crate) mod ls;
+pub(crate) mod members;
+pub(crate) mod offline;
+pub(crate) mod pages;
+pub(crate) mod peers;
+pub(crate) mod put;
+pub(crate) mod rm;
+pub(crate) mod set;
+pub(crate) mod space;
+pub(crate) mod status;
+pub(crate) mod up;
+pub(crate) mod version;
+pub(crate) mod wait;
+pub(crate) mod watch;
+mod write;
+
+use std::future::Future;
+
+use starling_api::ExitCode as Exit;
+use tokio::runtime::{Builder, Runtime};
+
+use crate::args::{Cli, Command, Global};
+use crate::failure::{Failure, Outcome};
+use crate::output::Output;
+
+/// Runs one command to its end.
+pub(crate) fn run(cli: Cli) -> Outcome {
+    let mut out = Output::new(cli.global.output);
+    let exit = dispatch(&cli.global, cli.command, &mut out);
+    // What was printed before a failure is data too.
+    let flushed = out.flush();
+    let exit = exit?;
+    flushed?;
+    Ok(exit)
+}
+
+fn dispatch(global: &Global, command: Command, out: &mut Output) -> Outcome {
+    match command {
+        Command::Up(args) => up::run(global, args, out),
+        Command::Demo(args) => runtime()?.block_on(demo::run(args, out)),
+        Command::Version(_) => version::run(out),
+        Command::Completions(args) => completions::run(&args, out),
+        Command::Id(args) => interruptible(id::run(global, &args, out)),
+        Command::Space(args) => interruptible(space::run(global, args, out)),
+        Command::Invite(args) => interruptible(invite::run(global, args, out)),
+        Command::Join(args) => interruptible(join::run(global, args, out)),
+        Command::Put(args) => interruptible(put::run(global, args, out)),
+        Command::Get(args) => interruptible(get::run(global, args, out)),
+        Command::Ls(args) => interruptible(ls::run(global, args, out)),
+        Command::Set(args) => interruptible(set::run(global, args, out)),
+        Command::Inc(args) => interruptible(inc::run(global, args, out)),
+        Command::Rm(args) => interruptible(rm::run(global, args, out)),
+        Command::Watch(args) => interruptible(watch::run(global, args, out)),
+        Command::Import(args) => interruptible(import::run(global, args, out)),
+        Command::Status(args) => interruptible(status::run(global, args, out)),
+        Command::Members(args) => interruptible(members::run(global, args, out)),
+        Command::Peers(args) => interruptible(peers::run(global, args, out)),
+        Command::Conflicts(args) => interruptible(conflicts::run(global, args, out)),
+        Command::Wait(args) => interruptible(wait::run(global, args, out)),
+    }
+}
+
+/// Runs a command that Ctrl-C ends at once, with the exit code of an interruption.
+fn interruptible(command: impl Future<Output = Outcome>) -> Outcome {
+    // A thread of its own hears the signal even while the command blocks on reading its input. These
+    // commands hold nothing that an abrupt end would damage: the node does the durable work.
+    std::thread::spawn(|| {
+        let heard = runtime().map(|runtime| runtime.block_on(tokio::signal::ctrl_c()));
+        if matches!(heard, Ok(Ok(()))) {
+            std::process::exit(Exit::Interrupted.number().into());
+        }
+    });
+    runtime()?.block_on(command)
+}
+
+fn runtime() -> Result<Runtime, Failure> {
+    Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::failed("cannot start").caused_by(&error))
+}
+
+/// A time span for people: two units at most.
+fn age(ms: u64) -> String {
+    let seconds = ms / 1000;
+    match seconds {
+        0 => format!("{ms} ms"),
+        1..=59 => format!("{seconds} s"),
+        60..=3_599 => format!("{} min {} s", seconds / 60, seconds % 60),
+        3_600..=86_399 => format!("{} h {} min", seconds / 3_600, seconds / 60 % 60),
+        _ => format!("{} d {} h", seconds / 86_400, seconds / 3_600 % 24),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::age;
+
+    #[test]
+    fn ages_read_in_two_units() {
+        assert_eq!(age(7), "7 ms");
+        assert_eq!(age(61_500), "1 min 1 s");
+        assert_eq!(age(90_000_000), "1 d 1 h");
+    }
+}

@@ -1,0 +1,29 @@
+//! Commands on a data directory whose node does not run: they read its store themselves.
+//!
+//! Promises: what they print is what the node would print of its documents; a store in use is left
+//! alone. Leaves out: every write, and everything that only a running node knows.
+
+pub(crate) mod id;
+pub(crate) mod read;
+mod stopped;
+
+use std::path::{Path, PathBuf};
+
+use starling_api::ExitCode as Exit;
+
+use crate::args::Global;
+use crate::failure::Failure;
+
+/// The store's name in a data directory.
+const STORE_FILE: &str = "store.redb";
+
+/// The data directory to read when the session could not be opened: one was named, it holds a store,
+/// and no node was.
+pub(crate) fn directory<'a>(global: &'a Global, failure: &Failure) -> Option<&'a Path> {
+    let directory = global.data_dir.as_deref().filter(|_| global.node.is_none())?;
+    (failure.exit() == Exit::Unreachable && store_path(directory).exists()).then_some(directory)
+}
+
+fn store_path(directory: &Path) -> PathBuf {
+    directory.join(STORE_FILE)
+}

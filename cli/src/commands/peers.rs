@@ -1,0 +1,104 @@
+//! `starling peers`
+
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+use starling_api::ExitCode as Exit;
+use starling_api::peer::{BlockPeer, Direction, Peer};
+
+use crate::args::{Global, duration};
+use crate::commands::age;
+use crate::connect::Session;
+use crate::failure::{Failure, Outcome};
+use crate::output::Output;
+
+/// List the peers of the node, dial another, or block and unblock one.
+#[derive(Debug, Args)]
+pub(crate) struct PeersArgs {
+    #[command(subcommand)]
+    command: Option<PeersCommand>,
+}
+
+#[derive(Debug, Subcommand)]
+enum PeersCommand {
+    /// List connected and blocked peers; also without a subcommand.
+    List,
+    /// Dial an address now, and again whenever the connection is lost.
+    Add {
+        /// A multiaddr such as /ip4/192.0.2.7/tcp/4710, or HOST, or HOST:PORT.
+        address: String,
+    },
+    /// Close the connection with a peer and open none.
+    Block {
+        /// Its name, key, PeerId or a unique beginning of one.
+        peer: String,
+        /// For how long, such as 30s or 24h; without it until it is unblocked.
+        #[arg(long = "for", value_name = "TIME", value_parser = duration)]
+        time: Option<Duration>,
+    },
+    /// Let a peer connect again.
+    Unblock {
+        /// Its name, key, PeerId or a unique beginning of one.
+        peer: String,
+    },
+}
+
+pub(crate) async fn run(global: &Global, args: PeersArgs, out: &mut Output) -> Outcome {
+    let session = Session::open(global)?;
+    let client = &session.client;
+    match args.command.unwrap_or(PeersCommand::List) {
+        PeersCommand::List => {
+            let list = client.peers().await?;
+            if out.is_json() {
+                out.json(&list)?;
+            } else {
+                let header =
+                    ["name", "state", "address", "by", "transport", "round trip", "since", "peer id"];
+                out.rows(&header, list.items.iter().map(row))?;
+            }
+        }
+        PeersCommand::Add { address } => {
+            let added = client.add_peer(&address).await?;
+            if out.is_json() {
+                out.json(&added)?;
+            } else {
+                out.line(&added.address)?;
+            }
+        }
+        PeersCommand::Block { peer, time } => {
+            let for_s = match time.map(|time| time.as_secs()) {
+                Some(0) => return Err(Failure::usage("a block lasts at least a second")),
+                seconds => seconds,
+            };
+            client.block_peer(&peer, &BlockPeer { for_s }).await?;
+        }
+        PeersCommand::Unblock { peer } => client.unblock_peer(&peer).await?,
+    }
+    Ok(Exit::Done)
+}
+
+fn row(peer: &Peer) -> Vec<String> {
+    let state = match &peer.blocked {
+        Some(blocked) => match blocked.left_ms {
+            Some(left) => format!("blocked for {}", age(left)),
+            None => "blocked".to_owned(),
+        },
+        None if peer.connected => "connected".to_owned(),
+        None => "away".to_owned(),
+    };
+    let by = match peer.direction {
+        Some(Direction::Inbound) => "them",
+        Some(Direction::Outbound) => "us",
+        None => "",
+    };
+    vec![
+        peer.name.clone().unwrap_or_default(),
+        state,
+        peer.address.clone().unwrap_or_default(),
+        by.to_owned(),
+        peer.transport.clone().unwrap_or_default(),
+        peer.round_trip_ms.map(|ms| format!("{ms} ms")).unwrap_or_default(),
+        peer.connected_ms.map(age).unwrap_or_default(),
+        peer.peer_id.clone(),
+    ]
+}

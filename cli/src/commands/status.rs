@@ -1,0 +1,94 @@
+//! `starling status`
+
+use std::io;
+use std::time::Duration;
+
+use clap::Args;
+use starling_api::ExitCode as Exit;
+use starling_api::space::Space;
+use starling_api::status::{Status, StoreStatus};
+
+use crate::args::Global;
+use crate::commands::offline::{self, read::StoppedStatus};
+use crate::connect::Session;
+use crate::failure::Outcome;
+use crate::output::Output;
+
+/// Show what the node says about itself: addresses, spaces, peers, store, warnings.
+#[derive(Debug, Args)]
+pub(crate) struct StatusArgs {}
+
+pub(crate) async fn run(global: &Global, _args: StatusArgs, out: &mut Output) -> Outcome {
+    let session = match Session::open(global) {
+        Ok(session) => session,
+        Err(failure) => match offline::directory(global, &failure) {
+            Some(directory) => return offline::read::status(directory, out),
+            None => return Err(failure),
+        },
+    };
+    let status = session.client.status().await?;
+    print(&status, out)?;
+    Ok(Exit::Done)
+}
+
+pub(crate) fn print(status: &Status, out: &mut Output) -> io::Result<()> {
+    if out.is_json() {
+        return out.json(status);
+    }
+    let uptime = Duration::from_secs(status.uptime_ms / 1000);
+    out.fields([
+        ("name", Some(status.name.clone())),
+        ("version", Some(status.version.clone())),
+        ("key", Some(status.key.clone())),
+        ("peer id", Some(status.peer_id.clone())),
+        ("listening", some(status.listen.join(" "))),
+        ("advertised", some(status.advertise.join(" "))),
+        ("peers", Some(status.peers.to_string())),
+        ("store", Some(store(&status.store))),
+        ("started", Some(format!("{} ({uptime:?} ago)", status.started))),
+    ])?;
+    print_spaces(&status.spaces, out)?;
+    for warning in &status.warnings {
+        let command =
+            warning.command.as_ref().map_or_else(String::new, |command| format!(" (see: {command})"));
+        out.fields([("warning", Some(format!("{}: {}{command}", warning.code, warning.message)))])?;
+    }
+    Ok(())
+}
+
+/// The same of a node that does not run.
+pub(crate) fn print_stopped(status: &StoppedStatus, out: &mut Output) -> io::Result<()> {
+    if out.is_json() {
+        return out.json(status);
+    }
+    out.fields([
+        ("state", Some("stopped".to_owned())),
+        ("version", Some(status.version.to_owned())),
+        ("key", status.key.clone()),
+        ("peer id", status.peer_id.clone()),
+        ("store", Some(store(&status.store))),
+    ])?;
+    print_spaces(&status.spaces, out)
+}
+
+fn print_spaces(spaces: &[Space], out: &mut Output) -> io::Result<()> {
+    for space in spaces {
+        let role = space.role.map_or("joining", |role| role.name());
+        out.fields([(
+            "space",
+            Some(format!(
+                "{} {:.12} as {role}: {} documents, {} changes, {} members",
+                space.name, space.id, space.documents, space.changes, space.members
+            )),
+        )])?;
+    }
+    Ok(())
+}
+
+fn store(store: &StoreStatus) -> String {
+    format!("{} bytes at {}", store.bytes, store.position)
+}
+
+fn some(text: String) -> Option<String> {
+    (!text.is_empty()).then_some(text)
+}

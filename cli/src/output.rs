@@ -1,0 +1,195 @@
+//! Where a command's data goes: a table for people, plain lines for pipes, JSON for programs.
+//!
+//! Promises: on a terminal nothing from a document or a peer reaches it unescaped; piped tables are
+//! lines of tab-separated cells without a header, each still one line; JSON is what the HTTP API
+//! would say, absent means absent. Leaves out: failures, which go to stderr (see `failure`).
+
+use std::io::{self, BufWriter, IsTerminal, Stdout, Write};
+
+use clap::ValueEnum;
+use comfy_table::{Attribute, Cell, ContentArrangement, Table, presets};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde::Serialize;
+
+use crate::escape;
+
+/// How much of a key or hash a person is shown.
+const ID_DIGITS: usize = 12;
+
+/// The shape of what is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub(crate) enum Format {
+    /// Tables on a terminal, plain tab-separated lines without a header in a pipe.
+    #[default]
+    Table,
+    /// One JSON value; one a line for streams.
+    Json,
+}
+
+/// True when `NO_COLOR` (no-color.org) asks for plain text.
+fn colour_refused() -> bool {
+    std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
+}
+
+/// True when stderr is a terminal that wants colour.
+pub(crate) fn stderr_colour() -> bool {
+    io::stderr().is_terminal() && !colour_refused()
+}
+
+/// The standard output of one command.
+pub(crate) struct Output {
+    format: Format,
+    terminal: bool,
+    colour: bool,
+    out: BufWriter<Stdout>,
+}
+
+impl Output {
+    /// The process's standard output in this format.
+    pub(crate) fn new(format: Format) -> Self {
+        let terminal = io::stdout().is_terminal();
+        Self { format, terminal, colour: terminal && !colour_refused(), out: BufWriter::new(io::stdout()) }
+    }
+
+    /// True when JSON was asked for.
+    pub(crate) fn is_json(&self) -> bool {
+        self.format == Format::Json
+    }
+
+    /// True when a person looks.
+    pub(crate) fn is_terminal(&self) -> bool {
+        self.terminal
+    }
+
+    /// A key or hash as this reader wants it: its first digits on a terminal, which every command
+    /// accepts in its place as long as they are unique; whole in a pipe.
+    pub(crate) fn id(&self, id: &str) -> String {
+        let digits = if self.terminal { ID_DIGITS } else { id.len() };
+        id.chars().take(digits).collect()
+    }
+
+    /// One JSON value: pretty on a terminal, one line in a pipe.
+    pub(crate) fn json(&mut self, value: &impl Serialize) -> io::Result<()> {
+        let text =
+            if self.terminal { serde_json::to_string_pretty(value) } else { serde_json::to_string(value) }?;
+        self.json_text(&text)
+    }
+
+    /// One JSON value of a stream: always one line, flushed at once.
+    pub(crate) fn json_line(&mut self, value: &impl Serialize) -> io::Result<()> {
+        let text = serde_json::to_string(value)?;
+        self.json_text(&text)?;
+        self.flush()
+    }
+
+    /// Text that is JSON already, and a line break.
+    pub(crate) fn json_text(&mut self, text: &str) -> io::Result<()> {
+        if self.terminal {
+            writeln!(self.out, "{}", escape::json(text))
+        } else {
+            writeln!(self.out, "{text}")
+        }
+    }
+
+    /// A part of JSON that is put together piece by piece, so that it need not be held whole.
+    pub(crate) fn raw(&mut self, json: &str) -> io::Result<()> {
+        let json = if self.terminal { escape::json(json) } else { json.into() };
+        write!(self.out, "{json}")
+    }
+
+    /// One line of text made here, holding names from elsewhere: always escaped to one line.
+    pub(crate) fn line(&mut self, text: &str) -> io::Result<()> {
+        writeln!(self.out, "{}", escape::one_line(text))
+    }
+
+    /// Text of any number of lines: escaped on a terminal, untouched in a pipe.
+    pub(crate) fn text(&mut self, text: &str) -> io::Result<()> {
+        if self.terminal {
+            writeln!(self.out, "{}", escape::lines(text))
+        } else {
+            writeln!(self.out, "{text}")
+        }
+    }
+
+    /// Rows under a header: a table on a terminal, tab-separated lines in a pipe.
+    pub(crate) fn rows(
+        &mut self,
+        header: &[&str],
+        rows: impl IntoIterator<Item = Vec<String>>,
+    ) -> io::Result<()> {
+        if !self.terminal {
+            for row in rows {
+                let cells: Vec<_> = row.iter().map(|cell| escape::one_line(cell)).collect();
+                writeln!(self.out, "{}", cells.join("\t"))?;
+            }
+            return Ok(());
+        }
+        let mut table = Table::new();
+        table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
+        table.set_header(header.iter().map(|name| {
+            let cell = Cell::new(name.to_uppercase());
+            if self.colour { cell.add_attribute(Attribute::Bold) } else { cell }
+        }));
+        for row in rows {
+            table.add_row(row.iter().map(|cell| escape::one_line(cell).into_owned()));
+        }
+        for line in table.lines() {
+            writeln!(self.out, "{}", line.trim_end())?;
+        }
+        Ok(())
+    }
+
+    /// Names and values of one thing, one a line; absent values are left out.
+    pub(crate) fn fields<'a>(
+        &mut self,
+        fields: impl IntoIterator<Item = (&'a str, Option<String>)>,
+    ) -> io::Result<()> {
+        let fields: Vec<_> = fields.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
+        let width = fields.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
+        for (name, value) in fields {
+            let value = escape::one_line(&value);
+            if self.terminal {
+                writeln!(self.out, "{name:width$}  {value}")?;
+            } else {
+                writeln!(self.out, "{name}\t{value}")?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Hands everything written so far to the reader.
+    pub(crate) fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}
+
+/// Says something beside the data, on stderr.
+pub(crate) fn note(text: &str) {
+    // A closed stderr leaves nobody to tell.
+    let _ = writeln!(io::stderr(), "{}", escape::one_line(text));
+}
+
+/// Says something beside the data when a person looks at stderr, and nothing in a script.
+pub(crate) fn hint(text: &str) {
+    if io::stderr().is_terminal() {
+        note(text);
+    }
+}
+
+/// Progress of long work on stderr: invisible unless stderr is a terminal.
+pub(crate) fn progress(total: Option<u64>, label: &'static str) -> ProgressBar {
+    let target = if io::stderr().is_terminal() {
+        ProgressDrawTarget::stderr_with_hz(8)
+    } else {
+        ProgressDrawTarget::hidden()
+    };
+    let bar = ProgressBar::with_draw_target(total, target);
+    let template = match total {
+        Some(_) => "{msg} [{bar:30}] {human_pos}/{human_len} {eta}",
+        None => "{msg} {human_pos} {elapsed}",
+    };
+    if let Ok(style) = ProgressStyle::with_template(template) {
+        bar.set_style(style);
+    }
+    bar.with_message(label)
+}

@@ -1,0 +1,33 @@
+//! Which path leads where. The patterns are those the client fills in.
+
+use axum::{
+    Router,
+    routing::{get, post, put},
+};
+use starling_api::route;
+
+use super::{batch, documents, peers, spaces, state::Api, status, watch};
+
+/// Every route of the API.
+pub(super) fn routes(api: Api) -> Router {
+    Router::new()
+        .route(route::STATUS, get(status::status))
+        .route(route::SPACES, get(spaces::list).post(spaces::create))
+        .route(route::SPACE, get(spaces::show))
+        .route(route::DOCUMENTS, get(documents::list))
+        .route(route::DOCUMENT, get(documents::read).put(documents::put).delete(documents::delete))
+        .route(route::OPERATIONS, post(documents::operate))
+        .route(route::CONFLICTS, get(documents::conflicts))
+        .route(route::BATCH, post(batch::run))
+        .route(route::WATCH, get(watch::watch))
+        .route(route::MEMBERS, get(spaces::members))
+        .route(route::INVITES, post(spaces::invite))
+        .route(route::WAIT, post(spaces::wait))
+        .route(route::JOIN, post(spaces::join))
+        .route(route::PEERS, get(peers::list).post(peers::add))
+        .route(route::PEER_BLOCK, put(peers::block).delete(peers::unblock))
+        .route(route::HEALTH, get(status::health))
+        .route(route::READY, get(status::ready))
+        .route(route::METRICS, get(status::metrics))
+        .with_state(api)
+}

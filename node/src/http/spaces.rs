@@ -1,0 +1,109 @@
+//! Spaces: made, shown, invited to, joined; their members, and waiting for them.
+
+use std::time::Duration;
+
+use axum::{extract::State, http::StatusCode};
+use starling_api::{
+    Code,
+    member::{MemberList, Nodes, Wait, Waited},
+    space::{CreateInvite, CreateSpace, Invite, Join, JoinState, Joined, Space, SpaceList},
+};
+use starling_crdt::{
+    charter::{Label, Prefix, Ticket},
+    replica,
+};
+
+use super::{
+    answer::{Answer, Names, Refused, Shaped, refused},
+    input,
+    limits::WAIT_TIME_MAX,
+    report,
+    state::Api,
+};
+
+pub(super) async fn list(State(api): State<Api>) -> Result<Answer<SpaceList>, Refused> {
+    let status = api.node.status().await?;
+    let mut items: Vec<Space> = status.spaces.iter().map(report::space).collect();
+    items.sort_by(|a, b| (&a.name, &a.id).cmp(&(&b.name, &b.id)));
+    Ok(Answer(StatusCode::OK, SpaceList { items }))
+}
+
+pub(super) async fn show(
+    State(api): State<Api>,
+    Names(space): Names<String>,
+) -> Result<Answer<Space>, Refused> {
+    let id = api.node.space(&space).await?;
+    api.node.space_report(id).await.map(|space| Answer(StatusCode::OK, report::space(&space)))
+}
+
+pub(super) async fn create(
+    State(api): State<Api>,
+    Shaped(asked): Shaped<CreateSpace>,
+) -> Result<Answer<Space>, Refused> {
+    let name = Label::new(asked.name).map_err(|error| refused(Code::BadSpaceName, error.to_string()))?;
+    let id = api.node.create_space(name).await?;
+    api.node.space_report(id).await.map(|space| Answer(StatusCode::CREATED, report::space(&space)))
+}
+
+pub(super) async fn invite(
+    State(api): State<Api>,
+    Names(space): Names<String>,
+    Shaped(asked): Shaped<CreateInvite>,
+) -> Result<Answer<Invite>, Refused> {
+    let space = api.node.space(&space).await?;
+    let prefix = asked.prefix.map(Prefix::new).transpose();
+    let prefix = prefix.map_err(|error| refused(Code::BadRequest, error.to_string()))?;
+    let expires_in = asked.expires_in_s.map(Duration::from_secs);
+    let role = report::role_for_core(asked.role);
+    let ticket = api.node.invite(space, role, prefix, asked.uses, expires_in).await?;
+    let invite = Invite { ticket: ticket.to_text().to_string(), invite: ticket.invite.to_string() };
+    Ok(Answer(StatusCode::CREATED, invite))
+}
+
+pub(super) async fn join(
+    State(api): State<Api>,
+    Shaped(asked): Shaped<Join>,
+) -> Result<Answer<Joined>, Refused> {
+    let ticket =
+        Ticket::parse(asked.ticket.trim()).map_err(|error| refused(Code::BadTicket, error.to_string()))?;
+    let name = ticket.genesis.name().as_str().to_owned();
+    let (space, joined) = api.node.join(ticket).await?;
+    let (status, state) =
+        if joined { (StatusCode::OK, JoinState::Joined) } else { (StatusCode::ACCEPTED, JoinState::Joining) };
+    Ok(Answer(status, Joined { space: space.to_string(), name: Some(name), state }))
+}
+
+pub(super) async fn members(
+    State(api): State<Api>,
+    Names(space): Names<String>,
+) -> Result<Answer<MemberList>, Refused> {
+    let space = api.node.space(&space).await?;
+    let mut items: Vec<_> = api.node.members(space).await?.iter().map(report::member).collect();
+    items.sort_by(|a, b| (&a.name, &a.key).cmp(&(&b.name, &b.key)));
+    Ok(Answer(StatusCode::OK, MemberList { items }))
+}
+
+pub(super) async fn wait(
+    State(api): State<Api>,
+    Names(space): Names<String>,
+    Shaped(asked): Shaped<Wait>,
+) -> Result<Answer<Waited>, Refused> {
+    let space = api.node.space(&space).await?;
+    let document = asked.doc.as_deref().map(input::document_name).transpose()?;
+    let nodes = match asked.nodes {
+        Nodes::All => replica::Nodes::All,
+        Nodes::AtLeast(count) => replica::Nodes::Count(usize::try_from(count).unwrap_or(usize::MAX)),
+    };
+    let timeout = Duration::from_millis(asked.timeout_ms).min(WAIT_TIME_MAX);
+    let waited = api.node.wait(space, document, nodes, timeout).await?;
+    let members = api.node.members(space).await?;
+    let named = |keys: Vec<_>| keys.into_iter().map(|key| report::holder(key, &members)).collect();
+    let status = if waited.satisfied { StatusCode::OK } else { StatusCode::ACCEPTED };
+    let answer = Waited {
+        satisfied: waited.satisfied,
+        holders: named(waited.holders),
+        missing: named(waited.missing),
+        not_waited_for: named(waited.not_waited_for),
+    };
+    Ok(Answer(status, answer))
+}
