@@ -7,7 +7,7 @@ pub mod command;
 pub mod oracle;
 pub mod properties;
 pub mod record;
-pub mod runner;
 pub mod report;
+pub mod runner;
 pub mod scenario;
 pub mod world;

@@ -18,7 +18,11 @@ pub(super) fn lint(scenarios: &[PathBuf], console: &mut Console<'_>) -> io::Resu
             Ok(loaded) if console.format == OutputFormat::Table => {
                 let nodes = loaded.scenario.nodes().len();
                 let faults = loaded.scenario.faults.len();
-                writeln!(console.out, "{}: fine: {nodes} nodes, {faults} faults, {}", loaded.label, loaded.scenario.duration)?;
+                writeln!(
+                    console.out,
+                    "{}: fine: {nodes} nodes, {faults} faults, {}",
+                    loaded.label, loaded.scenario.duration
+                )?;
             }
             Ok(_) => {}
             Err(complaints) => {
@@ -67,7 +71,13 @@ pub(super) fn list(console: &mut Console<'_>) -> io::Result<u8> {
         if index > 0 {
             writeln!(console.out)?;
         }
-        writeln!(console.out, "{}  ({} nodes, {})", scenario.name, scenario.nodes().len(), scenario.duration)?;
+        writeln!(
+            console.out,
+            "{}  ({} nodes, {})",
+            scenario.name,
+            scenario.nodes().len(),
+            scenario.duration
+        )?;
         writeln!(console.out, "  {}", scenario.summary)?;
         writeln!(console.out, "  Learn: {}", scenario.learn)?;
     }
@@ -79,14 +89,23 @@ pub(super) fn new(file: &Path, from: Option<&str>, console: &mut Console<'_>) ->
         None => TEMPLATE,
         Some((_, Some(shipped))) => shipped.text,
         Some((name, None)) => {
-            writeln!(console.err, "no shipped scenario is called {name:?}; `{} list` names them", console.program)?;
+            writeln!(
+                console.err,
+                "no shipped scenario is called {name:?}; `{} list` names them",
+                console.program
+            )?;
             return Ok(NOT_FOUND);
         }
     };
     let made = std::fs::OpenOptions::new().write(true).create_new(true).open(file);
     match made.and_then(|mut file| file.write_all(text.as_bytes())) {
         Ok(()) => {
-            writeln!(console.err, "wrote {0}; try `{1} lint {0}`, then `{1} run {0}`", file.display(), console.program)?;
+            writeln!(
+                console.err,
+                "wrote {0}; try `{1} lint {0}`, then `{1} run {0}`",
+                file.display(),
+                console.program
+            )?;
             Ok(HELD)
         }
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {

@@ -192,7 +192,11 @@ pub(super) fn show(records: &[RunRecord], console: &mut Console<'_>) -> io::Resu
 }
 
 /// Writes the files that were asked for, and says where they are.
-fn keep(args: &RunArgs, records: &[RunRecord], console: &mut Console<'_>) -> Result<(), Box<dyn std::error::Error>> {
+fn keep(
+    args: &RunArgs,
+    records: &[RunRecord],
+    console: &mut Console<'_>,
+) -> Result<(), Box<dyn std::error::Error>> {
     let directory = args.out.as_deref().unwrap_or(Path::new(DIRECTORY));
     let mut stored_now = Vec::new();
     for record in records {
@@ -205,7 +209,12 @@ fn keep(args: &RunArgs, records: &[RunRecord], console: &mut Console<'_>) -> Res
     if let Some((_, path)) = stored_now.iter().find(|(verdict, _)| *verdict != Verdict::Held) {
         writeln!(console.err, "why: {} explain {}", console.program, quoted(&path.to_string_lossy()))?;
     } else if !stored_now.is_empty() {
-        writeln!(console.err, "stored {} in {}", report::words::several(stored_now.len() as u64, "run"), directory.display())?;
+        writeln!(
+            console.err,
+            "stored {} in {}",
+            report::words::several(stored_now.len() as u64, "run"),
+            directory.display()
+        )?;
     }
     if args.report {
         for runs in by_scenario(records) {

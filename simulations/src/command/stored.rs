@@ -1,6 +1,6 @@
 //! Commands about a stored run: again, as a page, in words.
 
-use std::io::{self, Write};
+use std::io;
 use std::path::Path;
 
 use serde_json::json;
@@ -88,7 +88,10 @@ pub(super) fn replay(path: &Path, console: &mut Console<'_>) -> io::Result<u8> {
         console.err,
         "another trace than the stored run: that was made by starling {}{}, this is {}",
         before.binary,
-        before.planted.as_ref().map_or(String::new(), |planted| format!(" with the planted defect {planted}")),
+        before
+            .planted
+            .as_ref()
+            .map_or(String::new(), |planted| format!(" with the planted defect {planted}")),
         env!("CARGO_PKG_VERSION"),
     )?;
     Ok(FAILED)

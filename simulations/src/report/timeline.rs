@@ -13,7 +13,10 @@ pub fn json_lines(record: &RunRecord) -> String {
     for (index, band) in record.bands.iter().enumerate() {
         let sides: Vec<Vec<&str>> =
             band.sides.iter().map(|side| side.iter().map(|node| record.node_name(*node)).collect()).collect();
-        events.push((band.from_us, json!({ "event": "cut", "band": index, "fault": band.fault, "sides": sides })));
+        events.push((
+            band.from_us,
+            json!({ "event": "cut", "band": index, "fault": band.fault, "sides": sides }),
+        ));
         events.push((band.to_us, json!({ "event": "mended", "band": index, "fault": band.fault })));
     }
     for missed in &record.missed {
@@ -74,10 +77,14 @@ mod tests {
     #[test]
     fn lines_stand_in_order_between_the_beginning_and_the_verdict() {
         let text = json_lines(&super::super::sample::violated());
-        let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).expect("a line is JSON")).collect();
+        let lines: Vec<Value> =
+            text.lines().map(|line| serde_json::from_str(line).expect("a line is JSON")).collect();
         let times: Vec<u64> = lines.iter().filter_map(|line| line["at_us"].as_u64()).collect();
         assert!(times.len() == lines.len() && times.is_sorted());
-        assert_eq!((&lines[0]["event"], &lines[lines.len() - 1]["verdict"]), (&json!("begins"), &json!("violated")));
+        assert_eq!(
+            (&lines[0]["event"], &lines[lines.len() - 1]["verdict"]),
+            (&json!("begins"), &json!("violated"))
+        );
         let kinds = lines.iter().filter(|line| line["event"] == "cut" || line["event"] == "violated");
         assert_eq!(kinds.count(), 3);
     }
