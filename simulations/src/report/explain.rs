@@ -34,7 +34,7 @@ fn violations(record: &RunRecord, out: &mut String) {
         let node = violation.node.map_or(String::new(), |node| format!(" at {}", record.node_name(node)));
         let time = words::time(violation.at_us);
         let _ = writeln!(out, "  {time:>12}  {}{node}: {}", words::title(violation), violation.words);
-        if let Some(fault) = violation.fault.and_then(|fault| record.faults.get(fault as usize)) {
+        if let Some(fault) = words::blamed(record, violation) {
             let _ = writeln!(out, "  {:>12}  because of {}: {}", "", fault.kind, fault.words);
         }
     }

@@ -1,6 +1,8 @@
 //! Sentences and figures as people read them.
 
-use crate::record::{Missed, RunRecord, Verdict, Violation};
+use std::collections::BTreeMap;
+
+use crate::record::{FaultRecord, Missed, RunRecord, Verdict, Violation};
 
 /// A time or span: `2.4 s`, `1 min 30 s`, `7 d 3 h`.
 pub fn time(us: u64) -> String {
@@ -117,11 +119,22 @@ fn violated(record: &RunRecord, violation: &Violation) -> String {
         (None, Some(document)) => format!(", in {document}"),
         (None, None) => String::new(),
     };
-    let blamed = violation.fault.and_then(|fault| record.faults.get(fault as usize)).map_or_else(
+    let blamed = blamed(record, violation).map_or_else(
         || " No fault was going on there.".into(),
         |fault| format!(" The fault behind it: {} ({}).", fault.kind, fault.words),
     );
     format!("{} Noticed at {}{place}.{blamed}", sentence(&violation.words), time(violation.at_us))
+}
+
+/// The fault behind a violation: the one it names, or the one that kept most of what is still missing
+/// there away.
+pub fn blamed<'a>(record: &'a RunRecord, violation: &Violation) -> Option<&'a FaultRecord> {
+    let there = |missed: &&Missed| violation.node.is_none_or(|node| node == missed.node);
+    let lost = record.missed.iter().filter(|missed| missed.until_us.is_none()).filter(there);
+    let mut counts: BTreeMap<u32, usize> = BTreeMap::new();
+    lost.filter_map(|missed| missed.fault).for_each(|fault| *counts.entry(fault).or_default() += 1);
+    let most = counts.into_iter().max_by_key(|(_, count)| *count).map(|(fault, _)| fault);
+    record.faults.get(violation.fault.or(most)? as usize)
 }
 
 /// `words` as a sentence: a capital first, a full stop last.
