@@ -121,10 +121,29 @@ fn violated(record: &RunRecord, violation: &Violation) -> String {
     };
     let blamed = blamed(record, violation).map_or_else(
         || " No fault was going on there.".into(),
-        |fault| format!(" The fault behind it: {} ({}).", fault.kind, fault.words),
+        |fault| format!(" The fault behind it: {}.", self::fault(record, fault)),
     );
     format!("{} Noticed at {}{place}.{blamed}", sentence(&violation.words), time(violation.at_us))
 }
+
+/// A fault in words: `partition (halves: east | west)`, or `restart (node-0)` where only its kind says
+/// what it is.
+pub fn fault(record: &RunRecord, fault: &FaultRecord) -> String {
+    if fault.words != fault.kind && !fault.words.is_empty() {
+        return format!("{} ({})", fault.kind, fault.words);
+    }
+    let mut nodes: Vec<u32> = fault.spans.iter().flat_map(|span| span.nodes.iter().copied()).collect();
+    nodes.sort_unstable();
+    nodes.dedup();
+    let mut names: Vec<&str> = nodes.iter().take(NAMES_MAX).map(|node| record.node_name(*node)).collect();
+    if nodes.len() > NAMES_MAX {
+        names.push("…");
+    }
+    if names.is_empty() { fault.kind.clone() } else { format!("{} ({})", fault.kind, names.join(", ")) }
+}
+
+/// Most nodes named in a sentence.
+const NAMES_MAX: usize = 4;
 
 /// The fault behind a violation: the one it names, or the one that kept most of what is still missing
 /// there away.
@@ -148,7 +167,7 @@ pub fn sentence(words: &str) -> String {
 /// Why somebody was without a write.
 pub fn because(record: &RunRecord, missed: &Missed) -> String {
     let fault = missed.fault.and_then(|fault| record.faults.get(fault as usize));
-    fault.map_or_else(|| "no fault was going on".into(), |fault| format!("{}: {}", fault.kind, fault.words))
+    fault.map_or_else(|| "no fault was going on".into(), |fault| self::fault(record, fault))
 }
 
 #[cfg(test)]

@@ -89,7 +89,7 @@ fn faults(record: &RunRecord, out: &mut String) {
                 (to - from).max(3.0),
                 height - 4.0,
                 span.from_us,
-                escape(&fault.words),
+                escape(&words::fault(record, fault)),
                 words::time(span.from_us),
                 words::time(span.to_us),
             );
@@ -115,7 +115,7 @@ fn fired(record: &RunRecord, index: usize, y: f64, time: TimeAxis, out: &mut Str
         0 => ("did never", "never fired".to_owned()),
         fired => ("did", format!("{} {}", words::count(fired), fault.counted)),
     };
-    let said = shortened(&format!("{did} · {}", fault.words), (room / LETTER) as usize);
+    let said = shortened(&format!("{did} · {}", words::fault(record, fault)), (room / LETTER) as usize);
     let _ = write!(
         out,
         "<text class=\"{class}\" x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"{anchor}\" \

@@ -129,7 +129,7 @@ mod tests {
 
     #[test]
     fn axes_end_on_round_figures() {
-        assert_eq!((round_up(37.0), round_up(100.0), round_up(0.3)), (40.0, 100.0, 0.3));
+        assert_eq!((round_up(37.0), round_up(100.0), round_up(1_100.0)), (40.0, 100.0, 1_500.0));
         assert_eq!(time_step(23_000_000), 30_000_000);
     }
 }
