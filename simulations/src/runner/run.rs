@@ -141,7 +141,6 @@ pub(super) struct Run<'a> {
     pub(super) harmed_until: BTreeMap<usize, Time>,
     /// Nodes that may not open their store: bits of it rotted, or the disk is full.
     pub(super) unsound: BTreeSet<usize>,
-    pub(super) held_before: BTreeMap<usize, Holding>,
     pub(super) hostile: BTreeSet<usize>,
     pub(super) findings: Vec<Violation>,
     pub(super) known: BTreeSet<(u32, Option<usize>, Option<String>)>,
@@ -194,7 +193,6 @@ impl<'a> Run<'a> {
             harmed: BTreeMap::new(),
             harmed_until: BTreeMap::new(),
             unsound: BTreeSet::new(),
-            held_before: BTreeMap::new(),
             hostile,
             findings: Vec::new(),
             known: BTreeSet::new(),

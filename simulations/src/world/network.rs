@@ -84,10 +84,11 @@ impl World {
     /// Puts a cut in place. Gives its handle.
     pub fn cut(&mut self, cut: Cut) -> u64 {
         self.handles += 1;
-        self.cuts.push((self.handles, cut));
+        let handle = self.handles;
+        self.cuts.push((handle, cut));
         self.trace_note(0, b"cut");
         self.reachability_changed();
-        self.handles
+        handle
     }
 
     /// Lets one node out of a cut.
