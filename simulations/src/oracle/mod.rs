@@ -39,6 +39,17 @@ pub struct Wait {
     pub at: Time,
 }
 
+/// Everything acknowledged until a fault was over, to be held by everyone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Goal {
+    /// When the fault was over.
+    pub since: Time,
+    /// Pairs of honest nodes and changes still missing.
+    pub missing: u64,
+    /// When none was missing any more.
+    pub reached: Option<Time>,
+}
+
 /// Arrivals that took at least this long are remembered, in microseconds.
 const WAIT_MIN: Time = 1_000_000;
 /// Remembered waits. Past twice as many the shorter half is forgotten.
@@ -53,6 +64,8 @@ pub struct Oracle {
     pub delays: Vec<u64>,
     /// The longest of them, when they are long.
     pub waits: Vec<Wait>,
+    /// What everyone is to have caught up with.
+    pub goal: Option<Goal>,
     authors: BTreeMap<Actor, usize>,
     /// Digests of deltas whose signatures were checked: the same bytes need it once.
     verified: RefCell<BTreeSet<Hash>>,
@@ -222,6 +235,15 @@ impl Oracle {
             }
             let took = now.saturating_sub(entry.born);
             self.delays.push(took);
+            if let Some(goal) = self.goal.as_mut().filter(|goal| goal.missing > 0)
+                && entry.acknowledged.is_some_and(|at| at <= goal.since)
+                && !entry.excused
+            {
+                goal.missing -= 1;
+                if goal.missing == 0 {
+                    goal.reached = Some(now);
+                }
+            }
             if took >= WAIT_MIN {
                 self.waits.push(Wait { node, key: key.clone(), seq: place as u64 + 1, took, at: now });
             }

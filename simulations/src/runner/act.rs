@@ -301,6 +301,10 @@ impl Run<'_> {
             }
         }
         self.close_span(fault);
+        if self.healed.is_none() {
+            let now = self.world.now();
+            self.set_goal(now);
+        }
     }
 
     fn relieve(&mut self, fault: usize, node: usize, kind: &FaultKind) {

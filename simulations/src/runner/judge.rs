@@ -237,12 +237,17 @@ impl Run<'_> {
 
     /// Acknowledged writes a node does not hold although somebody's disk still has them.
     pub(super) fn unexcused(&self, node: usize) -> u64 {
+        self.unexcused_before(node, u64::MAX)
+    }
+
+    /// Of those acknowledged until a time, the ones a node does not hold although somebody's disk still has them.
+    pub(super) fn unexcused_before(&self, node: usize, until: u64) -> u64 {
         let Some(holding) = self.oracle.ledger.holdings().get(node) else { return 0 };
         if self.oracle.ledger.missing(node) == 0 {
             return 0;
         }
         let lacking = self.oracle.ledger.entries().filter(|(key, seq, entry)| {
-            entry.acknowledged.is_some()
+            entry.acknowledged.is_some_and(|at| at <= until)
                 && !entry.excused
                 && holding.tips.get(*key).is_none_or(|(held, _)| held < seq)
         });

@@ -8,7 +8,7 @@ use starling_crdt::replica::{LocalRequest, Note, Refusal, Reply};
 use super::faults::{self, PlannedFault};
 use super::workload::{self, PlannedEdit, PlannedWrite};
 use super::{fleet, judge};
-use crate::oracle::Oracle;
+use crate::oracle::{Goal, Oracle};
 use crate::oracle::ledger::{Holding, Wrong};
 use crate::properties::{self, Finding};
 use crate::record::{
@@ -379,6 +379,9 @@ impl<'a> Run<'a> {
         self.count_check(8);
         self.count_check(10);
         self.sweep_store(node);
+        if let Some(goal) = self.oracle.goal {
+            self.set_goal(goal.since);
+        }
     }
 
     fn show_all(&mut self, node: usize) {
@@ -603,6 +606,14 @@ impl<'a> Run<'a> {
         })
     }
 
+    /// From now on everyone is to catch up with what is acknowledged by now.
+    pub(super) fn set_goal(&mut self, since: Time) {
+        let nodes = (0..self.world.nodes().len()).filter(|node| self.is_honest(*node));
+        let missing = nodes.map(|node| self.unexcused_before(node, since)).sum();
+        let reached = (missing == 0).then(|| self.world.now());
+        self.oracle.goal = Some(Goal { since, missing, reached });
+    }
+
     fn maybe_converged(&mut self) {
         if self.healed.is_none() {
             return;
@@ -628,7 +639,13 @@ impl<'a> Run<'a> {
 
     fn heal(&mut self) {
         self.heal_faults();
+        let harm = self.faults.iter().any(|fault| {
+            fault.occurrences.iter().any(|occurrence| occurrence.when.to.0 >= self.scenario.duration.0)
+        });
         self.healed = Some(self.world.now());
+        if harm || self.oracle.goal.is_none() {
+            self.set_goal(self.world.now());
+        }
         self.sweep_all(judge::Occasion::Heal);
         self.maybe_converged();
     }

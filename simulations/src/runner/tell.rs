@@ -30,7 +30,11 @@ impl Run<'_> {
         self.oracle.delays.sort_unstable();
         let scenario_toml = toml::to_string(self.scenario).unwrap_or_default();
         let now = self.world.now();
-        let convergence_us = self.converged.zip(self.healed).map(|(at, healed)| at.saturating_sub(healed));
+        // Everyone shows the same at the end, and had caught up with what the last fault kept away.
+        let goal = self.oracle.goal;
+        let convergence_us = self.converged.and(goal).and_then(|goal| {
+            goal.reached.map(|reached| reached.saturating_sub(goal.since))
+        });
         let missed = self.missed();
         let propagation = self.propagation();
         let expectations = self.expectations(convergence_us, &propagation);
@@ -74,7 +78,7 @@ impl Run<'_> {
             faults: self.fault_records(),
             timings: Timings {
                 virtual_us: now,
-                healed_us: self.healed.unwrap_or(now),
+                healed_us: goal.map_or(now, |goal| goal.since),
                 convergence_us,
                 events: self.world.events(),
                 real_us: u64::try_from(self.began.elapsed().as_micros()).unwrap_or(u64::MAX),

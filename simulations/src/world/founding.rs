@@ -24,6 +24,9 @@ use crate::scenario::Role;
 /// The seed of everything about a fleet that all runs of a scenario share.
 const FLEET_SEED: u64 = 0x5ca1_ab1e;
 
+/// What every document holds at first.
+pub const DOCUMENT_FIRST: &str = r#"{"map":{},"list":[],"text":{"$text":""},"counter":{"$counter":0}}"#;
+
 /// A fleet that shares a space: made once for a scenario, copied by every run.
 pub struct Founding {
     /// The space.
@@ -132,7 +135,7 @@ impl Founding {
             founder.replica.step(founder.clock.now(founder.at), vec![asked]).map_err(failed)?;
         }
         for document in 0..documents {
-            let value = Json::parse(r#"{"map":{},"list":[],"text":{"$text":""},"counter":{"$counter":0}}"#);
+            let value = Json::parse(DOCUMENT_FIRST);
             let write = Write {
                 space,
                 document: document_name(document),

@@ -2,8 +2,8 @@
 //!
 //! As in the product, a dial takes two round trips, is given up after ten seconds, and a connection
 //! that carries nothing is noticed to be dead ten to twenty seconds later. Two nodes have at most one
-//! connection: a second dial ends on the one that stands, and a second process with one key is
-//! refused where the first is connected.
+//! connection: a second dial ends on the one that stands, and a second process with one key takes the
+//! place of the first where that is connected.
 
 use std::sync::Arc;
 
@@ -233,7 +233,11 @@ impl World {
         let Some(process) = self.nodes[node].process.as_ref().filter(|_| !self.nodes[node].paused) else {
             return false;
         };
-        let doubled = process.links.get(&from_key).is_some_and(|standing| !self.is_half_open(*standing));
+        // A second process under one key takes the place of the first, as a newer connection does.
+        let doubled = process.links.get(&from_key).is_some_and(|standing| {
+            let same = self.other_end(node, *standing).is_some_and(|(_, other)| other == from);
+            same && !self.is_half_open(*standing)
+        });
         !doubled
             && !self.nodes[node].blocked.contains(&from_key)
             && !self.nodes[from].blocked.contains(&key)
