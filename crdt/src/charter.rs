@@ -316,9 +316,7 @@ impl Charter {
     fn citing(&self, author: AuthorKey, invite: Option<StatementId>) -> Vec<StatementId> {
         let invite = invite.and_then(|invite| self.graph.position(invite));
         let grounds = self.grounds.get(&author).into_iter().flatten();
-        let needed = invite
-            .into_iter()
-            .chain(grounds.map(|grounds| grounds.statement));
+        let needed = invite.into_iter().chain(grounds.map(|grounds| grounds.statement));
         self.graph.tips(TIPS_MAX, &needed.collect::<Vec<_>>())
     }
 

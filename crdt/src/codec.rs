@@ -18,6 +18,14 @@ pub enum CodecError {
         /// The decoder's reason.
         why: String,
     },
+    /// A part of the message is of a kind this version does not know: a newer node may be honest.
+    #[error("{what} of an unknown kind: {why}")]
+    UnknownKind {
+        /// What was being decoded.
+        what: &'static str,
+        /// The decoder's reason.
+        why: String,
+    },
     /// The bytes go on after the message ended.
     #[error("{extra} bytes after the end of the {what}")]
     Trailing {
@@ -42,7 +50,10 @@ pub fn encode<T: Encode<()>>(value: &T) -> Vec<u8> {
 /// [`CodecError`] when the bytes are malformed or go on after the value.
 pub fn decode<'b, T: Decode<'b, ()>>(bytes: &'b [u8], what: &'static str) -> Result<T, CodecError> {
     let mut decoder = minicbor::Decoder::new(bytes);
-    let value = decoder.decode().map_err(|error| CodecError::Malformed { what, why: error.to_string() })?;
+    let value = decoder.decode().map_err(|error| match error.is_unknown_variant() {
+        true => CodecError::UnknownKind { what, why: error.to_string() },
+        false => CodecError::Malformed { what, why: error.to_string() },
+    })?;
     match bytes.len() - decoder.position() {
         0 => Ok(value),
         extra => Err(CodecError::Trailing { what, extra }),

@@ -57,7 +57,7 @@ pub struct Document {
     automerge: Automerge,
     /// What the validator knows of every change and operation in `automerge`.
     index: Index,
-    /// Set when automerge panicked in the middle of a local edit: what it holds is unknown.
+    /// Set when automerge failed in the middle of a change: what it holds is unknown.
     damaged: bool,
 }
 
@@ -103,8 +103,8 @@ impl Document {
         self.index.approximate_bytes()
     }
 
-    /// Whether automerge failed inside an edit, so that the document must be built anew from its
-    /// changes. Until then every read and edit is refused.
+    /// Whether automerge failed inside an edit or on changes added later, so that the document must
+    /// be built anew from its changes. Until then reads and edits are refused.
     pub fn is_damaged(&self) -> bool {
         self.damaged
     }
@@ -118,5 +118,16 @@ impl Document {
 impl Default for Document {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn documents_move_between_threads() {
+        fn is_send<T: Send + Sync>(_: &T) {}
+        is_send(&Document::new());
     }
 }

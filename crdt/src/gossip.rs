@@ -25,6 +25,7 @@ use crate::seal::{self, EpochKey, OpenError};
 
 /// One gossip payload, before sealing.
 #[derive(Clone, PartialEq, Debug, Encode, Decode)]
+#[expect(clippy::large_enum_variant, reason = "a frame is made, sealed and dropped; nearly all are deltas")]
 pub enum Frame {
     /// A delta; its incarnation rides along while that is young.
     #[n(0)]
@@ -96,6 +97,7 @@ impl Refused {
         match self {
             Self::UnknownTopic => "unknown_topic",
             Self::Sealed(_) => "not_sealed",
+            Self::Codec(CodecError::UnknownKind { .. }) => "unknown_kind",
             Self::Codec(_) => "malformed",
             Self::ForeignSpace => "foreign_space",
             Self::Delta(refused) => refused.code(),
@@ -109,13 +111,17 @@ impl Refused {
     pub fn is_offence(&self) -> bool {
         !matches!(
             self,
-            Self::UnknownTopic | Self::Sealed(_) | Self::Statement(StatementError::UnknownKind(_))
+            Self::UnknownTopic
+                | Self::Sealed(_)
+                | Self::Codec(CodecError::UnknownKind { .. })
+                | Self::Statement(StatementError::UnknownKind(_))
         )
     }
 }
 
 /// A delta after every check that needs no history.
 #[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "nearly all are verified, so a box would only cost")]
 pub enum ScreenedDelta {
     /// Signature and form are good. The incarnation is there when it rode along.
     Verified(VerifiedDelta, Option<VerifiedIncarnation>),

@@ -11,4 +11,4 @@ mod load;
 
 pub use document_history::{DocumentHistory, Misfit};
 pub use items::{Item, ItemKey, Items, item_fingerprint};
-pub use load::{StoredChange, frontier, load_verified, stored_changes, stored_delta};
+pub use load::{Pending, StoredChange, frontier, load_verified, stored_changes, stored_delta};

@@ -137,7 +137,7 @@ mod tests {
         let signed = sample();
         let again = VerifiedIncarnation::verify(signed.certificate().clone()).unwrap();
         assert_eq!(again, signed);
-        assert_eq!(signed.actor().to_string(), "GOLDEN");
+        assert_eq!(signed.actor().to_string(), "fb01c90fdf1175a38ca2cb056b672dc3");
     }
 
     #[test]

@@ -32,8 +32,16 @@ pub const JSON_DEPTH_MAX: usize = DOCUMENT_DEPTH_MAX + 2;
 /// what differs between their common beginning and end is replaced as a whole. The memory of the
 /// comparison grows with the square of this.
 pub const SEQUENCE_DIFF_EDITS_MAX: usize = 1_000;
+/// Most operations by which one write moves members of concurrent maps into the winner. What is
+/// beyond it stays where it is, and is read there: a hostile map must not make honest writes large.
+pub const MAP_MERGE_OPS_MAX: usize = 1_000;
 /// Causal clocks kept while a document is checked; others are found by walking the graph.
 pub const VALIDATOR_CLOCKS_MAX: usize = 256;
+/// **P** Farthest from zero that a counter starts. With the next limit it takes four million
+/// increments to drive a counter out of the range of an `i64`, where automerge's sum would wrap.
+pub const COUNTER_START_MAX: i64 = 1 << 62;
+/// **P** Farthest that one increment moves a counter, up or down.
+pub const COUNTER_STEP_MAX: i64 = 1 << 40;
 /// **P** Operation counters stay below this.
 pub const OP_COUNTER_MAX: u64 = 1 << 31;
 /// **P** Highest sequence number of an actor in a document.

@@ -236,6 +236,11 @@ impl Presence {
         self.voice.next() <= now
     }
 
+    /// Somebody is there who has not heard this node yet: its next beacon is due within a moment.
+    pub fn speak_soon(&mut self, now: Moment, rng: &mut ChaCha8Rng) {
+        self.voice.speak_early(now + between(rng, Duration::ZERO, REPORT_JITTER));
+    }
+
     /// Makes this node's next beacon, and sets the time of the one after.
     pub fn beacon(
         &mut self,

@@ -131,13 +131,16 @@ impl<S: Store> Replica<S> {
         if self.stale && cfg!(starling_planted = "never-recover") {
             return Err(StoreError::Io("given up".into()));
         }
+        let mut reloaded = Vec::new();
         if self.stale {
             self.core.load_store(&self.store, now)?;
             self.stale = false;
+            reloaded = self.core.topics_followed();
         }
         self.core.now = now.monotonic;
         let commit = self.core.last_commit() + 1;
         let mut step = Step::new(now, commit, &self.store);
+        step.effects = reloaded;
         work(&mut self.core, &mut step);
         let finished = self.core.finish(&mut step);
         let Step { mut transaction, effects, .. } = step;
@@ -147,7 +150,10 @@ impl<S: Store> Replica<S> {
         }
         let batch = transaction.into_batch();
         let failure = match finished {
-            Ok(()) if batch.is_empty() => return Ok(effects),
+            Ok(()) if batch.is_empty() => {
+                self.core.trim();
+                return Ok(effects);
+            }
             Ok(()) => self.store.commit(&batch).err(),
             Err(Refusal::Store(error)) => Some(error),
             Err(refusal) => Some(StoreError::Corrupt(refusal.to_string())),
@@ -175,6 +181,10 @@ impl<S: Store> Replica<S> {
         }
         let mut left: Vec<Effect> =
             effects.into_iter().filter_map(|effect| unless_durable(effect, error)).collect();
+        if !self.stale {
+            // A space made in the step may be durable after all.
+            left.extend(self.core.topics_followed());
+        }
         left.push(Effect::Note(Note::StoreFault { error: error.clone() }));
         left
     }
@@ -191,6 +201,13 @@ impl<S: Store> Replica<S> {
             histories: self.core.histories.bytes(),
             views: self.core.views.bytes(),
         }
+    }
+
+    /// Documents that exist and changes held, in all spaces together.
+    pub fn held(&self) -> (u64, u64) {
+        self.core.spaces.values().fold((0, 0), |(documents, changes), space| {
+            (documents + space.documents, changes + space.changes)
+        })
     }
 
     /// This node's key.

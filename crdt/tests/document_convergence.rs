@@ -1,5 +1,7 @@
 //! Replicas that edit at once and hear of each other in any order end with one document.
 
+use std::collections::BTreeMap;
+
 use proptest::prelude::*;
 use starling_crdt::document::{Commit, Document, Edit, Json, canonical};
 use starling_crdt::id::{Actor, ChangeHash};
@@ -36,11 +38,22 @@ fn value() -> impl Strategy<Value = Json> {
 
 fn edit() -> impl Strategy<Value = Edit> {
     let path = "(/[ab0-1\\-]){1,3}".prop_map(|text| text.parse().expect("a pointer"));
+    let put = proptest::collection::btree_map("[ab]", value(), 0..3)
+        .prop_map(|members| Edit::Put { value: Json::Map(members), base: None });
+    let set = (path.clone(), value()).prop_map(|(pointer, value)| Edit::Set { pointer, value });
+    let increment = (path.clone(), -3_i64..4).prop_map(|(pointer, by)| Edit::Increment { pointer, by });
+    let insert = (path.clone(), value()).prop_map(|(pointer, value)| Edit::Insert { pointer, value });
+    let splice = (path.clone(), 0_usize..4, 0_usize..3, "[rs]{0,3}")
+        .prop_map(|(pointer, at, delete, insert)| Edit::Splice { pointer, at, delete, insert });
+    let merge = (path.clone(), value()).prop_map(|(pointer, patch)| Edit::Merge { pointer, patch });
     prop_oneof![
-        4 => proptest::collection::btree_map("[ab]", value(), 0..3)
-            .prop_map(|members| Edit::Put { value: Json::Map(members), base: None }),
-        4 => (path.clone(), value()).prop_map(|(pointer, value)| Edit::Set { pointer, value }),
-        2 => (path, -3_i64..4).prop_map(|(pointer, by)| Edit::Increment { pointer, by }),
+        4 => put,
+        4 => set,
+        2 => increment,
+        1 => insert,
+        2 => splice,
+        1 => merge,
+        1 => path.prop_map(|pointer| Edit::Unset { pointer }),
         1 => Just(Edit::Remove),
     ]
 }
@@ -104,6 +117,55 @@ impl Replica {
         Ok(())
     }
 
+    /// A client that read an old version and sends it back unchanged changes nothing.
+    fn send_back(&mut self, actor: usize) -> Result<(), TestCaseError> {
+        for (heads, read) in self.past.iter().zip(&self.read) {
+            if self.document.heads().is_empty() || self.document.is_deleted(None) {
+                continue;
+            }
+            let commit = Commit { actor: Actor([actor as u8 + 1; 16]), time_seconds: 0, message: None };
+            let edit = Edit::Put { value: read.clone(), base: Some(heads.clone()) };
+            let edited = self.document.edit(commit, &edit);
+            prop_assert_eq!(edited.map(|edited| edited.changes), Ok(vec![]));
+            self.send_back_altered(commit, read, heads)?;
+        }
+        Ok(())
+    }
+
+    /// One that adds a member adds just that; one that removes a member removes at most that.
+    fn send_back_altered(
+        &self,
+        commit: Commit<'_>,
+        read: &Json,
+        heads: &[ChangeHash],
+    ) -> Result<(), TestCaseError> {
+        let members = |json: Json| match json {
+            Json::Map(members) => members,
+            other => panic!("the root is a map, not {other:?}"),
+        };
+        let put = |body: &BTreeMap<String, Json>| {
+            let mut document = self.document.clone();
+            let edit = Edit::Put { value: Json::Map(body.clone()), base: Some(heads.to_vec()) };
+            document.edit(commit, &edit).expect("fits");
+            members(document.read(None, None).expect("readable"))
+        };
+        let mut expected = members(self.document.read(None, None).expect("readable"));
+        let mut body = members(read.clone());
+        body.insert("new".to_owned(), Json::Null);
+        let mut with_new = expected.clone();
+        with_new.insert("new".to_owned(), Json::Null);
+        prop_assert_eq!(put(&body), with_new);
+        body.remove("new");
+        if body.remove("a").is_some() {
+            let mut shown = put(&body);
+            if !shown.contains_key("a") {
+                expected.remove("a");
+            }
+            prop_assert_eq!(&mut shown, &mut expected);
+        }
+        Ok(())
+    }
+
     fn hear(&mut self, changes: &[Vec<u8>]) -> Result<(), TestCaseError> {
         let batch: Vec<&[u8]> = changes.iter().map(Vec::as_slice).collect();
         prop_assert_eq!(self.document.apply(&batch), vec![]);
@@ -140,6 +202,9 @@ proptest! {
                     logs[from].iter().try_for_each(|change| replica.hear(std::slice::from_ref(change)))?;
                 }
             }
+        }
+        for (who, replica) in replicas.iter_mut().enumerate() {
+            replica.send_back(who)?;
         }
         let shown = replicas[0].document.read(None, None).expect("readable");
         for replica in &replicas {

@@ -163,9 +163,15 @@ fn increments_create_their_counter_and_say_so() {
     a.set("/m", "4");
     let edit = Edit::Increment { pointer: pointer("/m"), by: 2 };
     assert_eq!(a.try_edit(&edit), Err(EditError::NotACounter(pointer("/m"))));
-    a.set("/top", r#"{"$counter": 9223372036854775807}"#);
-    let edit = Edit::Increment { pointer: pointer("/top"), by: 1 };
-    assert_eq!(a.try_edit(&edit), Err(EditError::CounterOverflow));
+    for edit in [
+        Edit::Increment { pointer: pointer("/n"), by: (1 << 40) + 1 },
+        Edit::Increment { pointer: pointer("/new"), by: i64::MIN },
+        Edit::Set { pointer: pointer("/n"), value: Json::Counter(1 << 41) },
+        Edit::Set { pointer: pointer("/new"), value: Json::List(vec![Json::Counter(i64::MAX)]) },
+    ] {
+        assert_eq!(a.try_edit(&edit), Err(EditError::CounterOverflow), "{edit:?}");
+    }
+    assert_eq!(a.increment("/n", 1 << 40).len(), 1);
     assert!(a.increment("/n", 0).is_empty());
 }
 
@@ -253,6 +259,8 @@ fn an_edit_past_a_limit_leaves_the_document_as_it_was() {
     let deep = "[".repeat(65) + &"]".repeat(65);
     let edit = Edit::Set { pointer: pointer("/x"), value: json(&deep) };
     assert_eq!(a.try_edit(&edit), Err(EditError::TooDeep));
+    let edit = Edit::Set { pointer: pointer("/x"), value: Json::List(vec![Json::Float(f64::NAN)]) };
+    assert_eq!(a.try_edit(&edit), Err(EditError::NotFinite));
     let incompressible: String =
         (0..1_100_000_u32).map(|n| char::from(b'a' + (n % 23 + n % 3) as u8)).collect();
     for value in [Json::String(incompressible.clone()), Json::Text(incompressible[..100_001].to_owned())] {
@@ -272,4 +280,142 @@ fn an_edit_past_a_limit_leaves_the_document_as_it_was() {
     let commit = Commit { actor: a.actor, time_seconds: 0, message: Some("delete") };
     let edit = Edit::Put { value: json("{}"), base: None };
     assert_eq!(a.document.edit(commit, &edit), Err(EditError::ReservedMessage));
+}
+
+#[test]
+fn members_and_elements_are_removed_and_inserted_one_by_one() {
+    let mut a = Replica::new(1);
+    a.put(r#"{"x": 1, "list": ["a", "c"]}"#);
+    a.edit(&Edit::Insert { pointer: pointer("/list/1"), value: json(r#""b""#) });
+    a.edit(&Edit::Insert { pointer: pointer("/list/-"), value: json("{}") });
+    a.edit(&Edit::Unset { pointer: pointer("/list/0") });
+    a.edit(&Edit::Unset { pointer: pointer("/x") });
+    a.shows(r#"{"list": ["b", "c", {}]}"#);
+    for (edit, error) in [
+        (Edit::Unset { pointer: pointer("/x") }, EditError::NotFound(pointer("/x"))),
+        (Edit::Unset { pointer: pointer("/list/3") }, EditError::NotFound(pointer("/list/3"))),
+        (Edit::Unset { pointer: pointer("/list/0/y") }, EditError::NotFound(pointer("/list/0/y"))),
+        (Edit::Unset { pointer: pointer("") }, EditError::RootNotObject),
+        (
+            Edit::Insert { pointer: pointer("/list/9"), value: json("1") },
+            EditError::NoPosition(pointer("/list/9")),
+        ),
+        (Edit::Insert { pointer: pointer("/y"), value: json("1") }, EditError::NotAList(pointer(""))),
+    ] {
+        assert_eq!(a.try_edit(&edit), Err(error), "{edit:?}");
+    }
+}
+
+#[test]
+fn splices_of_one_text_by_two_replicas_both_stay() {
+    let (mut a, mut b) = pair(r#"{"t": {"$text": "the cat"}, "s": "plain"}"#);
+    let splice = |at, delete, insert: &str| Edit::Splice {
+        pointer: pointer("/t"),
+        at,
+        delete,
+        insert: insert.to_owned(),
+    };
+    let from_a = a.edit(&splice(0, 3, "a"));
+    let from_b = b.edit(&splice(7, 0, " sät"));
+    a.receive(&from_b);
+    b.receive(&from_a);
+    a.shows(r#"{"t": {"$text": "a cat sät"}, "s": "plain"}"#);
+    b.shows(r#"{"t": {"$text": "a cat sät"}, "s": "plain"}"#);
+    let short = EditError::TextTooShort { pointer: pointer("/t"), length: 9 };
+    assert_eq!(a.try_edit(&splice(9, 1, "")), Err(short.clone()));
+    assert_eq!(a.try_edit(&splice(usize::MAX, usize::MAX, "")), Err(short));
+    let plain = Edit::Splice { pointer: pointer("/s"), at: 0, delete: 0, insert: "x".into() };
+    assert_eq!(a.try_edit(&plain), Err(EditError::NotAText(pointer("/s"))));
+}
+
+/// The examples of RFC 7396, appendix A, one level down.
+#[test]
+fn merge_patches_follow_the_rfc() {
+    for (before, patch, after) in [
+        (r#"{"a":"b"}"#, r#"{"a":"c"}"#, r#"{"a":"c"}"#),
+        (r#"{"a":"b"}"#, r#"{"b":"c"}"#, r#"{"a":"b","b":"c"}"#),
+        (r#"{"a":"b"}"#, r#"{"a":null}"#, "{}"),
+        (r#"{"a":"b","b":"c"}"#, r#"{"a":null}"#, r#"{"b":"c"}"#),
+        (r#"{"a":["b"]}"#, r#"{"a":"c"}"#, r#"{"a":"c"}"#),
+        (r#"{"a":"c"}"#, r#"{"a":["b"]}"#, r#"{"a":["b"]}"#),
+        (r#"{"a":{"b":"c"}}"#, r#"{"a":{"b":"d","c":null}}"#, r#"{"a":{"b":"d"}}"#),
+        (r#"{"a":[{"b":"c"}]}"#, r#"{"a":[1]}"#, r#"{"a":[1]}"#),
+        (r#"["a","b"]"#, r#"["c","d"]"#, r#"["c","d"]"#),
+        (r#"{"a":"b"}"#, r#"["c"]"#, r#"["c"]"#),
+        (r#"{"a":"foo"}"#, "null", "null"),
+        (r#"{"e":null}"#, r#"{"a":1}"#, r#"{"e":null,"a":1}"#),
+        ("[1,2]", r#"{"a":"b","c":null}"#, r#"{"a":"b"}"#),
+        ("{}", r#"{"a":{"bb":{"ccc":null}}}"#, r#"{"a":{"bb":{}}}"#),
+    ] {
+        let mut a = Replica::new(1);
+        a.set("/x", before);
+        a.edit(&Edit::Merge { pointer: pointer("/x"), patch: json(patch) });
+        a.shows(&format!(r#"{{"x":{after}}}"#));
+    }
+}
+
+#[test]
+fn a_huge_concurrent_map_does_not_make_honest_writes_large() {
+    let (mut a, mut b) = pair("{}");
+    let members: Vec<String> = (0..3_000).map(|n| format!(r#""k{n}": {n}"#)).collect();
+    // Of equal counters the higher actor wins, which is b.
+    let huge = a.set("/m", &format!("{{{}}}", members.join(",")));
+    let small = b.set("/m", r#"{"mine": 1}"#);
+    a.receive(&small);
+    b.receive(&huge);
+    let changes = b.set("/m/mine", "2");
+    let moved = starling_crdt::chunk::ChangeChunk::parse(&changes[0]).expect("sound").ops;
+    assert!((2..=1_001).contains(&moved), "{moved} operations");
+    a.receive(&changes);
+    for replica in [&a, &b] {
+        let Ok(Json::Map(members)) = replica.document.read(Some(&pointer("/m")), None) else {
+            panic!("not a map");
+        };
+        assert_eq!(members.len(), 3_001);
+        assert_eq!(members["mine"], Json::Integer(2));
+    }
+    for gone in ["/m/k2999", "/m/k0"] {
+        b.edit(&Edit::Unset { pointer: pointer(gone) });
+        assert!(b.document.read(Some(&pointer(gone)), None).is_err(), "{gone}");
+    }
+}
+
+#[test]
+fn a_member_of_a_losing_map_that_is_too_large_to_move_is_written_where_it_is() {
+    let (mut a, mut b) = pair("{}");
+    let members: Vec<String> = (0..2_000).map(|n| format!(r#""k{n}": {n}"#)).collect();
+    let from_a = a.set("/m", &format!(r#"{{"big": {{{}}}, "small": 1}}"#, members.join(",")));
+    let from_b = b.set("/m", r#"{"other": 2}"#);
+    a.receive(&from_b);
+    b.receive(&from_a);
+    b.receive(&a.set("/m/big/k7", "70"));
+    b.receive(&a.set("/m/new", "true"));
+    a.receive(&b.edit(&Edit::Increment { pointer: pointer("/m/hits"), by: 3 }));
+    for (at, value) in [("/m/big/k7", "70"), ("/m/new", "true"), ("/m/small", "1"), ("/m/other", "2")] {
+        assert_eq!(a.document.read(Some(&pointer(at)), None), Ok(json(value)), "{at}");
+        assert_eq!(b.document.read(Some(&pointer(at)), None), Ok(json(value)), "{at}");
+    }
+    assert_eq!(a.document.read(None, None), b.document.read(None, None));
+}
+
+#[test]
+fn conflicts_name_every_value_with_its_author_and_change() {
+    let (mut a, mut b) = pair(r#"{"list": [1], "same": 0}"#);
+    let from_a = [a.set("/list/0", "10"), a.set("/same", "5")].concat();
+    let from_b = [b.set("/list/0", r#""ten""#), b.set("/same", "5")].concat();
+    a.receive(&from_b);
+    let conflicts = a.document.conflicts().expect("readable");
+    assert_eq!(conflicts.len(), 1, "equal plain values hide nothing: {conflicts:?}");
+    assert_eq!(conflicts[0].pointer, pointer("/list/0"));
+    let shown = a.document.read(Some(&pointer("/list/0")), None).ok();
+    assert_eq!(conflicts[0].values[0].value, shown);
+    let hashes: Vec<ChangeHash> = [&from_a[0], &from_b[0]]
+        .map(|bytes| starling_crdt::chunk::ChangeChunk::parse(bytes).expect("sound").hash)
+        .to_vec();
+    for value in &conflicts[0].values {
+        let place = usize::from(value.actor == b.actor);
+        assert_eq!(value.change, hashes[place]);
+    }
+    a.set("/list/0", "11");
+    assert!(a.document.conflicts().expect("readable").is_empty());
 }

@@ -38,20 +38,33 @@ pub const LISTEN_DEFAULT: [&str; 4] = [
     "/ip6/::/udp/4710/quic-v1",
 ];
 
-/// What is logged unless told otherwise.
-pub const LOG_LEVEL_DEFAULT: &str = "info";
+/// Where a node of the profile `local` listens: loopback, at free ports.
+pub const LISTEN_LOCAL: [&str; 2] = ["/ip4/127.0.0.1/tcp/0", "/ip4/127.0.0.1/udp/0/quic-v1"];
 
-/// How patient the node is with its network.
+/// What is logged unless told otherwise: libp2p says at `info` what only its authors want to know.
+pub const LOG_LEVEL_DEFAULT: &str = "info,libp2p_mdns=warn,libp2p_swarm=warn";
+
+/// What kind of network the node lives in: where it listens and whether it looks for neighbours,
+/// unless told otherwise.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Profile {
-    /// Hosts in one building: quick suspicion, short back-off.
+    /// Hosts in one building: a host that vanishes is suspected within seconds.
     #[default]
     Lan,
-    /// Hosts far apart: slower suspicion, longer back-off.
+    /// Hosts far apart or behind slow links: half a minute of silence is borne.
     Wan,
-    /// Processes on one machine, for tests and the demo: the quickest of all.
+    /// Processes on one machine, for tests and the demo: as quick as `lan`.
     Local,
+}
+
+impl Profile {
+    fn listen(self) -> Vec<String> {
+        match self {
+            Self::Lan | Self::Wan => LISTEN_DEFAULT.map(str::to_owned).to_vec(),
+            Self::Local => LISTEN_LOCAL.map(str::to_owned).to_vec(),
+        }
+    }
 }
 
 impl FromStr for Profile {
@@ -229,7 +242,7 @@ pub struct Config {
     /// Multiaddrs that tickets and beacons say instead of the ones found. Default: none. Needed behind
     /// a port forward; a wrong one makes others dial in vain.
     pub advertise: Vec<String>,
-    /// Tickets, multiaddrs or HOST[:PORT] to join or dial, again and again, for ever. Default: none.
+    /// Tickets, multiaddrs or `HOST[:PORT]` to join or dial, again and again, for ever. Default: none.
     pub join: Vec<String>,
     /// Loopback address of the API on TCP, besides the socket. Default: none.
     pub http: Option<HttpAddress>,
@@ -237,11 +250,11 @@ pub struct Config {
     pub api_socket: PathBuf,
     /// Group (name or number) that may use the socket besides its owner. Default: none, mode 0600.
     pub api_socket_group: Option<String>,
-    /// Whether nodes on the same link find each other. Default: true.
+    /// Whether nodes on the same link find each other. Default: true with the profile `lan`.
     pub mdns: bool,
-    /// How patient the node is with its network. Default: `lan`.
+    /// What kind of network the node lives in. Default: `lan`.
     pub profile: Profile,
-    /// What is logged, as a `tracing` filter. Default: `info`.
+    /// What is logged, as a `tracing` filter. Default: [`LOG_LEVEL_DEFAULT`].
     pub log_level: String,
     /// The form of a log line. Default: `text`.
     pub log_format: LogFormat,
@@ -276,17 +289,18 @@ impl Config {
             if flags.is_empty() { file } else { Some(flags) }
         };
         let listen = list(flags.listen, file.listen);
+        let profile = flags.profile.or(file.profile).unwrap_or_default();
         let socket = flags.api_socket.or(file.api_socket).unwrap_or_else(|| data_dir.join(SOCKET_FILE));
         Ok(Self {
             name: flags.name.or(file.name).unwrap_or_else(NodeName::of_host),
-            listen: listen.unwrap_or_else(|| LISTEN_DEFAULT.map(str::to_owned).to_vec()),
+            listen: listen.unwrap_or_else(|| profile.listen()),
             advertise: list(flags.advertise, file.advertise).unwrap_or_default(),
             join: list(flags.join, file.join).unwrap_or_default(),
             http: flags.http.or(file.http),
             api_socket: short_enough(socket)?,
             api_socket_group: flags.api_socket_group.or(file.api_socket_group),
-            mdns: flags.mdns.or(file.mdns).unwrap_or(true),
-            profile: flags.profile.or(file.profile).unwrap_or_default(),
+            mdns: flags.mdns.or(file.mdns).unwrap_or(profile == Profile::Lan),
+            profile,
             log_level: flags.log_level.or(file.log_level).unwrap_or_else(|| LOG_LEVEL_DEFAULT.to_owned()),
             log_format: flags.log_format.or(file.log_format).unwrap_or_default(),
             data_dir,

@@ -8,6 +8,7 @@
 mod effects;
 mod inbox;
 mod screening;
+mod timed;
 
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -20,12 +21,15 @@ use starling_crdt::store::Store;
 pub(crate) use effects::{Intake, Outlet, Shared};
 pub(crate) use inbox::Inbox;
 pub(crate) use screening::Screening;
+pub(crate) use timed::TimedStore;
 
 use crate::clock::Clock;
 use crate::metrics::Metrics;
 
 /// After a step that could not even read the store, how long until the next try.
 const STORE_RETRY: std::time::Duration = std::time::Duration::from_millis(500);
+/// Between two passes that drop built documents nobody read meanwhile.
+const DROP_IDLE_EVERY: std::time::Duration = std::time::Duration::from_secs(15);
 
 /// Starts the replica's thread. It ends, after a farewell, when the inbox is closed.
 ///
@@ -53,7 +57,14 @@ struct Driver<S: Store> {
 impl<S: Store> Driver<S> {
     fn run(mut self) {
         self.outlet.release(self.replica.standing_effects());
+        let (documents, changes) = self.replica.held();
+        self.metrics.held(documents, changes);
+        let mut drop_idle_at = Instant::now() + DROP_IDLE_EVERY;
         loop {
+            if Instant::now() >= drop_idle_at {
+                drop_idle_at += DROP_IDLE_EVERY;
+                self.outlet.handle.reader().drop_idle();
+            }
             let wait = self.clock.until(self.replica.next_wakeup());
             let (inputs, closed) = self.inbox.take(STEP_INPUTS_MAX, wait);
             self.step(inputs);
@@ -76,6 +87,8 @@ impl<S: Store> Driver<S> {
                 self.metrics.step(began.elapsed());
                 self.metrics.inputs("all", count);
                 self.release(effects);
+                let (documents, changes) = self.replica.held();
+                self.metrics.held(documents, changes);
             }
             Err(error) => {
                 tracing::error!(event = "store_unreadable", %error, "the store cannot be read; trying again");

@@ -8,7 +8,7 @@ use starling_crdt::view::Reader;
 use tokio::sync::{broadcast, oneshot};
 
 use crate::clock::Clock;
-use crate::driver::Inbox;
+use crate::driver::{Inbox, Shared};
 use crate::metrics::Metrics;
 
 /// Changes a watcher may lag behind before it has to read on from the store.
@@ -33,6 +33,7 @@ pub enum AskError {
 pub struct NodeHandle {
     key: AuthorKey,
     inbox: Arc<Inbox>,
+    shared: Shared,
     reader: Reader,
     changes: broadcast::Sender<Arc<Vec<DocumentChange>>>,
     clock: Clock,
@@ -43,12 +44,13 @@ impl NodeHandle {
     pub(crate) fn new(
         key: AuthorKey,
         inbox: Arc<Inbox>,
+        shared: Shared,
         reader: Reader,
         metrics: Metrics,
         clock: Clock,
     ) -> Self {
         let (changes, _) = broadcast::channel(CHANGES_BUFFERED);
-        Self { key, inbox, reader, changes, clock, metrics }
+        Self { key, inbox, shared, reader, changes, clock, metrics }
     }
 
     /// This node's key.
@@ -77,6 +79,11 @@ impl NodeHandle {
         let (reply, replied) = oneshot::channel();
         self.inbox.ask(request, reply)?;
         Ok(replied)
+    }
+
+    /// The libp2p addresses the node listens on now, those other hosts can reach first.
+    pub fn listening(&self) -> Vec<String> {
+        self.shared.listening()
     }
 
     /// Reads documents and listings without waiting for the replica.

@@ -25,6 +25,7 @@ mod gossip;
 mod handle;
 mod limits;
 mod listen;
+mod liveness;
 mod outbox;
 mod peer;
 mod requests;
@@ -42,6 +43,7 @@ pub use command::{Command, MessageToken, Verdict};
 pub use counters::NetworkCounts;
 pub use event::{DialFailure, Discovery, Event, Offence, RequestFailure};
 pub use handle::{NetworkHandle, SendError};
+pub use liveness::Patience;
 
 use crate::metrics::Registry;
 
@@ -79,6 +81,8 @@ pub struct NetworkConfig {
     pub mdns: bool,
     /// How many connections to hold.
     pub connections: ConnectionLimits,
+    /// When a connection that no longer answers is given up.
+    pub patience: Patience,
     /// Name and version shown to peers, such as `starling/0.1.0`.
     pub agent: String,
 }
@@ -92,6 +96,7 @@ impl NetworkConfig {
             advertise: Vec::new(),
             mdns: false,
             connections: ConnectionLimits::default(),
+            patience: Patience::SHORT,
             agent: concat!("starling/", env!("CARGO_PKG_VERSION")).to_owned(),
         }
     }

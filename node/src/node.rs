@@ -16,13 +16,13 @@ use starling_store::{OpenError, RedbStore, StoreOptions};
 use zeroize::Zeroizing;
 
 use crate::clock::Clock;
-use crate::config::Config;
-use crate::driver::{self, Inbox, Intake, Outlet, Screening, Shared};
+use crate::config::{Config, Profile};
+use crate::driver::{self, Inbox, Intake, Outlet, Screening, Shared, TimedStore};
 use crate::handle::{AskError, NodeHandle};
 use crate::http::{Http, ListenError};
 use crate::identity::{self, IdentityError};
 use crate::metrics::Metrics;
-use crate::network::{self, NetworkConfig, NetworkError, NetworkHandle};
+use crate::network::{self, NetworkConfig, NetworkError, NetworkHandle, Patience};
 use crate::shutdown::Shutdown;
 
 /// The store's file in the data directory.
@@ -84,7 +84,6 @@ pub enum StartError {
 pub struct Node {
     handle: NodeHandle,
     network: NetworkHandle,
-    shared: Shared,
     inbox: Arc<Inbox>,
     replica: JoinHandle<()>,
     http: Http,
@@ -131,6 +130,8 @@ impl Node {
         let clock = Clock::start();
         let store =
             RedbStore::open(&config.data_dir.join(STORE_FILE), StoreOptions::create(StoreId(random()?)))?;
+        let metrics = Metrics::new();
+        let store = TimedStore::new(store, metrics.clone());
         let http = Http::bind(config).await?;
         let seed = author.seed();
         let options = Options {
@@ -145,11 +146,11 @@ impl Node {
             nonce
         });
         let replica = Replica::open(store, author, options, random()?, nonces, clock.now())?;
-        let metrics = Metrics::new();
         let inbox = Arc::new(Inbox::default());
         let reader = Reader::new(replica.store_reader(), DOCUMENTS_BYTES_MAX / 2);
-        let handle = NodeHandle::new(replica.key(), inbox.clone(), reader, metrics.clone(), clock);
         let shared = Shared::default();
+        let handle =
+            NodeHandle::new(replica.key(), inbox.clone(), shared.clone(), reader, metrics.clone(), clock);
         let network = start_network(config, seed, &replica.screener(), &handle, &inbox, &shared)?;
         let outlet = Outlet {
             network: network.clone(),
@@ -159,7 +160,7 @@ impl Node {
         };
         let replica = driver::start(replica, clock, inbox.clone(), outlet, metrics)
             .map_err(|source| StartError::System { what: "thread", source })?;
-        let node = Self { handle, network, shared, inbox, replica, http, clock };
+        let node = Self { handle, network, inbox, replica, http, clock };
         for ticket in tickets {
             node.handle.request(LocalRequest::Join { ticket: Box::new(ticket) }).await?;
         }
@@ -178,7 +179,7 @@ impl Node {
 
     /// The libp2p addresses it listens on now, those other hosts can reach first.
     pub fn listening(&self) -> Vec<String> {
-        self.shared.listening()
+        self.handle.listening()
     }
 
     /// The API's TCP address, if there is one.
@@ -215,6 +216,13 @@ fn label(text: &str) -> Label {
     Label::new(text).or_else(|_| Label::new("node")).expect("`node` is a label")
 }
 
+fn patience(profile: Profile) -> Patience {
+    match profile {
+        Profile::Lan | Profile::Local => Patience::SHORT,
+        Profile::Wan => Patience::LONG,
+    }
+}
+
 fn start_network(
     config: &Config,
     seed: Zeroizing<[u8; 32]>,
@@ -238,6 +246,7 @@ fn start_network(
         listen: config.listen.clone(),
         advertise: config.advertise.clone(),
         mdns: config.mdns,
+        patience: patience(config.profile),
         ..NetworkConfig::new(seed)
     };
     let deliver = move |event| intake.take(event);

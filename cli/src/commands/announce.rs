@@ -4,6 +4,7 @@
 //! others see. Leaves out: the log, which is the node's own and goes to stderr.
 
 use std::io;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use starling_api::Client;
@@ -15,31 +16,41 @@ use crate::output::{Output, note};
 /// How often the node is asked whether it has peers but no space.
 const LOOK_PAUSE: Duration = Duration::from_secs(5);
 
+/// What the status of a node does not say.
+pub(crate) struct Whereabouts {
+    /// Its directory.
+    pub(crate) data_dir: String,
+    /// Where its API is on TCP.
+    pub(crate) http: Option<SocketAddr>,
+    /// Whether nodes on the same network find it by themselves.
+    pub(crate) mdns: bool,
+}
+
 /// Prints where the node is and what it announces.
 pub(crate) async fn announce(
     client: &Client,
-    data_dir: &str,
-    mdns: bool,
+    whereabouts: &Whereabouts,
     out: &mut Output,
 ) -> Result<Status, ClientError> {
     let status = client.status().await?;
     // A closed standard output is no reason to stop the node.
-    let _ = print(&status, client, data_dir, mdns, out).and_then(|()| out.flush());
+    let _ = print(&status, client, whereabouts, out).and_then(|()| out.flush());
     Ok(status)
 }
 
-fn print(status: &Status, client: &Client, data_dir: &str, mdns: bool, out: &mut Output) -> io::Result<()> {
+fn print(status: &Status, client: &Client, whereabouts: &Whereabouts, out: &mut Output) -> io::Result<()> {
     if out.is_json() {
         return out.json_line(status);
     }
     let told = if status.advertise.is_empty() { &status.listen } else { &status.advertise };
-    let finds = if mdns { "nodes on this network find it by mDNS" } else { "mDNS is off" };
+    let finds = if whereabouts.mdns { "nodes on this network find it by mDNS" } else { "mDNS is off" };
     out.line(&format!("starling {} runs as {}", status.version, status.name))?;
     out.fields([
         ("  key", Some(status.key.clone())),
         ("  peer id", Some(status.peer_id.clone())),
-        ("  data", Some(data_dir.to_owned())),
+        ("  data", Some(whereabouts.data_dir.clone())),
         ("  api", Some(client.address().to_string())),
+        ("  api on tcp", whereabouts.http.map(|address| format!("http://{address}"))),
         ("  listens at", Some(status.listen.join(" "))),
         ("  tells others", Some(told.join(" "))),
         ("  found by", Some(finds.to_owned())),

@@ -11,6 +11,7 @@ use starling_api::document::{BatchLine, BatchResult};
 use starling_api::{ExitCode as Exit, Problem};
 
 use crate::args::Global;
+use crate::commands::counted;
 use crate::connect::Session;
 use crate::failure::{Failure, Outcome};
 use crate::import::{Fault, Naming, Reader, Record, sources};
@@ -57,7 +58,10 @@ pub(crate) async fn run(global: &Global, args: ImportArgs, out: &mut Output) -> 
     let started = Instant::now();
     let (sources, passed_over) = sources(&args.paths);
     if passed_over > 0 {
-        note(&format!("passed over {passed_over} files that are no JSON, NDJSON, YAML or TOML"));
+        note(&format!(
+            "passed over {} that hold no JSON, NDJSON, YAML or TOML",
+            counted(passed_over as u64, "file")
+        ));
     }
     let naming = match args.key_field {
         Some(field) => Naming::KeyField(field),
@@ -231,14 +235,18 @@ impl Tally {
     fn end(self, dry_run: bool, took: Duration, out: &mut Output) -> Outcome {
         if !dry_run && !out.is_json() {
             let (written, seconds) = (self.written, took.as_secs_f64());
-            out.line(&format!("{written} documents imported in {seconds:.1} s, {} refused", self.refused))?;
+            out.line(&format!(
+                "{} imported in {seconds:.1} s, {} refused",
+                counted(written, "document"),
+                self.refused
+            ))?;
         }
         match self.exit {
             None => Ok(Exit::Done),
             Some(exit) => Err(Failure::new(
                 exit,
                 "partly-refused",
-                format!("{} records were not imported", self.refused),
+                format!("{} not imported", counted(self.refused, "record")),
             )
             .because("see the lines above")
             .next("mend them and import again: what is there already is not written twice")),

@@ -5,12 +5,14 @@
 use std::fs::File;
 use std::io::{IsTerminal, Read};
 
+use starling_api::ExitCode as Exit;
+
 use crate::failure::Failure;
 use crate::output::note;
 
-/// Largest document body that is read: far above what one change can hold (1 MiB), so that the node
-/// gives the reason, and small enough to be held.
-const BODY_BYTES_MAX: u64 = 64 * 1024 * 1024;
+/// Largest document body that is sent: what a node reads, which is one change (1 MiB) and its envelope.
+/// A node refuses a longer one before it has arrived, and that answer can get lost on the way back.
+const BODY_BYTES_MAX: u64 = 1024 * 1024 + 64 * 1024;
 
 /// The text that `ARGUMENT|@FILE|-` means; no argument means standard input.
 pub(crate) fn argument(argument: Option<&str>) -> Result<String, Failure> {
@@ -27,6 +29,7 @@ pub(crate) fn argument(argument: Option<&str>) -> Result<String, Failure> {
                     .map_err(|error| Failure::usage(format!("cannot read {path}")).caused_by(&error))?;
                 text(file, path, BODY_BYTES_MAX)
             }
+            None if argument.len() as u64 > BODY_BYTES_MAX => Err(too_long("the argument", BODY_BYTES_MAX)),
             None => Ok(argument.to_owned()),
         },
     }
@@ -40,16 +43,20 @@ pub(crate) fn text(source: impl Read, name: &str, most: u64) -> Result<String, F
         .read_to_end(&mut bytes)
         .map_err(|error| Failure::usage(format!("cannot read {name}")).caused_by(&error))?;
     if bytes.len() as u64 > most {
-        return Err(Failure::usage(format!("{name} is longer than {most} bytes")));
+        return Err(too_long(name, most));
     }
     String::from_utf8(bytes)
         .map_err(|error| Failure::usage(format!("{name} is no UTF-8 text")).caused_by(&error))
 }
 
+fn too_long(name: &str, most: u64) -> Failure {
+    Failure::new(Exit::Usage, "body-too-large", format!("{name} is longer than {most} bytes"))
+        .next("split it into several documents, or write it in several steps with `starling set`")
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{argument, text};
-    use starling_api::ExitCode as Exit;
+    use super::{Exit, argument, text};
 
     #[test]
     fn an_argument_is_the_text_itself_or_names_a_file() {

@@ -19,6 +19,7 @@ pub(crate) mod peers;
 pub(crate) mod put;
 pub(crate) mod rm;
 pub(crate) mod set;
+pub(crate) mod sim;
 pub(crate) mod space;
 pub(crate) mod status;
 pub(crate) mod up;
@@ -70,6 +71,7 @@ fn dispatch(global: &Global, command: Command, out: &mut Output) -> Outcome {
         Command::Peers(args) => interruptible(peers::run(global, args, out)),
         Command::Conflicts(args) => interruptible(conflicts::run(global, args, out)),
         Command::Wait(args) => interruptible(wait::run(global, args, out)),
+        Command::Sim(args) => sim::run(&args, out),
     }
 }
 
@@ -105,9 +107,20 @@ fn age(ms: u64) -> String {
     }
 }
 
+/// A number of things, in words that fit it.
+fn counted(count: u64, thing: &str) -> String {
+    format!("{count} {thing}{}", if count == 1 { "" } else { "s" })
+}
+
 #[cfg(test)]
 mod tests {
-    use super::age;
+    use super::{age, counted};
+
+    #[test]
+    fn one_thing_is_singular() {
+        assert_eq!(counted(1, "document"), "1 document");
+        assert_eq!(counted(0, "document"), "0 documents");
+    }
 
     #[test]
     fn ages_read_in_two_units() {

@@ -10,7 +10,7 @@ use starling_api::{Code, ExitCode as Exit, Heads};
 
 use crate::args::Global;
 use crate::commands::pages::Pages;
-use crate::commands::write;
+use crate::commands::{counted, write};
 use crate::connect::Session;
 use crate::failure::{Failure, Outcome};
 use crate::output::{Output, note, progress};
@@ -87,8 +87,10 @@ async fn remove_below(
     out: &mut Output,
 ) -> Outcome {
     if !args.dry_run && !args.yes {
-        let count = count_below(session, space, prefix).await?;
-        confirm(prefix, count)?;
+        match count_below(session, space, prefix).await? {
+            0 => return Ok(Exit::Done),
+            count => confirm(prefix, count)?,
+        }
     }
     let mut pages = Pages::new(&session.client, space, Some(prefix), false, None);
     let bar = progress(None, "deleted");
@@ -141,7 +143,8 @@ fn confirm(prefix: &str, count: u64) -> Result<(), Failure> {
         return refused("deleting below a prefix needs --yes where nobody can be asked");
     }
     let mut err = std::io::stderr();
-    write!(err, "delete {count} documents below {}? [y/N] ", crate::escape::one_line(prefix))?;
+    let (count, prefix) = (counted(count, "document"), crate::escape::one_line(prefix));
+    write!(err, "delete {count} below {prefix}? [y/N] ")?;
     err.flush()?;
     let mut answer = String::new();
     stdin.lock().read_line(&mut answer)?;

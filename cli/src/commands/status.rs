@@ -9,6 +9,7 @@ use starling_api::space::Space;
 use starling_api::status::{Status, StoreStatus};
 
 use crate::args::Global;
+use crate::commands::counted;
 use crate::commands::offline::{self, read::StoppedStatus};
 use crate::connect::Session;
 use crate::failure::Outcome;
@@ -77,8 +78,12 @@ fn print_spaces(spaces: &[Space], out: &mut Output) -> io::Result<()> {
         out.fields([(
             "space",
             Some(format!(
-                "{} {:.12} as {role}: {} documents, {} changes, {} members",
-                space.name, space.id, space.documents, space.changes, space.members
+                "{} {:.12} as {role}: {}, {}, {}",
+                space.name,
+                space.id,
+                counted(space.documents, "document"),
+                counted(space.changes, "change"),
+                counted(space.members, "member"),
             )),
         )])?;
     }

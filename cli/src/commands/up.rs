@@ -6,13 +6,13 @@
 use std::error::Error;
 use std::io;
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use clap::Args;
 use starling_api::{Client, ExitCode as Exit, NodeAddress};
 use starling_node::config::{
     Config, ConfigError, ConfigOverrides, HttpAddress, LogFormat, NodeName, Profile,
 };
-
 use starling_node::identity::IdentityError;
 use starling_node::node::{Node, StartError};
 use starling_node::shutdown::{self, ShutdownTrigger};
@@ -21,9 +21,13 @@ use starling_store::OpenError;
 use tokio::runtime::Builder;
 
 use crate::args::Global;
-use crate::commands::announce::{advise_when_alone, announce};
+use crate::commands::announce::{Whereabouts, advise_when_alone, announce};
 use crate::failure::{Failure, Outcome};
 use crate::output::Output;
+
+/// How long a store that is in use is waited for, and how often it is tried.
+const STORE_WAIT_MAX: Duration = Duration::from_secs(2);
+const STORE_LOOK_PAUSE: Duration = Duration::from_millis(50);
 
 /// Run a node on this host.
 ///
@@ -50,7 +54,7 @@ pub(crate) struct UpArgs {
     /// Do not look for nodes on the same network.
     #[arg(long)]
     no_mdns: bool,
-    /// How patient the node is with its network: lan, wan or local (processes on one machine).
+    /// What kind of network this is: lan, wan (no mDNS) or local (loopback and free ports, no mDNS).
     #[arg(long, value_name = "PROFILE")]
     profile: Option<Profile>,
     /// The configuration file; without it starling.toml in the data directory, if there is one.
@@ -117,11 +121,15 @@ async fn serve(config: &Config, exit_with_parent: bool, out: &mut Output) -> Out
     if exit_with_parent {
         stop_at_end_of_input(trigger.clone());
     }
-    let node = Node::start(config).await.map_err(not_started)?;
+    let node = start(config).await.map_err(not_started)?;
     let client = Client::new(NodeAddress::Unix(config.api_socket.clone()));
+    let whereabouts = Whereabouts {
+        data_dir: config.data_dir.display().to_string(),
+        http: node.http_address(),
+        mdns: config.mdns,
+    };
     let tell = async {
-        let data_dir = config.data_dir.display().to_string();
-        if announce(&client, &data_dir, config.mdns, out).await.is_ok() {
+        if announce(&client, &whereabouts, out).await.is_ok() {
             advise_when_alone(&client).await;
         }
         std::future::pending::<()>().await;
@@ -132,6 +140,20 @@ async fn serve(config: &Config, exit_with_parent: bool, out: &mut Output) -> Out
     }
     drop(trigger);
     Ok(Exit::Done)
+}
+
+/// Starts the node, and again for a while when its store is in use: a command that reads the store of a
+/// stopped node has it open for a moment.
+async fn start(config: &Config) -> Result<Node, StartError> {
+    let give_up = Instant::now() + STORE_WAIT_MAX;
+    loop {
+        match Node::start(config).await {
+            Err(StartError::Store(OpenError::AlreadyOpen { .. })) if Instant::now() < give_up => {
+                tokio::time::sleep(STORE_LOOK_PAUSE).await;
+            }
+            outcome => return outcome,
+        }
+    }
 }
 
 /// Reads standard input to its end on a thread of its own, which nothing waits for.

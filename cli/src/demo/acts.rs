@@ -31,6 +31,7 @@ pub(super) const ALL: &[Act] = &[
                 20,
                 gather::four_joined,
             ),
+            claim("all-connected", "each node finds the other four and connects", 20, gather::all_connected),
         ],
     },
     Act {

@@ -29,7 +29,8 @@ pub(crate) async fn play(keep: bool, out: &mut Output) -> Outcome {
         _ = tokio::signal::ctrl_c() => Ok(Exit::Interrupted),
         _ = terminated.recv() => Ok(Exit::Interrupted),
     };
-    out.flush()?;
+    let ended = ended.map_err(unfinished);
+    let flushed = out.flush();
     if ended.as_ref().is_err_and(|failure| failure.exit() == Exit::CheckFailed) {
         world.cluster.show_log_ends();
     }
@@ -41,7 +42,17 @@ pub(crate) async fn play(keep: bool, out: &mut Output) -> Outcome {
             return ended.and(Err(left));
         }
     }
-    ended
+    let exit = ended?;
+    flushed?;
+    Ok(exit)
+}
+
+/// A reader that went away is no failure of other commands, but here it left claims unchecked.
+fn unfinished(failure: Failure) -> Failure {
+    match failure.exit() {
+        Exit::Done => Failure::reported(Exit::Failed),
+        _ => failure,
+    }
 }
 
 async fn perform(world: &mut World, out: &mut Output) -> Outcome {

@@ -141,3 +141,20 @@ fn what_is_to_be_kept_is_kept() {
     assert!(identity.exists(), "{}", identity.display());
     assert_eq!(processes_below(temporary.path()), Vec::<String>::new());
 }
+
+#[test]
+fn a_claim_that_does_not_hold_ends_the_demo_with_8_and_leaves_nothing() {
+    let temporary = tempfile::tempdir().expect("a directory");
+    // No node can open its API socket at a path of more than 107 bytes.
+    let deep = temporary.path().join("x".repeat(100));
+    fs::create_dir(&deep).expect("a directory");
+    let mut demo = Demo::start(&deep, &[]);
+    let record = demo.record().expect("a record");
+    assert_eq!((&record["claim"], &record["ok"]), (&"nodes-start".into(), &false.into()));
+    assert!(record["detail"].as_str().is_some_and(|detail| detail.contains("107")), "{record}");
+    let status = wait_for(&mut demo.process, CLEAN_UP_TIME_MAX).expect("it ends");
+    assert_eq!(status.code(), Some(8));
+    assert_eq!(demo.record(), None, "nothing more is claimed");
+    assert_eq!(left_in(&deep), Vec::<String>::new());
+    assert_eq!(processes_below(&deep), Vec::<String>::new());
+}

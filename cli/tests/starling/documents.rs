@@ -212,8 +212,8 @@ fn a_second_node_joins_by_ticket_and_both_hold_everything() {
     let patience = Duration::from_secs(60);
     until("the document arrives", patience, || two.run(&["get", "a"]).code == Some(0));
     until("the second node may write", patience, || two.run(&["put", "b", "{}"]).code == Some(0));
-    one.run(&["wait", "--nodes", "2", "--timeout", "60s"]).expect(0);
-    two.run(&["wait", "b", "--nodes", "all", "--timeout", "60s"]).expect(0);
+    one.run(&["wait", "--nodes", "2", "--timeout", "20s"]).expect(0);
+    two.run(&["wait", "b", "--nodes", "all", "--timeout", "20s"]).expect(0);
     assert_eq!(one.run(&["get", "b"]).expect(0).json(), json!({}));
     let members = one.run(&["--output", "json", "members"]).expect(0).json();
     assert_eq!(members["items"].as_array().map(Vec::len), Some(2), "{members}");
@@ -281,4 +281,20 @@ fn a_stopped_node_is_read_from_its_directory() {
     ] {
         stopped(args).expect(exit);
     }
+}
+
+#[test]
+fn the_api_on_loopback_tcp_is_announced_and_serves_every_command() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let node = Node::start(directory.path(), &["--http", "127.0.0.1:0"]);
+    let mut address = None;
+    until("the address is announced", Duration::from_secs(30), || {
+        let log = node.log();
+        address = log.lines().find_map(|line| line.strip_prefix("  api on tcp\t").map(str::to_owned));
+        address.is_some()
+    });
+    let address = address.expect("it was found");
+    run(["--node", &address, "space", "create", "s"]).expect(0);
+    run(["--node", &address, "put", "a", "{\"n\":1}"]).expect(0);
+    assert_eq!(run(["--node", &address, "get", "a", "/n"]).expect(0).line(), "1");
 }

@@ -155,35 +155,47 @@ impl Node {
     /// Starts a node on a directory and waits until it serves.
     #[track_caller]
     pub fn start(directory: &Path, more: &[&str]) -> Self {
-        let mut node = Self::spawn(directory, more);
+        Self::spawn(directory, more).serving()
+    }
+
+    /// Waits until the node serves.
+    #[track_caller]
+    pub fn serving(mut self) -> Self {
         let give_up = Instant::now() + START_TIME_MAX;
         loop {
-            if node.process.try_wait().expect("a child can be waited for").is_some() {
-                panic!("the node ended: {}", node.log());
+            if self.process.try_wait().expect("a child can be waited for").is_some() {
+                panic!("the node ended: {}", self.log());
             }
-            if run(["--data-dir", &directory.display().to_string(), "status"]).code == Some(0) {
-                return node;
+            // Not `status`, which also answers for a node that does not run.
+            if run(["--data-dir", &self.directory.display().to_string(), "peers"]).code == Some(0) {
+                return self;
             }
-            assert!(Instant::now() < give_up, "the node does not answer: {}", node.log());
+            assert!(Instant::now() < give_up, "the node does not answer: {}", self.log());
             thread::sleep(LOOK_PAUSE);
         }
     }
 
     /// Starts a node and does not wait.
     pub fn spawn(directory: &Path, more: &[&str]) -> Self {
+        let mut command = starling(["up", "--no-mdns", "--profile", "local"]);
+        if !more.contains(&"--listen") {
+            command.args(["--listen", "/ip4/127.0.0.1/tcp/0"]);
+        }
+        command.args(more);
+        Self::launch(directory, command)
+    }
+
+    /// Starts a node on a directory with a command of the caller's own, and does not wait.
+    pub fn launch(directory: &Path, mut command: Command) -> Self {
         fs::create_dir_all(directory).expect("a directory can be made");
         let log = fs::File::options()
             .create(true)
             .append(true)
             .open(directory.join("log"))
             .expect("a log can be made");
-        let mut command = starling(["up", "--no-mdns", "--profile", "local", "--data-dir"]);
-        command.arg(directory);
-        if !more.contains(&"--listen") {
-            command.args(["--listen", "/ip4/127.0.0.1/tcp/0"]);
-        }
         let process = command
-            .args(more)
+            .arg("--data-dir")
+            .arg(directory)
             .stdin(Stdio::null())
             .stdout(log.try_clone().expect("a handle"))
             .stderr(log)

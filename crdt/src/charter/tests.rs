@@ -311,13 +311,9 @@ fn a_join_whose_inner_signatures_are_wrong_is_never_verified() {
 #[test]
 fn nobody_issues_what_would_have_no_effect() {
     let charter = charter();
-    let refused = charter
-        .issue(&who(2), TIME, grant(3, Role::Reader, ""))
-        .unwrap_err();
+    let refused = charter.issue(&who(2), TIME, grant(3, Role::Reader, "")).unwrap_err();
     assert_eq!(refused, IssueError::Void(VoidReason::NotAdmin));
-    let close = StatementBody::CloseInvite(CloseInvite {
-        invite: StatementId([1; 32]),
-    });
+    let close = StatementBody::CloseInvite(CloseInvite { invite: StatementId([1; 32]) });
     let refused = charter.issue(&who(1), TIME, close).unwrap_err();
     assert_eq!(refused, IssueError::Void(VoidReason::UnknownInvite));
 }
@@ -468,11 +464,7 @@ fn a_charter_full_of_joins_still_takes_what_admins_say() {
     let before = charter.fingerprint();
     assert_eq!(charter.insert(late), Err(InsertError::Full(1)));
     assert_eq!(charter.fingerprint(), before);
-    add(
-        &mut charter,
-        1,
-        StatementBody::CloseInvite(CloseInvite { invite: id }),
-    );
+    add(&mut charter, 1, StatementBody::CloseInvite(CloseInvite { invite: id }));
 }
 
 #[test]

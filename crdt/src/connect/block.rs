@@ -51,11 +51,7 @@ impl ConnectPolicy {
         if was {
             self.known.start_over(now, peer);
             self.known.mark(peer);
-            for seed in self
-                .seeds
-                .values_mut()
-                .filter(|seed| seed.peer == Some(peer))
-            {
+            for seed in self.seeds.values_mut().filter(|seed| seed.peer == Some(peer)) {
                 seed.retry.start_over(now);
             }
             self.wake(now);
@@ -65,9 +61,7 @@ impl ConnectPolicy {
 
     /// Whether a peer is blocked now.
     pub fn is_blocked(&self, now: Moment, peer: AuthorKey) -> bool {
-        self.blocked
-            .get(&peer)
-            .is_some_and(|until| until.is_none_or(|until| until > now))
+        self.blocked.get(&peer).is_some_and(|until| until.is_none_or(|until| until > now))
     }
 
     /// The blocked peers, with the end of each block that has one.
@@ -85,6 +79,11 @@ impl ConnectPolicy {
         for peer in over {
             self.unblock(now, peer);
         }
+    }
+
+    /// Whether there is anything to store.
+    pub fn has_changed(&self) -> bool {
+        self.known.has_changed()
     }
 
     /// Whose record changed since this was last asked: to be stored with the step's other effects.
@@ -116,21 +115,13 @@ impl ConnectPolicy {
         if peer == self.own {
             return;
         }
-        let PeerRecord {
-            addresses,
-            last_contact,
-            blocked,
-            blocked_until,
-        } = record;
+        let PeerRecord { addresses, last_contact, blocked, blocked_until } = record;
         self.known.restore(peer, addresses, last_contact);
         let left = blocked_until.map(|until| until.0.saturating_sub(now.wall.0));
         let over = left.is_some_and(|left| left <= 0);
         if blocked && !over && self.blocked.len() < PEERS_BLOCKED_MAX {
-            let left = left
-                .and_then(|left| u64::try_from(left).ok())
-                .map(Duration::from_millis);
-            self.blocked
-                .insert(peer, left.map(|left| now.monotonic + left));
+            let left = left.and_then(|left| u64::try_from(left).ok()).map(Duration::from_millis);
+            self.blocked.insert(peer, left.map(|left| now.monotonic + left));
         }
         self.wake(now.monotonic);
     }

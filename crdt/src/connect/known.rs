@@ -92,10 +92,7 @@ impl KnownPeers {
 
     /// When a peer with an address may be dialled next, and how many dials failed before.
     pub(super) fn prospect(&self, peer: AuthorKey) -> Option<(Moment, u32)> {
-        let known = self
-            .peers
-            .get(&peer)
-            .filter(|known| !known.addresses.is_empty())?;
+        let known = self.peers.get(&peer).filter(|known| !known.addresses.is_empty())?;
         Some((known.retry.due(), known.retry.failures()))
     }
 
@@ -104,17 +101,10 @@ impl KnownPeers {
     }
 
     pub(super) fn addresses(&self, peer: AuthorKey) -> Vec<Address> {
-        let mut addresses: Vec<_> = self
-            .peers
-            .get(&peer)
-            .into_iter()
-            .flat_map(|known| &known.addresses)
-            .collect();
+        let mut addresses: Vec<_> =
+            self.peers.get(&peer).into_iter().flat_map(|known| &known.addresses).collect();
         addresses.sort_by(|(a, rank_a), (b, rank_b)| rank_b.cmp(rank_a).then(a.cmp(b)));
-        addresses
-            .into_iter()
-            .map(|(address, _)| address.clone())
-            .collect()
+        addresses.into_iter().map(|(address, _)| address.clone()).collect()
     }
 
     pub(super) fn last_contact(&self, peer: AuthorKey) -> Option<WallTime> {
@@ -153,12 +143,7 @@ impl KnownPeers {
     }
 
     /// A connection stands; returns how many dials had failed before.
-    pub(super) fn on_contact(
-        &mut self,
-        now: Now,
-        peer: AuthorKey,
-        keep: impl Fn(&AuthorKey) -> bool,
-    ) -> u32 {
+    pub(super) fn on_contact(&mut self, now: Now, peer: AuthorKey, keep: impl Fn(&AuthorKey) -> bool) -> u32 {
         if !self.peers.contains_key(&peer) && !self.make_room(keep) {
             return 0;
         }
@@ -177,11 +162,7 @@ impl KnownPeers {
     }
 
     pub(super) fn hope(&mut self, now: Moment, rng: &mut ChaCha8Rng, spread: Duration) {
-        for known in self
-            .peers
-            .values_mut()
-            .filter(|known| known.retry.failures() > 0)
-        {
+        for known in self.peers.values_mut().filter(|known| known.retry.failures() > 0) {
             known.retry.hope(now, rng, spread);
         }
     }
@@ -208,6 +189,10 @@ impl KnownPeers {
         if self.changed.len() < PEERS_KNOWN_MAX + PEERS_BLOCKED_MAX {
             self.changed.insert(peer);
         }
+    }
+
+    pub(super) fn has_changed(&self) -> bool {
+        !self.changed.is_empty()
     }
 
     pub(super) fn take_changed(&mut self) -> BTreeSet<AuthorKey> {

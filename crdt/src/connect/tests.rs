@@ -27,10 +27,7 @@ fn at(seconds: f64) -> Moment {
 }
 
 fn now(seconds: f64) -> Now {
-    Now {
-        monotonic: at(seconds),
-        wall: WallTime(WALL + (seconds * 1e3) as i64),
-    }
+    Now { monotonic: at(seconds), wall: WallTime(WALL + (seconds * 1e3) as i64) }
 }
 
 fn rng() -> ChaCha8Rng {
@@ -38,13 +35,7 @@ fn rng() -> ChaCha8Rng {
 }
 
 fn wanted(peers: impl IntoIterator<Item = u64>) -> Vec<Wanted> {
-    peers
-        .into_iter()
-        .map(|n| Wanted {
-            peer: key(n),
-            away: true,
-        })
-        .collect()
+    peers.into_iter().map(|n| Wanted { peer: key(n), away: true }).collect()
 }
 
 /// A policy that knows one address of each of these peers.
@@ -52,13 +43,7 @@ fn knowing(peers: std::ops::Range<u64>) -> ConnectPolicy {
     let mut policy = ConnectPolicy::new(OWN);
     for n in peers {
         let addresses = [address(&format!("host-{n}:1"))];
-        policy.on_addresses(
-            at(0.0),
-            &mut rng(),
-            key(n),
-            &addresses,
-            AddressSource::Beacon,
-        );
+        policy.on_addresses(at(0.0), &mut rng(), key(n), &addresses, AddressSource::Beacon);
     }
     policy
 }
@@ -93,18 +78,11 @@ fn a_seed_is_dialled_at_once_and_retried_for_ever_within_a_minute() {
             policy.on_dial_failed(moment, &mut rng, &seed("seed:1"));
             policy.tick(moment, &mut rng, &[]);
         }
-        moment = policy
-            .next_wakeup()
-            .expect("it never gives up")
-            .max(Moment(moment.0 + 1));
+        moment = policy.next_wakeup().expect("it never gives up").max(Moment(moment.0 + 1));
     }
     assert_eq!(dials[0], at(0.0));
     assert!(dials[1].since(dials[0]) <= RETRY_FIRST);
-    assert!(
-        dials
-            .windows(2)
-            .all(|pair| pair[1].since(pair[0]) <= RETRY_MAX)
-    );
+    assert!(dials.windows(2).all(|pair| pair[1].since(pair[0]) <= RETRY_MAX));
     assert!((60..=140).contains(&dials.len()), "{}", dials.len());
 }
 
@@ -112,24 +90,15 @@ fn a_seed_is_dialled_at_once_and_retried_for_ever_within_a_minute() {
 fn a_connected_seed_is_not_dialled_again_and_comes_back_after_a_loss() {
     let mut policy = ConnectPolicy::new(OWN);
     policy.add_seed(at(0.0), address("seed:1")).unwrap();
-    assert_eq!(
-        targets(&policy.tick(at(0.0), &mut rng(), &[])),
-        [seed("seed:1")]
-    );
+    assert_eq!(targets(&policy.tick(at(0.0), &mut rng(), &[])), [seed("seed:1")]);
     let direction = Direction::Outbound(seed("seed:1"));
     policy.on_peer_up(now(0.1), &mut rng(), key(1), &direction);
-    assert_eq!(
-        policy.seeds().next(),
-        Some((&address("seed:1"), Some(key(1))))
-    );
+    assert_eq!(policy.seeds().next(), Some((&address("seed:1"), Some(key(1)))));
     assert!(policy.tick(at(0.1), &mut rng(), &[]).is_empty());
     assert!(policy.tick(at(9_999.0), &mut rng(), &[]).is_empty());
     assert_eq!(policy.next_wakeup(), None);
     policy.on_peer_down(at(10_000.0), &mut rng(), key(1));
-    assert_eq!(
-        targets(&policy.tick(at(10_000.3), &mut rng(), &[])),
-        [seed("seed:1")]
-    );
+    assert_eq!(targets(&policy.tick(at(10_000.3), &mut rng(), &[])), [seed("seed:1")]);
 }
 
 #[test]
@@ -137,12 +106,7 @@ fn a_seed_whose_peer_dialled_us_is_left_alone() {
     let mut policy = ConnectPolicy::new(OWN);
     policy.add_seed(at(0.0), address("seed:1")).unwrap();
     policy.tick(at(0.0), &mut rng(), &[]);
-    policy.on_peer_up(
-        now(0.0),
-        &mut rng(),
-        key(1),
-        &Direction::Outbound(seed("seed:1")),
-    );
+    policy.on_peer_up(now(0.0), &mut rng(), key(1), &Direction::Outbound(seed("seed:1")));
     policy.on_peer_down(at(100.0), &mut rng(), key(1));
     connect(&mut policy, 100.01, 1);
     assert!(policy.tick(at(200.0), &mut rng(), &[]).is_empty());
@@ -153,19 +117,11 @@ fn a_seed_that_is_this_node_is_dropped_from_dialling_until_given_again() {
     let mut policy = ConnectPolicy::new(OWN);
     policy.add_seed(at(0.0), address("self:1")).unwrap();
     policy.tick(at(0.0), &mut rng(), &[]);
-    policy.on_peer_up(
-        now(0.1),
-        &mut rng(),
-        OWN,
-        &Direction::Outbound(seed("self:1")),
-    );
+    policy.on_peer_up(now(0.1), &mut rng(), OWN, &Direction::Outbound(seed("self:1")));
     assert!(!policy.is_connected(OWN));
     assert!(policy.tick(at(500.0), &mut rng(), &[]).is_empty());
     policy.add_seed(at(600.0), address("self:1")).unwrap();
-    assert_eq!(
-        targets(&policy.tick(at(600.0), &mut rng(), &[])),
-        [seed("self:1")]
-    );
+    assert_eq!(targets(&policy.tick(at(600.0), &mut rng(), &[])), [seed("self:1")]);
 }
 
 #[test]
@@ -175,14 +131,9 @@ fn dials_stop_at_the_degree_and_few_run_at_once() {
     let mut rng = rng();
     let first = targets(&policy.tick(at(1.0), &mut rng, &members));
     assert_eq!(first.len(), DIALS_MAX);
-    assert!(
-        policy.tick(at(1.0), &mut rng, &members).is_empty(),
-        "all slots are taken"
-    );
+    assert!(policy.tick(at(1.0), &mut rng, &members).is_empty(), "all slots are taken");
     for target in first {
-        let DialTarget::Peer(peer) = target.clone() else {
-            unreachable!()
-        };
+        let DialTarget::Peer(peer) = target.clone() else { unreachable!() };
         policy.on_peer_up(now(1.1), &mut rng, peer, &Direction::Outbound(target));
     }
     let second = targets(&policy.tick(at(1.2), &mut rng, &members));
@@ -202,30 +153,20 @@ fn with_connections_enough_only_bridges_are_dialled_one_at_a_time() {
     for n in 1..=DEGREE_TARGET as u64 {
         connect(&mut policy, 0.0, n);
     }
-    let present = |n: u64| Wanted {
-        peer: key(n),
-        away: n >= 38,
-    };
+    let present = |n: u64| Wanted { peer: key(n), away: n >= 38 };
     let members: Vec<Wanted> = (1..40).map(present).collect();
     let mut dials = Vec::new();
     let mut seconds = 1.0;
     while seconds < 1_000.0 {
         for target in targets(&policy.tick(at(seconds), &mut rng, &members)) {
             dials.push(seconds);
-            assert!(
-                [38, 39].map(|n| DialTarget::Peer(key(n))).contains(&target),
-                "{target:?}"
-            );
+            assert!([38, 39].map(|n| DialTarget::Peer(key(n))).contains(&target), "{target:?}");
             policy.on_dial_failed(at(seconds), &mut rng, &target);
         }
         seconds += 0.5;
     }
     assert!((20..=60).contains(&dials.len()), "{}", dials.len());
-    assert!(
-        dials
-            .windows(2)
-            .all(|pair| (20.0..=62.0).contains(&(pair[1] - pair[0])))
-    );
+    assert!(dials.windows(2).all(|pair| (20.0..=62.0).contains(&(pair[1] - pair[0]))));
 }
 
 #[test]
@@ -234,10 +175,7 @@ fn a_dial_nobody_reports_on_is_taken_as_failed() {
     assert_eq!(policy.tick(at(1.0), &mut rng(), &wanted([1])).len(), 1);
     assert_eq!(policy.next_wakeup(), Some(at(1.0) + DIAL_TIMEOUT));
     assert!(policy.tick(at(30.0), &mut rng(), &wanted([1])).is_empty());
-    assert!(
-        policy.tick(at(31.0), &mut rng(), &wanted([1])).is_empty(),
-        "back-off first"
-    );
+    assert!(policy.tick(at(31.0), &mut rng(), &wanted([1])).is_empty(), "back-off first");
     assert_eq!(policy.tick(at(31.3), &mut rng(), &wanted([1])).len(), 1);
     // A late word about the first dial is about the second as far as anyone can tell.
     policy.on_dial_failed(at(31.4), &mut rng(), &DialTarget::Peer(key(1)));
@@ -249,20 +187,13 @@ fn a_dial_nobody_reports_on_is_taken_as_failed() {
 fn strangers_are_never_dialled_unless_they_are_seeds() {
     let mut policy = knowing(1..5);
     assert!(policy.tick(at(1.0), &mut rng(), &[]).is_empty());
-    assert_eq!(
-        targets(&policy.tick(at(1.0), &mut rng(), &wanted([3]))),
-        [DialTarget::Peer(key(3))]
-    );
+    assert_eq!(targets(&policy.tick(at(1.0), &mut rng(), &wanted([3]))), [DialTarget::Peer(key(3))]);
 }
 
 #[test]
 fn a_new_address_or_the_operator_ends_a_long_back_off() {
     let member = wanted([1]);
-    for source in [
-        AddressSource::Beacon,
-        AddressSource::LocalNetwork,
-        AddressSource::Operator,
-    ] {
+    for source in [AddressSource::Beacon, AddressSource::LocalNetwork, AddressSource::Operator] {
         let mut policy = knowing(1..2);
         let mut rng = rng();
         for round in 0..20 {
@@ -273,18 +204,10 @@ fn a_new_address_or_the_operator_ends_a_long_back_off() {
         assert!(policy.tick(at(1_901.0), &mut rng, &member).is_empty());
         let known = [address("host-1:1")];
         policy.on_addresses(at(1_902.0), &mut rng, key(1), &known, AddressSource::Beacon);
-        assert!(
-            policy.tick(at(1_902.0), &mut rng, &member).is_empty(),
-            "nothing new"
-        );
+        assert!(policy.tick(at(1_902.0), &mut rng, &member).is_empty(), "nothing new");
         policy.on_addresses(at(1_903.0), &mut rng, key(1), &[address("new:1")], source);
         let actions = policy.tick(at(1_903.0), &mut rng, &member);
-        let ConnectAction::Dial {
-            peer, addresses, ..
-        } = &actions[0]
-        else {
-            unreachable!()
-        };
+        let ConnectAction::Dial { peer, addresses, .. } = &actions[0] else { unreachable!() };
         assert_eq!((*peer, addresses.len()), (Some(key(1)), 2));
     }
 }
@@ -312,38 +235,17 @@ fn the_most_trusted_addresses_are_kept_and_tried_first() {
     let mut policy = ConnectPolicy::new(OWN);
     let mut rng = rng();
     let operator = [address("operator:1")];
-    policy.on_addresses(
-        at(0.0),
-        &mut rng,
-        key(1),
-        &operator,
-        AddressSource::Operator,
-    );
+    policy.on_addresses(at(0.0), &mut rng, key(1), &operator, AddressSource::Operator);
     for n in 0..40 {
         let beacon = [address(&format!("beacon-{n}:1"))];
-        policy.on_addresses(
-            at(f64::from(n)),
-            &mut rng,
-            key(1),
-            &beacon,
-            AddressSource::Beacon,
-        );
+        policy.on_addresses(at(f64::from(n)), &mut rng, key(1), &beacon, AddressSource::Beacon);
     }
     let addresses = policy.addresses(key(1));
     assert_eq!(addresses.len(), ADDRESSES_MAX);
-    assert_eq!(
-        addresses[..2],
-        [address("operator:1"), address("beacon-39:1")]
-    );
+    assert_eq!(addresses[..2], [address("operator:1"), address("beacon-39:1")]);
     for n in 0..40 {
         let local = [address(&format!("local-{n}:1"))];
-        policy.on_addresses(
-            at(50.0),
-            &mut rng,
-            key(1),
-            &local,
-            AddressSource::LocalNetwork,
-        );
+        policy.on_addresses(at(50.0), &mut rng, key(1), &local, AddressSource::LocalNetwork);
     }
     assert!(policy.addresses(key(1)).contains(&address("operator:1")));
 }
@@ -355,36 +257,22 @@ fn blocked_peers_are_disconnected_and_not_dialled_until_unblocked() {
     let mut rng = rng();
     connect(&mut policy, 0.0, 1);
     policy.block(at(1.0), key(1), None).unwrap();
-    policy
-        .block(at(1.0), key(2), Some(Duration::from_secs(60)))
-        .unwrap();
+    policy.block(at(1.0), key(2), Some(Duration::from_secs(60))).unwrap();
     let reason = DisconnectReason::Blocked;
-    let expected = [ConnectAction::Disconnect {
-        peer: key(1),
-        reason,
-    }];
+    let expected = [ConnectAction::Disconnect { peer: key(1), reason }];
     assert_eq!(policy.tick(at(1.0), &mut rng, &members), expected);
-    assert!(
-        policy.tick(at(2.0), &mut rng, &members).is_empty(),
-        "asked once"
-    );
+    assert!(policy.tick(at(2.0), &mut rng, &members).is_empty(), "asked once");
     policy.on_peer_down(at(2.0), &mut rng, key(1));
     assert!(policy.tick(at(60.9), &mut rng, &members).is_empty());
     assert!(policy.is_blocked(at(60.9), key(2)) && !policy.is_blocked(at(61.0), key(2)));
     assert_eq!(policy.next_wakeup(), Some(at(61.0)));
-    assert_eq!(
-        targets(&policy.tick(at(61.0), &mut rng, &members)),
-        [DialTarget::Peer(key(2))]
-    );
+    assert_eq!(targets(&policy.tick(at(61.0), &mut rng, &members)), [DialTarget::Peer(key(2))]);
     // It slips in: it is sent away again.
     connect(&mut policy, 62.0, 1);
     assert_eq!(policy.tick(at(62.0), &mut rng, &members), expected);
     policy.on_peer_down(at(62.1), &mut rng, key(1));
     assert!(policy.unblock(at(63.0), key(1)) && !policy.unblock(at(63.0), key(1)));
-    assert_eq!(
-        targets(&policy.tick(at(63.0), &mut rng, &members)),
-        [DialTarget::Peer(key(1))]
-    );
+    assert_eq!(targets(&policy.tick(at(63.0), &mut rng, &members)), [DialTarget::Peer(key(1))]);
     assert_eq!(policy.block(at(63.0), OWN, None), Err(BlockError::Own));
 }
 
@@ -392,9 +280,7 @@ fn blocked_peers_are_disconnected_and_not_dialled_until_unblocked() {
 fn a_block_for_good_is_not_shortened_and_a_longer_one_wins() {
     let mut policy = ConnectPolicy::new(OWN);
     let block = |policy: &mut ConnectPolicy, seconds: Option<u64>| {
-        policy
-            .block(at(0.0), key(1), seconds.map(Duration::from_secs))
-            .unwrap();
+        policy.block(at(0.0), key(1), seconds.map(Duration::from_secs)).unwrap();
         policy.blocked().next().unwrap().1
     };
     assert_eq!(block(&mut policy, Some(10)), Some(at(10.0)));
@@ -409,34 +295,19 @@ fn too_many_connections_are_closed_slowly_strangers_first_and_seeds_never() {
     let mut policy = ConnectPolicy::new(OWN);
     policy.add_seed(at(0.0), address("seed:1")).unwrap();
     policy.tick(at(0.0), &mut rng(), &[]);
-    policy.on_peer_up(
-        now(0.0),
-        &mut rng(),
-        key(0),
-        &Direction::Outbound(seed("seed:1")),
-    );
+    policy.on_peer_up(now(0.0), &mut rng(), key(0), &Direction::Outbound(seed("seed:1")));
     let total = DEGREE_HIGH as u64 + 10;
     (1..total).for_each(|n| connect(&mut policy, 0.0, n));
     // The last two are no members.
-    let members: Vec<Wanted> = (0..total - 2)
-        .map(|n| Wanted {
-            peer: key(n),
-            away: false,
-        })
-        .collect();
+    let members: Vec<Wanted> = (0..total - 2).map(|n| Wanted { peer: key(n), away: false }).collect();
     let mut rng = rng();
-    assert!(
-        policy.tick(at(59.0), &mut rng, &members).is_empty(),
-        "too young"
-    );
+    assert!(policy.tick(at(59.0), &mut rng, &members).is_empty(), "too young");
     let mut closed = Vec::new();
     for second in 60..200 {
         let actions = policy.tick(at(f64::from(second)), &mut rng, &members);
         assert!(actions.len() <= PRUNES_MAX && (actions.is_empty() || second % 10 == 0));
         for action in actions {
-            let ConnectAction::Disconnect { peer, reason } = action else {
-                panic!("{action:?}")
-            };
+            let ConnectAction::Disconnect { peer, reason } = action else { panic!("{action:?}") };
             assert_eq!(reason, DisconnectReason::TooMany);
             policy.on_peer_down(at(f64::from(second)), &mut rng, peer);
             closed.push(peer);
@@ -451,9 +322,7 @@ fn too_many_connections_are_closed_slowly_strangers_first_and_seeds_never() {
 fn records_restore_addresses_and_blocks_across_a_restart() {
     let mut before = knowing(1..2);
     connect(&mut before, 5.0, 1);
-    before
-        .block(at(5.0), key(1), Some(Duration::from_secs(100)))
-        .unwrap();
+    before.block(at(5.0), key(1), Some(Duration::from_secs(100))).unwrap();
     before.block(at(5.0), key(2), None).unwrap();
     let store = |policy: &ConnectPolicy, n| {
         let record = policy.record(now(10.0), key(n)).unwrap();
@@ -462,23 +331,14 @@ fn records_restore_addresses_and_blocks_across_a_restart() {
     let (first, second) = (store(&before, 1), store(&before, 2));
     assert_eq!(first.last_contact, Some(WallTime(WALL + 5_000)));
     // The monotonic clock starts anew, the wall clock is 20 s further.
-    let restart = Now {
-        monotonic: Moment(7),
-        wall: WallTime(WALL + 30_000),
-    };
+    let restart = Now { monotonic: Moment(7), wall: WallTime(WALL + 30_000) };
     let mut after = ConnectPolicy::new(OWN);
     after.restore(restart, key(1), first.clone());
     after.restore(restart, key(2), second);
     assert_eq!(after.addresses(key(1)), [address("host-1:1")]);
     let end = restart.monotonic + Duration::from_secs(75);
-    assert_eq!(
-        after.blocked().collect::<Vec<_>>(),
-        [(key(1), Some(end)), (key(2), None)]
-    );
-    let late = Now {
-        monotonic: Moment(7),
-        wall: WallTime(WALL + 200_000),
-    };
+    assert_eq!(after.blocked().collect::<Vec<_>>(), [(key(1), Some(end)), (key(2), None)]);
+    let late = Now { monotonic: Moment(7), wall: WallTime(WALL + 200_000) };
     let mut later = ConnectPolicy::new(OWN);
     later.restore(late, key(1), first);
     assert_eq!(later.blocked().count(), 0);
@@ -497,11 +357,7 @@ fn what_is_to_be_stored_is_told_once() {
     assert!(policy.take_changed().is_empty(), "nothing new");
     policy.unblock(at(2.0), key(3));
     assert_eq!(policy.take_changed(), BTreeSet::from([key(3)]));
-    assert_eq!(
-        policy.record(now(2.0), key(3)),
-        None,
-        "nothing is left to store"
-    );
+    assert_eq!(policy.record(now(2.0), key(3)), None, "nothing is left to store");
 }
 
 #[test]
@@ -509,14 +365,9 @@ fn everything_kept_is_bounded() {
     let mut policy = ConnectPolicy::new(OWN);
     let mut rng = rng();
     for n in 0..SEEDS_MAX {
-        policy
-            .add_seed(at(0.0), address(&format!("seed-{n}:1")))
-            .unwrap();
+        policy.add_seed(at(0.0), address(&format!("seed-{n}:1"))).unwrap();
     }
-    assert_eq!(
-        policy.add_seed(at(0.0), address("more:1")),
-        Err(TooManySeeds)
-    );
+    assert_eq!(policy.add_seed(at(0.0), address("more:1")), Err(TooManySeeds));
     assert_eq!(policy.add_seed(at(0.0), address("seed-0:1")), Ok(()));
     assert!(policy.remove_seed(&address("seed-0:1")));
     for n in 0..PEERS_BLOCKED_MAX as u64 {
@@ -538,8 +389,5 @@ fn everything_kept_is_bounded() {
     }
     assert_eq!(policy.known_peers().count(), PEERS_KNOWN_MAX);
     assert!(policy.take_changed().len() <= PEERS_KNOWN_MAX + PEERS_BLOCKED_MAX);
-    assert!(
-        (0..5).all(|n| !policy.addresses(key(n)).is_empty()),
-        "members are kept"
-    );
+    assert!((0..5).all(|n| !policy.addresses(key(n)).is_empty()), "members are kept");
 }

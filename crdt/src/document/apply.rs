@@ -1,5 +1,6 @@
 //! Changes of others into a document: validated one by one, applied in one batch.
 
+use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use automerge::{Automerge, Change};
@@ -57,6 +58,9 @@ pub enum PoisonReason {
     /// An increment of something that is no counter.
     #[error("increments something that is no counter")]
     NoCounter,
+    /// A counter that starts, or an increment that moves one, farther than the limits allow.
+    #[error("a counter or an increment out of range")]
+    CounterRange,
     /// Something other than one character inserted into a text.
     #[error("something other than characters in a text")]
     NotText,
@@ -89,6 +93,7 @@ impl PoisonReason {
             Self::KeyKind => "poison-key",
             Self::Predecessor => "poison-predecessor",
             Self::NoCounter => "poison-counter",
+            Self::CounterRange => "poison-counter-range",
             Self::NotText => "poison-text",
             Self::NotFinite => "poison-number",
             Self::Unsupported => "poison-unsupported",
@@ -110,8 +115,17 @@ impl Document {
     ///
     /// The changes should have passed [`super::canonical`]: one that has not may be accepted with
     /// bytes that automerge would write differently. Whatever they are, nothing panics.
+    ///
+    /// Should automerge fail on a change that the validator accepts, which is a defect of this
+    /// program, then a document without changes finds it and goes on without it. A document that
+    /// already held some is damaged ([`Document::is_damaged`]), and finds it when it is built anew:
+    /// a copy to go back to would cost more than applying. A damaged document takes no changes.
     pub fn apply(&mut self, changes: &[&[u8]]) -> Vec<Poison> {
         let mut poison = Vec::new();
+        if self.damaged {
+            return poison;
+        }
+        let was_empty = self.changes() == 0;
         let mut accepted = Vec::with_capacity(changes.len());
         for bytes in changes {
             match self.validate(bytes) {
@@ -120,11 +134,12 @@ impl Document {
                 Err(refused) => poison.push(refused),
             }
         }
-        if !accepted.is_empty() {
-            match applied(&self.automerge, &accepted) {
-                Some(automerge) => self.automerge = automerge,
-                None => self.apply_without_culprits(accepted, &mut poison),
-            }
+        if was_empty {
+            self.apply_from_nothing(accepted, &mut poison, applied);
+        } else if !accepted.is_empty() {
+            let automerge = &mut self.automerge;
+            let outcome = catch_unwind(AssertUnwindSafe(|| automerge.apply_changes(accepted)));
+            self.damaged = !matches!(outcome, Ok(Ok(())));
         }
         poison
     }
@@ -153,35 +168,48 @@ impl Document {
         }
     }
 
-    /// The path of a defect: some change that the validator accepts makes automerge fail. Finds it
-    /// by halving, leaves it out with all that stand on it, and builds the index anew.
-    fn apply_without_culprits(&mut self, changes: Vec<Change>, poison: &mut Vec<Poison>) {
-        let mut dropped: Vec<ChangeHash> = Vec::new();
+    /// Applies changes to a document that holds none. Should automerge fail, then halving finds the
+    /// changes on which it does; they and all that stand on them are left out.
+    fn apply_from_nothing(
+        &mut self,
+        changes: Vec<Change>,
+        poison: &mut Vec<Poison>,
+        applied: impl Fn(&Automerge, &[Change]) -> Option<Automerge>,
+    ) {
+        let mut dropped: BTreeSet<ChangeHash> = BTreeSet::new();
         // Halves still to apply, the earlier one on top.
         let mut waiting = vec![changes];
         while let Some(mut part) = waiting.pop() {
             part.retain(|change| {
-                let culprit = change.deps().iter().map(bridge::hash).find(|hash| dropped.contains(hash));
-                if let Some(culprit) = culprit {
-                    let hash = bridge::hash(&change.hash());
-                    dropped.push(hash);
-                    poison.push(Poison { hash, reason: PoisonReason::Dependency(culprit) });
-                }
-                culprit.is_none()
+                let mut dependencies = change.deps().iter().map(bridge::hash);
+                let Some(culprit) = dependencies.find(|hash| dropped.contains(hash)) else {
+                    return true;
+                };
+                let hash = bridge::hash(&change.hash());
+                dropped.insert(hash);
+                let reason = PoisonReason::Dependency(culprit);
+                poison.push(Poison { hash, reason });
+                false
             });
+            if part.is_empty() {
+                continue;
+            }
             if let Some(automerge) = applied(&self.automerge, &part) {
                 self.automerge = automerge;
             } else if part.len() == 1 {
                 let hash = bridge::hash(&part[0].hash());
-                dropped.push(hash);
-                poison.push(Poison { hash, reason: PoisonReason::Crash });
+                let reason = PoisonReason::Crash;
+                dropped.insert(hash);
+                poison.push(Poison { hash, reason });
             } else {
                 let later = part.split_off(part.len() / 2);
                 waiting.push(later);
                 waiting.push(part);
             }
         }
-        self.rebuild_index();
+        if !dropped.is_empty() {
+            self.rebuild_index();
+        }
     }
 
     /// Builds the index anew from the changes automerge holds.
@@ -206,4 +234,57 @@ fn applied(automerge: &Automerge, changes: &[Change]) -> Option<Automerge> {
     }))
     .ok()
     .flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::document::{Commit, Edit, EditError, Json, ReadError};
+    use crate::id::Actor;
+
+    fn history(document: &mut Document, actor: u8, members: &[&str]) -> Vec<Vec<u8>> {
+        let commit = Commit { actor: Actor([actor; 16]), time_seconds: 0, message: None };
+        let set = |key: &&str| {
+            let pointer = [(*key).to_owned()].into_iter().collect();
+            let edit = Edit::Set { pointer, value: Json::Bool(true) };
+            document.edit(commit, &edit).expect("fits").changes.remove(0).bytes
+        };
+        members.iter().map(set).collect()
+    }
+
+    #[test]
+    fn a_change_on_which_automerge_fails_is_left_out_with_what_stands_on_it() {
+        let mut others = history(&mut Document::new(), 1, &["a", "b", "c", "d", "e"]);
+        let bystander = history(&mut Document::new(), 2, &["x", "y"]);
+        others.splice(2..2, bystander);
+        let mut document = Document::new();
+        let changes: Vec<Change> =
+            others.iter().map(|bytes| document.validate(bytes).expect("sound").expect("new")).collect();
+        // The change that sets `c`, wherever it comes.
+        let failing = changes[4].hash();
+        let mut poison = Vec::new();
+        document.apply_from_nothing(changes, &mut poison, |automerge, part| {
+            let fails = part.iter().any(|change| change.hash() == failing);
+            if fails { None } else { applied(automerge, part) }
+        });
+        let reasons: Vec<_> = poison.iter().map(|poison| poison.reason.code()).collect();
+        assert_eq!(reasons, ["poison-crash", "poison-dependency", "poison-dependency"]);
+        let left = Json::parse(r#"{"a": true, "b": true, "x": true, "y": true}"#);
+        assert_eq!(document.read(None, None).ok(), left.ok());
+        assert_eq!(document.changes(), 4);
+        assert_eq!(document.heads().len(), 2);
+        assert!(!document.is_damaged());
+        assert_eq!(history(&mut document, 3, &["z"]).len(), 1);
+    }
+
+    #[test]
+    fn a_damaged_document_refuses_everything_until_it_is_built_anew() {
+        let mut document = Document::new();
+        let changes = history(&mut document, 1, &["a"]);
+        document.damaged = true;
+        assert_eq!(document.read(None, None), Err(ReadError::Damaged));
+        assert!(document.apply(&[&changes[0]]).is_empty());
+        let commit = Commit { actor: Actor([1; 16]), time_seconds: 0, message: None };
+        assert_eq!(document.edit(commit, &Edit::Remove), Err(EditError::Damaged));
+    }
 }

@@ -1,21 +1,19 @@
 //! Local edits: each one automerge change, or none.
 
-use std::collections::BTreeSet;
-use std::num::NonZeroU64;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+mod commit;
+mod steps;
 
-use automerge::transaction::{CommitOptions, Transactable};
-use automerge::{Change, ExpandedChange, ROOT, ReadDoc};
-
-use super::canonical::CanonicalError;
 use super::json::Json;
-use super::pointer::{Pointer, list_position};
-use super::read::{Node, ReadError};
-use super::write::{Slot, WriteError, Writer};
-use super::{DELETION_MESSAGE, Document, bridge, canonical, is_deletion, validate};
-use crate::chunk::ChunkError;
+use super::pointer::Pointer;
+use super::read::ReadError;
+use super::write::WriteError;
+use super::{DELETION_MESSAGE, Document, is_deletion};
 use crate::id::{Actor, ChangeHash};
-use crate::limits::{CHANGE_DEPENDENCIES_MAX, CHANGE_MESSAGE_BYTES_MAX, DOCUMENT_DEPTH_MAX, OP_COUNTER_MAX};
+use crate::limits::{
+    CHANGE_DEPENDENCIES_MAX, CHANGE_MESSAGE_BYTES_MAX, COUNTER_START_MAX, COUNTER_STEP_MAX,
+    DOCUMENT_DEPTH_MAX,
+};
+use commit::Finish;
 
 /// Most heads that one change merges: its actor's own last change may come on top.
 const MERGED_HEADS_MAX: usize = CHANGE_DEPENDENCIES_MAX - 1;
@@ -49,6 +47,37 @@ pub enum Edit {
         pointer: Pointer,
         /// The value there afterwards.
         value: Json,
+    },
+    /// Removes the value at `pointer`: a member, or an element of a list.
+    Unset {
+        /// Where.
+        pointer: Pointer,
+    },
+    /// Inserts an element into a list, before the position that is the last step of `pointer`.
+    Insert {
+        /// Where.
+        pointer: Pointer,
+        /// The new element.
+        value: Json,
+    },
+    /// Replaces characters of a text. Positions count Unicode code points.
+    Splice {
+        /// The text.
+        pointer: Pointer,
+        /// Position of the first character replaced.
+        at: usize,
+        /// How many characters are removed.
+        delete: usize,
+        /// What takes their place.
+        insert: String,
+    },
+    /// Applies a JSON Merge Patch (RFC 7396) to the value at `pointer`. A special form in it is one
+    /// value.
+    Merge {
+        /// Where; the document itself at the root.
+        pointer: Pointer,
+        /// The patch.
+        patch: Json,
     },
     /// Adds to a counter, which is created when nothing is there.
     Increment {
@@ -98,12 +127,35 @@ pub enum EditError {
     /// The value to increment is no counter.
     #[error("{0} is no counter; a counter is written {{\"$counter\": 0}}")]
     NotACounter(Pointer),
-    /// A counter would leave the range of 64 bits.
-    #[error("the counter would leave the range of 64 bits")]
+    /// Nothing is there to be changed or removed.
+    #[error("nothing at {0}")]
+    NotFound(Pointer),
+    /// The value is no text.
+    #[error("{0} is no text; a text is written {{\"$text\": \"\"}}")]
+    NotAText(Pointer),
+    /// The value is no list.
+    #[error("{0} is no list")]
+    NotAList(Pointer),
+    /// A text has no such position.
+    #[error("the text at {pointer} has {length} characters, too few for this position")]
+    TextTooShort {
+        /// The text.
+        pointer: Pointer,
+        /// Its length in code points.
+        length: usize,
+    },
+    /// A counter would start or move farther than allowed, or leave the range of 64 bits.
+    #[error(
+        "out of range: a counter starts within ±{COUNTER_START_MAX}, moves by at most {COUNTER_STEP_MAX} at once, \
+         and stays within 64 bits"
+    )]
     CounterOverflow,
     /// The value nests too deep.
     #[error("the document would nest deeper than {DOCUMENT_DEPTH_MAX} levels")]
     TooDeep,
+    /// The value holds a number that is infinite or none, which JSON cannot say.
+    #[error("a number that is not finite; store it as a string")]
+    NotFinite,
     /// The change would exceed the limits of one change.
     #[error("the edit is too large for one change; split it")]
     TooLarge,
@@ -120,12 +172,39 @@ pub enum EditError {
     #[error("the document has used up its operation counters; continue in a new one")]
     Exhausted,
     /// The document must be built anew from its changes.
-    #[error("the document must be built anew: an edit failed inside automerge")]
+    #[error("the document must be built anew from its changes: automerge failed on it")]
     Damaged,
     /// Automerge failed or produced what the validator refuses: a defect of this program. The
     /// document may have to be built anew ([`Document::is_damaged`]).
     #[error("automerge fails on the edit: a defect of this program")]
     Crash,
+}
+
+impl EditError {
+    /// A short, stable name for answers and metrics.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::RootNotObject => "root-not-object",
+            Self::MissingParent(_) => "missing-parent",
+            Self::NotAContainer(_) => "not-a-container",
+            Self::NoPosition(_) => "no-position",
+            Self::NotACounter(_) => "not-a-counter",
+            Self::NotFound(_) => "not-found",
+            Self::NotAText(_) => "not-a-text",
+            Self::NotAList(_) => "not-a-list",
+            Self::TextTooShort { .. } => "text-too-short",
+            Self::CounterOverflow => "counter-overflow",
+            Self::TooDeep => "too-deep",
+            Self::NotFinite => "not-finite",
+            Self::TooLarge => "edit-too-large",
+            Self::MessageTooLong(_) => "message-too-long",
+            Self::ReservedMessage => "reserved-message",
+            Self::UnknownBase(_) => "unknown-base",
+            Self::Exhausted => "document-exhausted",
+            Self::Damaged => "document-damaged",
+            Self::Crash => "document-crash",
+        }
+    }
 }
 
 impl From<WriteError> for EditError {
@@ -154,20 +233,6 @@ impl From<automerge::AutomergeError> for EditError {
     }
 }
 
-/// How a written transaction ends.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Finish {
-    Commit,
-    /// Only whether the edit changes anything was asked.
-    Rollback,
-}
-
-/// An edit that changes the document; without its change when it was only tried.
-struct Outcome {
-    change: Option<LocalChange>,
-    created: bool,
-}
-
 impl Document {
     /// Makes one edit as `commit.actor`, whose own last change, if it has one here, must be part of
     /// the document.
@@ -183,7 +248,8 @@ impl Document {
             Edit::Put { base: Some(heads), .. } => Some(self.known_heads(heads)?),
             _ => None,
         };
-        let base = base.as_deref();
+        // The present is cheaper to read, when that is what the client read.
+        let base = base.as_deref().filter(|base| !same_heads(base, &self.automerge.get_heads()));
         let mut changes = Vec::new();
         if self.index.heads_count() > MERGED_HEADS_MAX {
             if self.attempt(commit, edit, base, Finish::Rollback)?.is_none() {
@@ -203,162 +269,11 @@ impl Document {
             }
         }
     }
-
-    /// Writes the edit into a transaction and ends it as told. None when nothing changes.
-    fn attempt(
-        &mut self,
-        commit: Commit<'_>,
-        edit: &Edit,
-        base: Option<&[automerge::ChangeHash]>,
-        finish: Finish,
-    ) -> Result<Option<Outcome>, EditError> {
-        let exists = self.index.heads_count() > 0 && !self.is_deleted(None);
-        let counters_left = self.counters_left();
-        self.automerge.set_actor(bridge::actor_id(commit.actor));
-        let mut tx = self.automerge.transaction();
-        let mut writer = Writer { tx: &mut tx, index: &self.index, base, value_bytes: 0 };
-        let Ok(written) = catch_unwind(AssertUnwindSafe(|| write(&mut writer, edit))) else {
-            // Dropping the transaction would roll it back, which may panic again and abort.
-            std::mem::forget(tx);
-            self.damaged = true;
-            return Err(EditError::Crash);
-        };
-        let ops = tx.pending_ops();
-        let created = match written {
-            Ok(created) if (ops as u64) < counters_left => created,
-            outcome => {
-                tx.rollback();
-                return Err(outcome.err().unwrap_or(EditError::Exhausted));
-            }
-        };
-        // A document comes into being, or is gone, even by an edit that changes no member.
-        let exists_after = !matches!(edit, Edit::Remove);
-        if ops == 0 && exists == exists_after {
-            tx.rollback();
-            return Ok(None);
-        }
-        if finish == Finish::Rollback {
-            tx.rollback();
-            return Ok(Some(Outcome { change: None, created }));
-        }
-        let options = options(commit, edit);
-        let hash = if ops > 0 {
-            catch_unwind(AssertUnwindSafe(|| tx.commit_with(options).0)).ok().flatten()
-        } else {
-            tx.rollback();
-            catch_unwind(AssertUnwindSafe(|| self.automerge.empty_commit(options))).ok()
-        };
-        let Some(hash) = hash else {
-            self.damaged = true;
-            return Err(EditError::Crash);
-        };
-        let change = self.export(&hash)?;
-        Ok(Some(Outcome { change: Some(change), created }))
-    }
-
-    /// The bytes of a change just committed, entered into the index; or the change taken back,
-    /// since nothing leaves this node that others would refuse.
-    fn export(&mut self, hash: &automerge::ChangeHash) -> Result<LocalChange, EditError> {
-        let read = catch_unwind(AssertUnwindSafe(|| self.automerge.get_change_by_hash(hash))).ok().flatten();
-        let Some(change) = read else {
-            self.damaged = true;
-            return Err(EditError::Crash);
-        };
-        let local = LocalChange { hash: bridge::hash(hash), bytes: change.raw_bytes().to_vec() };
-        let verdict = match canonical(&local.bytes) {
-            Ok(_) => validate::admit(&mut self.index, local.hash, &change.decode(), local.bytes.len())
-                .map_err(|_| EditError::Crash),
-            Err(CanonicalError::Chunk(error)) => Err(of_limit(error)),
-            Err(_) => Err(EditError::Crash),
-        };
-        match verdict {
-            Ok(()) => Ok(local),
-            Err(error) => {
-                self.take_back(&[local]);
-                Err(error)
-            }
-        }
-    }
-
-    /// Writes empty changes over subsets of the heads until one change can have all as dependencies.
-    fn merge_heads(&mut self, commit: Commit<'_>) -> Result<Vec<LocalChange>, EditError> {
-        let mut merges = Vec::new();
-        while self.index.heads_count() > MERGED_HEADS_MAX {
-            let tip = self.index.tip(commit.actor);
-            let mut dependencies: BTreeSet<ChangeHash> =
-                self.heads().into_iter().take(MERGED_HEADS_MAX).collect();
-            dependencies.extend(tip.map(|tip| tip.hash));
-            let start_op =
-                1 + dependencies.iter().filter_map(|hash| self.index.max_op(hash)).max().unwrap_or(0);
-            let expanded = ExpandedChange {
-                operations: Vec::new(),
-                actor_id: bridge::actor_id(commit.actor),
-                hash: None,
-                seq: tip.map_or(1, |tip| tip.seq + 1),
-                start_op: NonZeroU64::MIN.saturating_add(u64::from(start_op) - 1),
-                time: commit.time_seconds,
-                message: None,
-                deps: dependencies.iter().map(bridge::automerge_hash).collect(),
-                extra_bytes: Vec::new(),
-                author: None,
-            };
-            let change = Change::from(expanded);
-            let merge =
-                LocalChange { hash: bridge::hash(&change.hash()), bytes: change.raw_bytes().to_vec() };
-            if !self.apply(&[&merge.bytes]).is_empty() {
-                self.take_back(&merges);
-                return Err(EditError::Crash);
-            }
-            merges.push(merge);
-        }
-        Ok(merges)
-    }
-
-    /// Operation counters left, the next change's first included.
-    fn counters_left(&self) -> u64 {
-        let used = self.index.heads_max_op();
-        OP_COUNTER_MAX.saturating_sub(u64::from(used) + 1)
-    }
-
-    /// Builds the document anew without its last changes. Only for the rare edit that turned out
-    /// too large after automerge had encoded it.
-    fn take_back(&mut self, changes: &[LocalChange]) {
-        if changes.is_empty() || self.damaged {
-            return;
-        }
-        let gone = |change: &Change| changes.iter().any(|local| local.hash == bridge::hash(&change.hash()));
-        let rebuilt = catch_unwind(AssertUnwindSafe(|| {
-            let mut kept = self.automerge.get_changes(&[]);
-            kept.retain(|change| !gone(change));
-            let mut automerge = bridge::empty();
-            automerge.apply_changes(kept).ok()?;
-            Some(automerge)
-        }));
-        match rebuilt {
-            Ok(Some(automerge)) => {
-                self.automerge = automerge;
-                self.rebuild_index();
-            }
-            _ => self.damaged = true,
-        }
-    }
 }
 
-/// A limit that an edit can meet, or a defect.
-fn of_limit(error: ChunkError) -> EditError {
-    match error {
-        ChunkError::TooLong { .. }
-        | ChunkError::TooManyOps
-        | ChunkError::TooManyPredecessors
-        | ChunkError::TooManyActors { .. } => EditError::TooLarge,
-        ChunkError::OpCounter { .. } => EditError::Exhausted,
-        _ => EditError::Crash,
-    }
-}
-
-fn options(commit: Commit<'_>, edit: &Edit) -> CommitOptions {
-    let message = if matches!(edit, Edit::Remove) { Some(DELETION_MESSAGE) } else { commit.message };
-    CommitOptions { message: message.map(str::to_owned), time: Some(commit.time_seconds) }
+/// Whether the heads are those of the present document, which are sorted and distinct.
+fn same_heads(heads: &[automerge::ChangeHash], present: &[automerge::ChangeHash]) -> bool {
+    heads.len() == present.len() && present.iter().all(|head| heads.contains(head))
 }
 
 /// What can be refused without looking at the document.
@@ -373,133 +288,27 @@ fn check(commit: Commit<'_>, edit: &Edit) -> Result<(), EditError> {
     }
     let (steps, value) = match edit {
         Edit::Put { value, .. } => (0, value),
-        Edit::Set { pointer, value } => (pointer.steps().len(), value),
-        Edit::Increment { .. } | Edit::Remove => return Ok(()),
+        Edit::Set { pointer, value } | Edit::Insert { pointer, value } => (pointer.steps().len(), value),
+        Edit::Merge { pointer, patch } => (pointer.steps().len(), patch),
+        Edit::Increment { by, .. } if by.unsigned_abs() > COUNTER_STEP_MAX.unsigned_abs() => {
+            return Err(EditError::CounterOverflow);
+        }
+        Edit::Increment { .. } | Edit::Unset { .. } | Edit::Splice { .. } | Edit::Remove => {
+            return Ok(());
+        }
     };
     if steps == 0 && !matches!(value, Json::Map(_)) {
         return Err(EditError::RootNotObject);
+    }
+    if !value.is_finite() {
+        return Err(EditError::NotFinite);
+    }
+    if !value.counters_fit() {
+        return Err(EditError::CounterOverflow);
     }
     // The outermost container of the value lies `steps` deep.
     if (steps + value.depth()).saturating_sub(1) > DOCUMENT_DEPTH_MAX {
         return Err(EditError::TooDeep);
     }
     Ok(())
-}
-
-/// Writes the edit; whether an increment created its counter.
-fn write(writer: &mut Writer<'_, '_>, edit: &Edit) -> Result<bool, EditError> {
-    match edit {
-        Edit::Put { value: Json::Map(members), .. } => {
-            writer.change_map(Some(&[ROOT]), &[ROOT], members)?;
-            Ok(false)
-        }
-        Edit::Put { .. } => Err(EditError::RootNotObject),
-        Edit::Set { pointer, value } => set(writer, pointer, value).map(|()| false),
-        Edit::Increment { pointer, by } => increment(writer, pointer, *by),
-        Edit::Remove => {
-            for key in writer.view().members(&[ROOT])?.into_keys() {
-                writer.remove_member(&[ROOT], &key)?;
-            }
-            Ok(false)
-        }
-    }
-}
-
-fn set(writer: &mut Writer<'_, '_>, pointer: &Pointer, value: &Json) -> Result<(), EditError> {
-    let Some((parent, step)) = pointer.split_last() else {
-        let Json::Map(members) = value else {
-            return Err(EditError::RootNotObject);
-        };
-        return Ok(writer.change_map(Some(&[ROOT]), &[ROOT], members)?);
-    };
-    match container(writer, &parent)? {
-        Node::Map(maps) => {
-            let mut now = writer.view().member(&maps, step)?;
-            if maps.len() > 1 {
-                if let Some(entry) = &now
-                    && writer.view().json(&entry.node)? == *value
-                {
-                    return Ok(());
-                }
-                writer.merge(&maps)?;
-                now = writer.view().member(&maps, step)?;
-            }
-            let slot = Slot::Member { maps, key: step.to_owned() };
-            Ok(writer.change(&slot, now.as_ref(), now.as_ref(), value)?)
-        }
-        Node::List(list) => match list_place(writer.view().length(&list), step) {
-            Some(Place::End(position)) => Ok(writer.insert(&list, position, value)?),
-            Some(Place::At(position)) => {
-                let now = writer.view().element(&list, position)?;
-                let slot = Slot::Element { list, position };
-                Ok(writer.change(&slot, now.as_ref(), now.as_ref(), value)?)
-            }
-            None => Err(EditError::NoPosition(pointer.clone())),
-        },
-        Node::Scalar(_) | Node::Text(_) => Err(EditError::NotAContainer(parent)),
-    }
-}
-
-fn increment(writer: &mut Writer<'_, '_>, pointer: &Pointer, by: i64) -> Result<bool, EditError> {
-    let Some((parent, step)) = pointer.split_last() else {
-        return Err(EditError::NotACounter(Pointer::root()));
-    };
-    let (slot, now) = match container(writer, &parent)? {
-        Node::Map(maps) => {
-            let now = writer.view().member(&maps, step)?;
-            (Slot::Member { maps, key: step.to_owned() }, now)
-        }
-        Node::List(list) => match list_place(writer.view().length(&list), step) {
-            Some(Place::End(position)) => {
-                writer.insert(&list, position, &Json::Counter(by))?;
-                return Ok(true);
-            }
-            Some(Place::At(position)) => {
-                let now = writer.view().element(&list, position)?;
-                (Slot::Element { list, position }, now)
-            }
-            None => return Err(EditError::NoPosition(pointer.clone())),
-        },
-        Node::Scalar(_) | Node::Text(_) => return Err(EditError::NotAContainer(parent)),
-    };
-    match now.as_ref().map(|entry| &entry.node) {
-        Some(Node::Scalar(Json::Counter(_))) => {
-            writer.increment(&slot, now.as_ref(), by)?;
-            Ok(false)
-        }
-        Some(_) => Err(EditError::NotACounter(pointer.clone())),
-        None => {
-            if let Slot::Member { maps, .. } = &slot {
-                writer.merge(maps)?;
-            }
-            writer.replace(&slot, &Json::Counter(by))?;
-            Ok(true)
-        }
-    }
-}
-
-/// What holds the place an edit is about.
-fn container(writer: &Writer<'_, '_>, parent: &Pointer) -> Result<Node, EditError> {
-    let entry = writer.view().find(parent.steps())?;
-    entry.map(|entry| entry.node).ok_or_else(|| EditError::MissingParent(parent.clone()))
-}
-
-/// Where a step leads in a list.
-enum Place {
-    /// To an element.
-    At(usize),
-    /// Behind the last one.
-    End(usize),
-}
-
-fn list_place(length: usize, step: &str) -> Option<Place> {
-    if step == "-" {
-        return Some(Place::End(length));
-    }
-    let position = list_position(step)?;
-    match position.cmp(&length) {
-        std::cmp::Ordering::Less => Some(Place::At(position)),
-        std::cmp::Ordering::Equal => Some(Place::End(length)),
-        std::cmp::Ordering::Greater => None,
-    }
 }

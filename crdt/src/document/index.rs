@@ -12,10 +12,11 @@ use crate::limits::VALIDATOR_CLOCKS_MAX;
 
 /// Every so many changes a clock is kept for good, so that walks through the graph stay short.
 const CLOCK_STEP: u32 = 128;
-/// Estimated bytes of an empty document, of a change and of an operation, in automerge and here.
-const DOCUMENT_BYTES: usize = 2_048;
+/// Estimated bytes of an empty document, of a change and of an operation, in automerge and here,
+/// from the resident memory of documents of 1 to 20,000 changes and of up to 90,000 operations.
+const DOCUMENT_BYTES: usize = 22 * 1024;
 const CHANGE_BYTES: usize = 320;
-const OP_BYTES: usize = 64;
+const OP_BYTES: usize = 48;
 
 /// An operation's place in [`Index::ops`].
 pub(super) type OpRef = u32;
@@ -201,7 +202,9 @@ impl Index {
     }
 
     pub(super) fn approximate_bytes(&self) -> usize {
-        DOCUMENT_BYTES + self.nodes.len() * CHANGE_BYTES + self.ops.len() * OP_BYTES + self.bytes
+        let clocks = self.clocks.len() * self.runs.len() * size_of::<u32>();
+        let graph = self.nodes.len() * CHANGE_BYTES + clocks;
+        DOCUMENT_BYTES + graph + self.ops.len() * OP_BYTES + self.bytes
     }
 
     /// Whether there are heads and each of them is a known deletion.

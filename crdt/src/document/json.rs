@@ -18,6 +18,8 @@ use std::collections::BTreeMap;
 
 pub use parse::{JsonError, JsonErrorKind};
 
+use crate::limits::COUNTER_START_MAX;
+
 /// A JSON value, as a document holds it.
 #[derive(Debug, Clone)]
 pub enum Json {
@@ -77,14 +79,43 @@ impl Json {
         }
     }
 
+    /// Whether every number is finite: always so for a parsed value, and for one a document holds.
+    pub fn is_finite(&self) -> bool {
+        match self {
+            Self::Float(number) => number.is_finite(),
+            Self::List(items) => items.iter().all(Self::is_finite),
+            Self::Map(members) => members.values().all(Self::is_finite),
+            _ => true,
+        }
+    }
+
+    /// Whether every counter may start at its value.
+    pub(super) fn counters_fit(&self) -> bool {
+        match self {
+            Self::Counter(number) => number.unsigned_abs() <= COUNTER_START_MAX.unsigned_abs(),
+            Self::List(items) => items.iter().all(Self::counters_fit),
+            Self::Map(members) => members.values().all(Self::counters_fit),
+            _ => true,
+        }
+    }
+
+    /// How many operations write the value.
+    pub(super) fn ops(&self) -> usize {
+        match self {
+            Self::List(items) => 1 + items.iter().map(Self::ops).sum::<usize>(),
+            Self::Map(members) => 1 + members.values().map(Self::ops).sum::<usize>(),
+            Self::Text(text) => 1 + text.chars().count(),
+            _ => 1,
+        }
+    }
+
     /// A whole number, in the variant it belongs to.
     pub fn unsigned(number: u64) -> Self {
         i64::try_from(number).map_or(Self::Unsigned(number), Self::Integer)
     }
 }
 
-/// Equal values are those a document need not change to become each other: floats are compared by
-/// their bits, so that `-0.0` is not `0.0`.
+/// Equal values are those a document need not change to become each other.
 impl PartialEq for Json {
     fn eq(&self, other: &Self) -> bool {
         match (self, other) {
@@ -94,7 +125,8 @@ impl PartialEq for Json {
             | (Self::Counter(a), Self::Counter(b))
             | (Self::Time(a), Self::Time(b)) => a == b,
             (Self::Unsigned(a), Self::Unsigned(b)) => a == b,
-            (Self::Float(a), Self::Float(b)) => a.to_bits() == b.to_bits(),
+            // Automerge takes equal numbers for one value; what is not finite must still equal itself.
+            (Self::Float(a), Self::Float(b)) => a == b || a.to_bits() == b.to_bits(),
             (Self::String(a), Self::String(b)) | (Self::Text(a), Self::Text(b)) => a == b,
             (Self::Bytes(a), Self::Bytes(b)) => a == b,
             (Self::List(a), Self::List(b)) => a == b,

@@ -24,7 +24,7 @@ pub enum ReadError {
     #[error("nothing at {0}")]
     NotFound(Pointer),
     /// The document must be built anew from its changes.
-    #[error("the document must be built anew: an edit failed inside automerge")]
+    #[error("the document must be built anew from its changes: automerge failed on it")]
     Damaged,
     /// Automerge panicked or contradicted itself; the document is as it was.
     #[error("automerge fails to read the document")]

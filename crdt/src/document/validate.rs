@@ -14,7 +14,7 @@ use super::bridge;
 use super::index::{ActorRef, Clock, Effect, Index, Kind, NewChange, Object, ObjectRef, Op, OpRef, ROOT};
 use super::is_deletion;
 use crate::id::ChangeHash;
-use crate::limits::{DOCUMENT_DEPTH_MAX, OP_COUNTER_MAX};
+use crate::limits::{COUNTER_START_MAX, COUNTER_STEP_MAX, DOCUMENT_DEPTH_MAX, OP_COUNTER_MAX};
 
 /// Checks `change` and adds it to the index, or leaves the index as it was.
 pub(super) fn admit(
@@ -188,6 +188,10 @@ fn deeper(depth: u8) -> Result<u8, PoisonReason> {
     deeper.ok_or(PoisonReason::TooDeep)
 }
 
+fn within(number: i64, bound: i64) -> bool {
+    number.unsigned_abs() <= bound.unsigned_abs()
+}
+
 /// What an action does, and what it makes.
 fn effect(action: &OpType) -> Result<(Effect, Option<Kind>), PoisonReason> {
     match action {
@@ -195,7 +199,11 @@ fn effect(action: &OpType) -> Result<(Effect, Option<Kind>), PoisonReason> {
         OpType::Make(ObjType::List) => Ok((Effect::Make, Some(Kind::List))),
         OpType::Make(ObjType::Text) => Ok((Effect::Make, Some(Kind::Text))),
         OpType::Delete => Ok((Effect::Delete, None)),
+        OpType::Increment(by) if !within(*by, COUNTER_STEP_MAX) => Err(PoisonReason::CounterRange),
         OpType::Increment(_) => Ok((Effect::Increment, None)),
+        OpType::Put(ScalarValue::Counter(start)) if !within(i64::from(start), COUNTER_START_MAX) => {
+            Err(PoisonReason::CounterRange)
+        }
         OpType::Put(ScalarValue::Counter(_)) => Ok((Effect::Counter, None)),
         OpType::Put(ScalarValue::Unknown { .. }) => Err(PoisonReason::Unsupported),
         OpType::Put(ScalarValue::F64(number)) if !number.is_finite() => Err(PoisonReason::NotFinite),

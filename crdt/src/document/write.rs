@@ -6,7 +6,8 @@
 
 mod sequence;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 
 use automerge::transaction::{Transactable, Transaction};
 use automerge::{AutomergeError, ObjId, ObjType, ReadDoc};
@@ -15,14 +16,14 @@ use super::bridge;
 use super::index::Index;
 use super::json::Json;
 use super::read::{Entry, Node, View};
-use crate::limits::{CHANGE_BYTES_MAX, CHANGE_OPS_MAX};
+use crate::limits::{CHANGE_BYTES_MAX, CHANGE_OPS_MAX, COUNTER_STEP_MAX, MAP_MERGE_OPS_MAX};
 
 /// Why writing stopped. The transaction must then be rolled back.
 #[derive(Debug)]
 pub(super) enum WriteError {
     /// More operations or bytes than one change may have.
     TooLarge,
-    /// A counter would leave the range of an `i64`.
+    /// A counter would start or move farther than allowed.
     CounterOverflow,
     /// Automerge refuses what should be possible.
     Automerge,
@@ -74,7 +75,7 @@ impl<'d> Writer<'_, 'd> {
         &mut self,
         base: Option<&[ObjId]>,
         present: &[ObjId],
-        target: &std::collections::BTreeMap<String, Json>,
+        target: &BTreeMap<String, Json>,
     ) -> Written {
         if present.len() > 1 {
             let read = base.map(|maps| self.base_view().json(&Node::Map(maps.to_vec()))).transpose()?;
@@ -160,6 +161,9 @@ impl<'d> Writer<'_, 'd> {
         if by == 0 {
             return Ok(());
         }
+        if by.unsigned_abs() > COUNTER_STEP_MAX.unsigned_abs() {
+            return Err(WriteError::CounterOverflow);
+        }
         if let Some(Node::Scalar(Json::Counter(value))) = now.map(|entry| &entry.node) {
             value.checked_add(by).ok_or(WriteError::CounterOverflow)?;
         }
@@ -204,6 +208,18 @@ impl<'d> Writer<'_, 'd> {
         Ok(())
     }
 
+    /// Removes an element of a list.
+    pub(super) fn remove_element(&mut self, list: &ObjId, position: usize) -> Written {
+        Ok(self.tx.delete(list, position)?)
+    }
+
+    /// Replaces characters of a text, which must be there.
+    pub(super) fn splice(&mut self, text: &ObjId, gone: Range<usize>, insert: &str) -> Written {
+        self.charge_bytes(insert.len(), insert.chars().count() + gone.len())?;
+        let count = isize::try_from(gone.len()).map_err(|_| WriteError::TooLarge)?;
+        Ok(self.tx.splice_text(text, gone.start, count, insert)?)
+    }
+
     /// Removes what the client removed, unless somebody has put a value there that it did not see.
     fn remove_unless_newer(&mut self, slot: &Slot, base: Option<&Entry>, now: Option<&Entry>) -> Written {
         let (Some(base), Some(now)) = (base, now) else {
@@ -229,18 +245,29 @@ impl<'d> Writer<'_, 'd> {
 
     /// Moves what only the losers among concurrent maps have into the winner, so that the winner
     /// alone reads as their union. Where several have one member, nothing moves: that is a conflict
-    /// for people to see, or a place of concurrent maps of its own.
+    /// for people to see, or a place of concurrent maps of its own. What is too much for one write
+    /// stays where it is, where it is still read and written.
     pub(super) fn merge(&mut self, maps: &[ObjId]) -> Written {
         let Some((winner, losers)) = maps.split_first() else {
             return Ok(());
         };
+        let mut budget = MAP_MERGE_OPS_MAX;
         for loser in losers {
             for (key, entry) in self.view().members(std::slice::from_ref(loser))? {
-                if self.tx.get(winner, key.as_str())?.is_none() {
-                    let value = self.view().json(&entry.node)?;
-                    self.place(&Target::Member(winner, &key), &value)?;
-                    self.tx.delete(loser, key.as_str())?;
+                if self.tx.get(winner, key.as_str())?.is_some() {
+                    continue;
                 }
+                let value = self.view().json(&entry.node)?;
+                if !value.counters_fit() {
+                    continue;
+                }
+                // Its own deletion comes on top.
+                let Some(left) = budget.checked_sub(value.ops() + 1) else {
+                    continue;
+                };
+                budget = left;
+                self.place(&Target::Member(winner, &key), &value)?;
+                self.tx.delete(loser, key.as_str())?;
             }
         }
         Ok(())

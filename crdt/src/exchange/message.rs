@@ -3,9 +3,9 @@
 use minicbor::bytes::ByteVec;
 use minicbor::{Decode, Encode};
 
-use crate::codec::{self, CodecError};
+use crate::codec::{self, CodecError, Signable};
 use crate::history::ItemKey;
-use crate::id::{ChangeHash, DocumentName, SpaceId, StatementId};
+use crate::id::{AuthorKey, ChangeHash, DocumentName, SpaceId, StatementId};
 use crate::incarnation::Incarnation;
 
 /// Version of the exchange this node speaks.
@@ -183,6 +183,15 @@ pub struct Greeting {
     pub items: u64,
 }
 
+/// The tag of a space in a greeting: it tells those who hold the space, and only them, that it is
+/// spoken of.
+pub fn greeting_tag(space: SpaceId, asker: AuthorKey, asked: AuthorKey) -> [u8; 16] {
+    let hash = Signable::new("starling/greeting").bytes(&space.0).bytes(&asker.0).bytes(&asked.0).hash();
+    let mut tag = [0; 16];
+    tag.copy_from_slice(&hash[..16]);
+    tag
+}
+
 /// A range of items and its fingerprint.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Encode, Decode)]
 pub struct RangeFingerprint {
@@ -259,6 +268,13 @@ pub enum MessageError {
     /// It is malformed, or of a kind that a newer node knows.
     #[error(transparent)]
     Codec(#[from] CodecError),
+}
+
+impl MessageError {
+    /// Whether a newer node may say this in good faith.
+    pub fn is_newer(&self) -> bool {
+        matches!(self, Self::Version { .. } | Self::Codec(CodecError::UnknownKind { .. }))
+    }
 }
 
 /// Encodes a message behind its version.

@@ -64,6 +64,7 @@ pub struct DocumentHistory {
     /// Kept out of the view, with everything that rests on it.
     excluded: BTreeSet<ChangeHash>,
     view_heads: BTreeSet<ChangeHash>,
+    bytes: usize,
 }
 
 impl DocumentHistory {
@@ -115,6 +116,8 @@ impl DocumentHistory {
             dependencies: chunk.dependencies.clone(),
             deletes: chunk.deletes(),
         };
+        // Two map entries of about 100 bytes each, and the dependencies.
+        self.bytes += 200 + ChangeHash::LEN * node.dependencies.len();
         self.by_actor.insert((chunk.actor, chunk.seq), chunk.hash);
         self.nodes.insert(chunk.hash, node);
         let shown = !chunk.dependencies.iter().any(|hash| self.excluded.contains(hash));
@@ -129,28 +132,26 @@ impl DocumentHistory {
         shown
     }
 
-    /// Keeps a change out of the view, and everything that rests on it. Returns what left the view.
-    pub fn exclude(&mut self, hash: ChangeHash) -> Vec<ChangeHash> {
-        if !self.nodes.contains_key(&hash) || !self.excluded.insert(hash) {
-            return Vec::new();
+    /// Keeps changes out of the view, and everything that rests on them. Returns what left the view.
+    pub fn exclude(&mut self, hashes: impl IntoIterator<Item = ChangeHash>) -> Vec<ChangeHash> {
+        let hashes = hashes.into_iter().filter(|hash| self.nodes.contains_key(hash));
+        let mut left: Vec<ChangeHash> = hashes.filter(|hash| self.excluded.insert(*hash)).collect();
+        if left.is_empty() {
+            return left;
         }
-        let mut left = vec![hash];
-        // Dependents are few and rarely asked for, so they are found by passes over the whole index.
-        loop {
-            let more: Vec<ChangeHash> = self
-                .nodes
-                .iter()
-                .filter(|(hash, node)| {
-                    !self.excluded.contains(*hash)
-                        && node.dependencies.iter().any(|d| self.excluded.contains(d))
-                })
-                .map(|(hash, _)| *hash)
-                .collect();
-            if more.is_empty() {
-                break;
+        // Dependents are rarely asked for, so they are gathered when they are: one pass, however long
+        // the chain that rests on what is excluded.
+        let mut dependents: BTreeMap<ChangeHash, Vec<ChangeHash>> = BTreeMap::new();
+        for (hash, node) in &self.nodes {
+            for dependency in &node.dependencies {
+                dependents.entry(*dependency).or_default().push(*hash);
             }
-            self.excluded.extend(&more);
-            left.extend(more);
+        }
+        let mut next = 0;
+        while let Some(hash) = left.get(next) {
+            next += 1;
+            let resting = dependents.remove(hash).unwrap_or_default();
+            left.extend(resting.into_iter().filter(|hash| self.excluded.insert(*hash)));
         }
         self.view_heads = self.heads_of_view();
         left
@@ -203,7 +204,151 @@ impl DocumentHistory {
 
     /// Estimated memory, in bytes.
     pub fn approximate_bytes(&self) -> usize {
-        // Two map entries of about 100 bytes each, and the dependencies.
-        self.nodes.values().map(|node| 200 + 32 * node.dependencies.len()).sum()
+        self.bytes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hash(number: u8) -> ChangeHash {
+        ChangeHash([number; 32])
+    }
+
+    /// A change of `ops` operations, numbered by its hash.
+    fn chunk(number: u8, actor: u8, seq: u64, start_op: u64, ops: u64, dependencies: &[u8]) -> ChangeChunk {
+        ChangeChunk {
+            hash: hash(number),
+            dependencies: dependencies.iter().map(|number| hash(*number)).collect(),
+            actor: Actor([actor; 16]),
+            seq,
+            start_op,
+            ops,
+            time: 0,
+            message: None,
+            other_actors: Vec::new(),
+        }
+    }
+
+    fn history(chunks: &[ChangeChunk]) -> DocumentHistory {
+        let mut history = DocumentHistory::default();
+        for chunk in chunks {
+            assert_eq!(history.check(chunk), Ok(()), "{chunk:?}");
+            assert!(history.insert(chunk));
+        }
+        history
+    }
+
+    /// 1 by actor 1; on it 2 by actor 1 and 3 by actor 2, three operations each.
+    fn small() -> DocumentHistory {
+        history(&[chunk(1, 1, 1, 1, 3, &[]), chunk(2, 1, 2, 4, 3, &[1]), chunk(3, 2, 1, 4, 3, &[1])])
+    }
+
+    #[test]
+    fn every_misfit_has_its_reason() {
+        let history = small();
+        let missing = Misfit::Missing(vec![hash(8), hash(9)]);
+        let start = |expected, found| Misfit::StartOp { expected, found };
+        let cases = [
+            (chunk(2, 1, 2, 4, 3, &[1]), Misfit::Known, "known"),
+            (chunk(9, 1, 2, 4, 3, &[1]), Misfit::Fork { known: hash(2) }, "fork"),
+            // A fork is one whatever else is wrong or missing.
+            (chunk(9, 1, 1, 99, 3, &[8]), Misfit::Fork { known: hash(1) }, "fork"),
+            (chunk(7, 1, 3, 7, 1, &[2, 8, 9]), missing, "missing_dependency"),
+            // Without its predecessor, behind it, beside it, with one too many.
+            (chunk(7, 1, 3, 7, 1, &[3]), Misfit::Sequence, "sequence"),
+            (chunk(7, 1, 4, 7, 1, &[2]), Misfit::Sequence, "sequence"),
+            (chunk(7, 1, 3, 4, 1, &[1]), Misfit::Sequence, "sequence"),
+            (chunk(7, 1, 3, 7, 1, &[1, 2]), Misfit::Sequence, "sequence"),
+            (chunk(7, 3, 2, 7, 1, &[2]), Misfit::Sequence, "sequence"),
+            (chunk(7, 2, 0, 7, 1, &[3]), Misfit::Sequence, "sequence"),
+            (chunk(7, 1, 3, 8, 1, &[2, 3]), start(7, 8), "start_op"),
+            (chunk(7, 1, 3, 6, 1, &[2]), start(7, 6), "start_op"),
+            (chunk(7, 3, 1, 2, 1, &[]), start(1, 2), "start_op"),
+        ];
+        for (chunk, misfit, code) in cases {
+            assert_eq!(history.check(&chunk), Err(misfit.clone()), "{chunk:?}");
+            assert_eq!(misfit.code(), code);
+        }
+        assert_eq!(history.check(&chunk(7, 1, 3, 7, 1, &[2, 3])), Ok(()));
+        assert_eq!(history.check(&chunk(7, 3, 1, 1, 1, &[])), Ok(()));
+    }
+
+    #[test]
+    fn a_change_without_operations_takes_no_counter() {
+        let mut history = small();
+        let merge = chunk(4, 1, 3, 7, 0, &[2, 3]);
+        assert_eq!(history.check(&merge), Ok(()));
+        history.insert(&merge);
+        assert_eq!(history.check(&chunk(5, 1, 4, 7, 1, &[4])), Ok(()));
+        assert_eq!(history.view_heads(), vec![hash(4)]);
+    }
+
+    #[test]
+    fn heads_and_tips_follow_what_is_inserted() {
+        let history = small();
+        assert_eq!(history.view_heads(), vec![hash(2), hash(3)]);
+        assert_eq!(history.tip(Actor([1; 16])), Some((2, hash(2))));
+        assert_eq!(history.tip(Actor([9; 16])), None);
+        assert_eq!((history.seq_of(&hash(3)), history.seq_of(&hash(9))), (Some(1), None));
+        assert_eq!(history.changes(), 3);
+        assert!(history.approximate_bytes() > 600);
+    }
+
+    #[test]
+    fn what_is_excluded_leaves_with_all_that_rests_on_it() {
+        let mut history = small();
+        assert_eq!(history.exclude([hash(9)]), vec![]);
+        assert_eq!(history.exclude([hash(1)]), vec![hash(1), hash(2), hash(3)]);
+        assert_eq!((history.view_heads(), history.deleted()), (vec![], false));
+        assert_eq!(history.exclude([hash(1), hash(2)]), vec![]);
+        assert!(history.contains(&hash(2)) && !history.shows(&hash(2)));
+        // What comes later and rests on it stays out, too.
+        assert!(!history.insert(&chunk(4, 1, 3, 7, 1, &[2])));
+        assert!(history.insert(&chunk(5, 3, 1, 1, 1, &[])));
+        assert_eq!(history.view_heads(), vec![hash(5)]);
+    }
+
+    #[test]
+    fn excluding_a_head_shows_what_it_rested_on() {
+        let mut history = small();
+        assert_eq!(history.exclude([hash(2)]), vec![hash(2)]);
+        assert_eq!(history.view_heads(), vec![hash(3)]);
+        assert_eq!(history.exclude([hash(3)]), vec![hash(3)]);
+        assert_eq!(history.view_heads(), vec![hash(1)]);
+    }
+
+    #[test]
+    fn a_long_chain_is_excluded_in_one_pass() {
+        let mut history = DocumentHistory::default();
+        let number = |n: u64| {
+            let mut hash = [0; 32];
+            hash[..8].copy_from_slice(&n.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_be_bytes());
+            ChangeHash(hash)
+        };
+        for seq in 1..=20_000 {
+            let mut next = chunk(0, 1, seq, seq, 1, &[]);
+            next.hash = number(seq);
+            next.dependencies = (seq > 1).then(|| number(seq - 1)).into_iter().collect();
+            history.insert(&next);
+        }
+        assert_eq!(history.exclude([number(1)]).len(), 20_000);
+        assert_eq!(history.view_heads(), vec![]);
+    }
+
+    #[test]
+    fn a_document_is_deleted_when_every_head_deletes() {
+        let delete = |number, actor, seq, start_op, dependencies: &[u8]| ChangeChunk {
+            message: Some(crate::chunk::DELETION_MESSAGE.to_owned()),
+            ..chunk(number, actor, seq, start_op, 1, dependencies)
+        };
+        let mut history = small();
+        history.insert(&delete(4, 1, 3, 7, &[2]));
+        assert!(!history.deleted());
+        history.insert(&delete(5, 2, 2, 7, &[3]));
+        assert!(history.deleted());
+        history.exclude([hash(5)]);
+        assert!(!history.deleted(), "its other head shows again");
     }
 }

@@ -6,7 +6,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 
 use super::Options;
-use super::effect::{Effect, Refusal, Reply};
+use super::effect::{Effect, Refusal, Reply, Verdict};
 use super::input::{Input, LocalRequest, RequestTicket};
 use super::repair::Peer;
 use super::space::Space;
@@ -18,6 +18,7 @@ use crate::budget::{Budget, Offence, OffenceAction};
 use crate::connect::{
     AddressSource, ConnectAction, ConnectPolicy, DialTarget, Direction, PeerRecord, Wanted,
 };
+use crate::delta::VerifiedDelta;
 use crate::gossip::Screener;
 use crate::history::{DocumentHistory, ItemKey};
 use crate::id::{AuthorKey, DocumentName, SpaceId, StoreId};
@@ -36,8 +37,11 @@ pub type NonceSource = Box<dyn FnMut() -> [u8; 16] + Send>;
 const FORGET_REQUESTS_EVERY: std::time::Duration = std::time::Duration::from_secs(60);
 /// Remembered requests looked at in one pass.
 const FORGET_REQUESTS_ROWS: usize = 512;
-/// Between two writings of peers' addresses to the store.
-const PEERS_STORED_EVERY: std::time::Duration = std::time::Duration::from_secs(60);
+/// Between two passes that drop built documents and indexes not used since the one before.
+const DROP_IDLE_EVERY: std::time::Duration = std::time::Duration::from_secs(15);
+/// Least time between two writings of peers' addresses to the store: a crash forgets no more than that,
+/// and peers that come and go cause no more commits.
+const PEERS_STORED_EVERY: std::time::Duration = std::time::Duration::from_secs(2);
 
 /// The state machine without its store.
 pub(super) struct Core {
@@ -51,6 +55,8 @@ pub(super) struct Core {
     pub(super) histories: ViewCache<DocumentHistory>,
     pub(super) views: ViewCache<BuiltView>,
     pub(super) orphans: Orphans,
+    /// Stored deltas whose end waits for nothing any more, until the end of the step that found them.
+    pub(super) ripe: Vec<VerifiedDelta>,
     pub(super) peers: BTreeMap<AuthorKey, Peer>,
     /// Items asked of a peer and not answered yet, so that no two peers send the same.
     pub(super) fetching: BTreeMap<(SpaceId, ItemKey), AuthorKey>,
@@ -66,6 +72,7 @@ pub(super) struct Core {
     store_peers_at: Moment,
     forget_requests_at: Moment,
     forget_after: Vec<u8>,
+    drop_idle_at: Moment,
 }
 
 impl Core {
@@ -89,6 +96,7 @@ impl Core {
             histories: ViewCache::new(HISTORIES_BYTES_MAX),
             views: ViewCache::new(DOCUMENTS_BYTES_MAX / 2),
             orphans: Orphans::default(),
+            ripe: Vec::new(),
             peers: BTreeMap::new(),
             fetching: BTreeMap::new(),
             questions: 0,
@@ -103,6 +111,7 @@ impl Core {
             store_peers_at: now.monotonic,
             forget_requests_at: now.monotonic,
             forget_after: Vec::new(),
+            drop_idle_at: now.monotonic + DROP_IDLE_EVERY,
         };
         core.load_store(store, now)?;
         walk_prefix(store, Table::Peers, &[], |key, value| {
@@ -144,18 +153,31 @@ impl Core {
         self.histories.clear();
         self.views.clear();
         self.orphans = Orphans::default();
+        self.ripe.clear();
         self.wanted_changed = true;
         Ok(())
     }
 
     /// Handles one input.
     pub(super) fn handle(&mut self, step: &mut Step<'_>, input: Input) -> Result<(), StoreError> {
+        if let Input::Gossip { from: peer, .. }
+        | Input::Asked { peer, .. }
+        | Input::Answered { peer, answer: Ok(_), .. } = &input
+        {
+            self.heard(step, *peer);
+        }
         match input {
             Input::Local { ticket, request } => {
                 self.local(step, ticket, request);
                 Ok(())
             }
-            Input::Gossip { from, token, space, frame } => self.gossip(step, from, token, space, frame),
+            Input::Gossip { from, token, space, frame } => {
+                let judged = self.gossip(step, from, space, frame);
+                // Whatever happens, the network waits for one verdict.
+                let verdict = judged.as_ref().map_or(Verdict::Ignore, |verdict| *verdict);
+                step.effects.push(Effect::Verdict { token, verdict });
+                judged.map(|_| ())
+            }
             Input::Asked { peer, id, request } => self.asked(step, peer, id, request),
             Input::Answered { peer, id, answer } => self.answered(step, peer, id, answer),
             Input::PeerUp { peer, address, inbound } => {
@@ -259,6 +281,13 @@ impl Core {
             self.connect.on_addresses(now.monotonic, &mut self.rng, peer, reached, AddressSource::Dialled);
         }
         self.peers.insert(peer, Peer::new(address, inbound, now.monotonic));
+    }
+
+    /// A connected peer spoke. A connection alone says little: one that the other side refuses stands
+    /// for a moment, too, and would make a member come and go.
+    fn heard(&mut self, step: &mut Step<'_>, peer: AuthorKey) {
+        let Some(known) = self.peers.get_mut(&peer).filter(|known| !known.spoke) else { return };
+        known.spoke = true;
         for space in self.spaces.keys().copied().collect::<Vec<_>>() {
             self.presence_up(step, space, peer);
         }
@@ -323,8 +352,13 @@ impl Core {
     /// What time alone brings about.
     pub(super) fn tick(&mut self, step: &mut Step<'_>) -> Result<(), StoreError> {
         let now = step.now.monotonic;
+        self.admit_ripe(step)?;
+        let own = self.identity.key();
         for space in self.spaces.keys().copied().collect::<Vec<_>>() {
-            let Some(held) = self.spaces.get_mut(&space) else { continue };
+            // Before it is witnessed a node is nobody in the space; then it speaks at once.
+            let Some(held) = self.spaces.get_mut(&space).filter(|held| held.charter.is_member(own)) else {
+                continue;
+            };
             let changes = held.presence.tick(now);
             let speaks = held.presence.beacon_due(now);
             self.member_changes(step, space, changes);
@@ -335,9 +369,15 @@ impl Core {
         self.connect_tick(step);
         self.repair_tick(step)?;
         self.wait_tick(step);
-        if now >= self.store_peers_at {
+        if now >= self.store_peers_at && self.connect.has_changed() {
             self.store_peers_at = now + PEERS_STORED_EVERY;
             self.store_peers(step);
+        }
+        // What this step loaded counts as used, so nothing it still needs is dropped.
+        if now >= self.drop_idle_at {
+            self.drop_idle_at = now + DROP_IDLE_EVERY;
+            self.histories.drop_idle();
+            self.views.drop_idle();
         }
         if now >= self.forget_requests_at {
             self.forget_requests_at = now + FORGET_REQUESTS_EVERY;
@@ -407,14 +447,16 @@ impl Core {
 
     /// When time alone will bring something about.
     pub(super) fn next_wakeup(&self) -> Moment {
-        let presence = self.spaces.values().map(|space| space.presence.next_wakeup());
+        let own = self.identity.key();
+        let joined = self.spaces.values().filter(|space| space.charter.is_member(own));
+        let presence = joined.map(|space| space.presence.next_wakeup());
         presence
             .chain(self.connect.next_wakeup())
             .chain(self.repair_wakeup().filter(|_| !self.spaces.is_empty()))
             .chain(self.wait_wakeup())
-            .chain([self.store_peers_at, self.forget_requests_at])
-            .min()
-            .unwrap_or(self.store_peers_at)
+            .chain(self.connect.has_changed().then_some(self.store_peers_at))
+            .chain([self.drop_idle_at])
+            .fold(self.forget_requests_at, Moment::min)
     }
 
     pub(super) fn space(&self, space: SpaceId) -> Result<&Space, Refusal> {
@@ -446,20 +488,33 @@ impl Core {
     /// The commit of a step has happened.
     pub(super) fn committed(&mut self, commit: u64) {
         self.commit = commit;
+        self.trim();
+    }
+
+    /// Keeps what is built within its budget. Only between steps: within one, what was loaded stays.
+    pub(super) fn trim(&mut self) {
         self.histories.trim();
         self.views.trim();
     }
 
     /// Says farewell in every space.
     pub(super) fn leave(&mut self, step: &mut Step<'_>) {
-        for space in self.spaces.keys().copied().collect::<Vec<_>>() {
+        let own = self.identity.key();
+        let joined = self.spaces.values().filter(|space| space.charter.is_member(own));
+        for space in joined.map(|space| space.id).collect::<Vec<_>>() {
             self.speak(step, space, true);
         }
+        self.store_peers(step);
+    }
+
+    /// Topics to follow: following one twice changes nothing.
+    pub(super) fn topics_followed(&self) -> Vec<Effect> {
+        self.spaces.values().map(|space| Effect::Subscribe(space.topic)).collect()
     }
 
     /// Topics to follow and peers to refuse, after a start.
     pub(super) fn standing_effects(&self) -> Vec<Effect> {
-        let topics = self.spaces.values().map(|space| Effect::Subscribe(space.topic));
+        let topics = self.topics_followed().into_iter();
         topics.chain(self.connect.blocked().map(|(peer, _)| Effect::Block(peer))).collect()
     }
 

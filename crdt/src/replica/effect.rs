@@ -333,6 +333,8 @@ pub struct SpaceReport {
 pub struct MemberReport {
     /// What the charter says.
     pub member: Member,
+    /// What it calls itself, or what the charter calls it.
+    pub name: Option<String>,
     /// Whether it is this node.
     pub this_node: bool,
     /// Alive, suspect, away, left; absent when never heard of.

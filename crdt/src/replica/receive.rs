@@ -3,21 +3,21 @@
 use std::collections::VecDeque;
 
 use super::core::Core;
-use super::effect::{Counted, Effect, Note, Refusal, Verdict};
-use super::input::MessageToken;
+use super::effect::{Counted, Note, Refusal, Verdict};
 use super::space::Writer;
 use super::step::{Step, Touch};
+use super::write::RESTS_ON_QUARANTINED;
 use crate::admission::{Orphan, Waiting, screen_delta};
 use crate::budget::Offence;
 use crate::charter::{MissingTips, Role};
 use crate::codec;
 use crate::delta::{Delta, VerifiedDelta};
 use crate::gossip::{ScreenedDelta, ScreenedFrame};
-use crate::history::{Misfit, stored_delta};
+use crate::history::{Misfit, Pending, stored_delta};
 use crate::id::{Actor, AuthorKey, ChangeHash, DocumentName, SpaceId};
 use crate::incarnation::VerifiedIncarnation;
-use crate::store::tables::{ForkRecord, FrontierRecord, QuarantineRecord};
-use crate::store::{StoreError, StoreRead, Table};
+use crate::store::tables::{ForkRecord, FrontierRecord, QuarantineRecord, walk_prefix};
+use crate::store::{StoreError, Table};
 use crate::time::WallTime;
 
 /// What became of a delta.
@@ -27,8 +27,12 @@ pub(super) enum Taken {
     Whole,
     /// It waits for something, at least its later part.
     Waiting,
-    /// It, or a change in it, can never be admitted.
+    /// It can never be admitted, and no honest node would have passed it on.
     Refused(&'static str),
+    /// A change in it can never be admitted, though an honest node may have passed it on: one that
+    /// admitted its beginning keeps and serves it whole, one that saw the other side of a fork first
+    /// serves that.
+    AuthorsFault,
     /// This node cannot tell: it lacks what it needs to judge.
     Unknown,
 }
@@ -39,10 +43,9 @@ impl Core {
         &mut self,
         step: &mut Step<'_>,
         from: AuthorKey,
-        token: MessageToken,
         space: Option<SpaceId>,
         frame: ScreenedFrame,
-    ) -> Result<(), StoreError> {
+    ) -> Result<Verdict, StoreError> {
         let verdict = match (space, frame) {
             (None, _) => Verdict::Ignore,
             (Some(_), ScreenedFrame::Refused(refused)) => {
@@ -54,15 +57,20 @@ impl Core {
                     Verdict::Ignore
                 }
             }
-            (Some(space), ScreenedFrame::Delta(delta)) => match self.take_delta(step, space, from, delta)? {
-                Taken::Whole => Verdict::Accept,
-                Taken::Refused(_) => Verdict::Reject,
-                Taken::Waiting | Taken::Unknown if cfg!(starling_planted = "blame-the-relay") => {
+            (Some(space), ScreenedFrame::Delta(delta)) => match self.take_delta(step, space, from, delta) {
+                Ok(Taken::Whole) => Verdict::Accept,
+                Ok(Taken::Refused(_)) => Verdict::Reject,
+                Ok(Taken::AuthorsFault) => Verdict::Ignore,
+                Ok(Taken::Waiting | Taken::Unknown) if cfg!(starling_planted = "blame-the-relay") => {
                     self.offend(step, from, Offence::StructureViolation, "missing_dependency");
                     Verdict::Reject
                 }
-                Taken::Waiting | Taken::Unknown => {
+                Ok(Taken::Waiting | Taken::Unknown) => {
                     self.repair_soon(step.now.monotonic, from);
+                    Verdict::Ignore
+                }
+                Err(error) => {
+                    step.note(Note::StoreFault { error });
                     Verdict::Ignore
                 }
             },
@@ -78,8 +86,7 @@ impl Core {
             }
             (Some(space), ScreenedFrame::Beacon(beacon)) => self.take_beacon(step, space, from, beacon),
         };
-        step.effects.push(Effect::Verdict { token, verdict });
-        Ok(())
+        Ok(verdict)
     }
 
     /// Takes a screened delta as far as it can be.
@@ -160,6 +167,14 @@ impl Core {
         Ok(())
     }
 
+    /// Admits what was found in the store to wait for nothing any more.
+    pub(super) fn admit_ripe(&mut self, step: &mut Step<'_>) -> Result<(), StoreError> {
+        while let Some(delta) = self.ripe.pop() {
+            self.admit(step, delta.author(), delta, None)?;
+        }
+        Ok(())
+    }
+
     fn admit_one(
         &mut self,
         step: &mut Step<'_>,
@@ -172,7 +187,13 @@ impl Core {
         let (space, document, actor) = (sent.space, sent.document.clone(), sent.actor);
         let writer = match self.writer(step, space, &delta, brought.as_ref())? {
             Ok(writer) => writer,
-            Err(Some(waiting)) => return Ok(self.hold(step, waiting, from, delta)),
+            Err(Some(waiting)) => {
+                // It is not stored before its author is known to be admitted, but needed again then.
+                if let Some(brought) = brought {
+                    self.screener.learn_incarnation(brought);
+                }
+                return Ok(self.hold(step, waiting, from, delta));
+            }
             Err(None) => return Ok(Taken::Unknown),
         };
         let may_write = writer.rights.iter().any(|right| right.allows(Role::Writer, &document));
@@ -181,7 +202,7 @@ impl Core {
             return Ok(self.refused(step, from, taken, Offence::NotAllowed));
         }
         self.load_history(step, space, &document)?;
-        let Admission { admitted, out_of_view, ended } = self.admit_changes(space, &delta);
+        let Admission { admitted, out_of_view, begun, ended } = self.admit_changes(space, &delta);
         if let Some((last_seq, last_hash)) = admitted.last().copied() {
             self.keep(step, space, &delta, writer.unstored, last_seq, last_hash, &out_of_view);
             step.count(Counted::Admitted, admitted.len() as u64);
@@ -194,13 +215,27 @@ impl Core {
                 Ok(self.hold(step, Waiting::Change(first), from, delta))
             }
             Some(Misfit::Fork { known }) => {
-                self.store_fork(step, space, &document, actor, &delta, known)?;
-                Ok(self.refused(step, from, Taken::Refused("fork"), Offence::Equivocation))
+                if self.store_fork(step, space, &document, actor, &delta, known)? {
+                    self.blame_author(step, delta.author(), Offence::Equivocation, "fork");
+                }
+                Ok(Taken::AuthorsFault)
+            }
+            Some(misfit) if begun => {
+                self.blame_author(step, delta.author(), Offence::SequenceViolation, misfit.code());
+                Ok(Taken::AuthorsFault)
             }
             Some(misfit) => {
                 let taken = Taken::Refused(misfit.code());
-                Ok(self.refused(step, from, taken, Offence::StructureViolation))
+                Ok(self.refused(step, from, taken, Offence::SequenceViolation))
             }
+        }
+    }
+
+    /// Notes what the author of a delta did, whoever brought it.
+    fn blame_author(&mut self, step: &mut Step<'_>, author: AuthorKey, offence: Offence, code: &'static str) {
+        step.count(Counted::Refused(code), 1);
+        if author != self.identity.key() {
+            self.offend(step, author, offence, code);
         }
     }
 
@@ -213,13 +248,14 @@ impl Core {
         for chunk in delta.chunks() {
             match history.check(chunk) {
                 Ok(()) => {
+                    admission.begun = true;
                     let shown = history.insert(chunk);
                     admission.admitted.push((chunk.seq, chunk.hash));
                     if !shown {
                         admission.out_of_view.push(chunk.hash);
                     }
                 }
-                Err(Misfit::Known) => {}
+                Err(Misfit::Known) => admission.begun = true,
                 Err(misfit) => {
                     admission.ended = Some(misfit);
                     break;
@@ -253,7 +289,7 @@ impl Core {
         self.store_delta(step, space_id, delta, last_seq, last_hash);
         if let Some(space) = self.spaces.get(&space_id) {
             for hash in out_of_view {
-                let row = QuarantineRecord { reason: "rests on a quarantined change".into() };
+                let row = QuarantineRecord { reason: RESTS_ON_QUARANTINED.into() };
                 let key = space.index.quarantined(&sent.document, *hash);
                 step.transaction.put(Table::Quarantine, key, &row);
             }
@@ -322,7 +358,8 @@ impl Core {
         Taken::Waiting
     }
 
-    /// Keeps both signed runs: whoever sees them knows that their author equivocated.
+    /// Keeps both signed runs: whoever sees them knows that their author equivocated. The earliest
+    /// fork of a run is proof enough. Returns whether this one is news.
     fn store_fork(
         &mut self,
         step: &mut Step<'_>,
@@ -331,26 +368,32 @@ impl Core {
         actor: Actor,
         second: &VerifiedDelta,
         known: ChangeHash,
-    ) -> Result<(), StoreError> {
-        let Some(space) = self.spaces.get(&space_id) else { return Ok(()) };
+    ) -> Result<bool, StoreError> {
+        let Some(space) = self.spaces.get(&space_id) else { return Ok(false) };
         let Some(seq) = self.histories.touch(&(space.index, document.clone())).and_then(|h| h.seq_of(&known))
         else {
-            return Ok(());
+            return Ok(false);
         };
         let key = space.index.delta(document, actor, seq);
-        if step.transaction.value(Table::Forks, &key)?.is_some() {
-            return Ok(());
+        let mut proven = Vec::new();
+        walk_prefix(&step.transaction, Table::Forks, &space.index.actor_rows(document, actor), |key, _| {
+            proven.push(key.to_vec());
+            Ok(())
+        })?;
+        if proven.iter().any(|proven| *proven <= key) {
+            return Ok(false);
         }
         let first = stored_delta(&step.transaction, space.index, document, actor, seq)?;
-        let Some((first_seq, first)) = first else { return Ok(()) };
+        let Some((first_seq, first)) = first else { return Ok(false) };
         let proof = ForkRecord {
             first: codec::encode(&first.into_delta(space_id, document.clone(), actor, first_seq)),
             second: codec::encode(second.delta()),
         };
+        proven.into_iter().for_each(|later| step.transaction.remove(Table::Forks, later));
         step.transaction.put(Table::Forks, key, &proof);
         step.count(Counted::Forks, 1);
         step.note(Note::Fork { space: space_id, document: document.clone(), author: second.author(), seq });
-        Ok(())
+        Ok(true)
     }
 
     /// Brings the history of a document into memory. Stored deltas are verified again the first time.
@@ -366,7 +409,7 @@ impl Core {
             return Ok(());
         }
         let store = &step.transaction;
-        let history =
+        let (history, pending) =
             crate::history::load_verified(store, space.index, space_id, document, &|actor| match self
                 .screener
                 .incarnation(actor)
@@ -376,6 +419,15 @@ impl Core {
             })?;
         let bytes = history.approximate_bytes();
         self.histories.insert(key, history, bytes);
+        for Pending { delta, missing } in pending {
+            let from = delta.author();
+            match missing {
+                Some(missing) => {
+                    self.orphans.hold(Waiting::Change(missing), Orphan { delta, from });
+                }
+                None => self.ripe.push(delta),
+            }
+        }
         Ok(())
     }
 
@@ -395,5 +447,7 @@ impl Core {
 struct Admission {
     admitted: Vec<(u64, ChangeHash)>,
     out_of_view: Vec<ChangeHash>,
+    /// At least one of its changes is in history.
+    begun: bool,
     ended: Option<Misfit>,
 }

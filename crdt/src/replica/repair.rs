@@ -19,7 +19,7 @@ use crate::address::Address;
 use crate::budget::Offence;
 use crate::charter::{Inserted, VerifiedStatement};
 use crate::exchange::{
-    Greeting, OfferedItem, Reconciliation, RefusalCode, Request, Response, Want, encode_message,
+    Greeting, OfferedItem, Reconciliation, RefusalCode, Request, Response, Want, encode_message, greeting_tag,
 };
 use crate::gossip::{ScreenedAnswer, ScreenedDelta};
 use crate::history::ItemKey;
@@ -38,10 +38,15 @@ const REPAIR_SOON: (Duration, Duration) = (Duration::from_millis(50), Duration::
 const REPAIR_LATER: (Duration, Duration) = (Duration::from_millis(500), Duration::from_millis(1_500));
 /// After a dialogue failed, doubled with each further failure.
 const REPAIR_RETRY: Duration = Duration::from_secs(1);
+/// After a peer said it is busy, whatever time it named: neither at once nor never.
+const REPAIR_BUSY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(60));
 /// Doublings of the retry delay.
 const REPAIR_RETRY_DOUBLINGS: u32 = 5;
 /// Items in one offer, so that it stays far below an exchange frame.
 const OFFERED_ITEMS_MAX: usize = 8_192;
+/// Items that wait to be fetched because a peer offered them, per peer and space. Past it further ones
+/// are left to the next reconciliation.
+const OFFERED_GOALS_MAX: usize = 65_536;
 /// Statement ids in one request, so that it stays below an exchange frame.
 const STATEMENT_IDS_MAX: usize = 32_768;
 
@@ -81,6 +86,8 @@ pub(super) struct Peer {
     pub(super) inbound: bool,
     pub(super) since: Moment,
     pub(super) round_trip: Option<Duration>,
+    /// Whether anything came from it over this connection.
+    pub(super) spoke: bool,
     pub(super) asked: BTreeMap<u64, Asked>,
     tasks: VecDeque<Task>,
     /// When the next dialogue starts.
@@ -100,6 +107,7 @@ impl Peer {
             inbound,
             since: now,
             round_trip: None,
+            spoke: false,
             asked: BTreeMap::new(),
             tasks: VecDeque::new(),
             due: now,
@@ -109,18 +117,22 @@ impl Peer {
             greeting: true,
         }
     }
-}
 
-/// Tells those who hold a space, and only them, that it is spoken of.
-fn tag(space: SpaceId, asker: AuthorKey, asked: AuthorKey) -> [u8; 16] {
-    let hash = crate::codec::Signable::new("starling/greeting")
-        .bytes(&space.0)
-        .bytes(&asker.0)
-        .bytes(&asked.0)
-        .hash();
-    let mut tag = [0; 16];
-    tag.copy_from_slice(&hash[..16]);
-    tag
+    /// Plans a fetch, as part of the one planned already if there is one: a peer that offers faster
+    /// than it answers must not fill memory.
+    fn plan_fetch(&mut self, space: SpaceId, more: Goals) {
+        let planned = self.tasks.iter_mut().find_map(|task| match task {
+            Task::Fetch { space: planned, goals } if *planned == space => Some(goals),
+            _ => None,
+        });
+        match planned {
+            Some(goals) => {
+                let room = OFFERED_GOALS_MAX.saturating_sub(goals.len());
+                goals.extend(more.into_iter().take(room));
+            }
+            None => self.tasks.push_back(Task::Fetch { space, goals: more }),
+        }
+    }
 }
 
 impl Core {
@@ -250,7 +262,7 @@ impl Core {
         let shared = self.spaces.values().filter(|space| space.charter.is_member(own));
         shared
             .map(|space| Greeting {
-                tag: tag(space.id, own, peer),
+                tag: greeting_tag(space.id, own, peer),
                 statements: space.charter.fingerprint(),
                 items: space.items.fingerprint(),
             })
@@ -264,7 +276,7 @@ impl Core {
         asked: AuthorKey,
         sought: [u8; 16],
     ) -> Option<SpaceId> {
-        self.spaces.keys().find(|space| tag(**space, asker, asked) == sought).copied()
+        self.spaces.keys().find(|space| greeting_tag(**space, asker, asked) == sought).copied()
     }
 
     fn fetch_question(
@@ -340,7 +352,9 @@ impl Core {
         match answer {
             Err(_) => self.dialogue_failed(step, key, None),
             Ok(ScreenedAnswer::Malformed(error)) => {
-                self.offend(step, key, Offence::Garbage, "malformed_answer");
+                if !error.is_newer() {
+                    self.offend(step, key, Offence::Garbage, "malformed_answer");
+                }
                 step.note(Note::ExchangeRefused { peer: key, reason: error.to_string() });
                 self.dialogue_failed(step, key, None);
             }
@@ -351,13 +365,19 @@ impl Core {
                 self.refused_by(step, key, asked, code, reason);
             }
             Ok(answer) => {
-                if self.take_answer(step, key, asked, answer)? {
-                    self.next_task(step, key)?;
-                } else {
-                    self.offend(step, key, Offence::Garbage, "unexpected_answer");
+                let went_on = match self.take_answer(step, key, asked, answer) {
+                    Ok(true) => self.next_task(step, key),
+                    Ok(false) => {
+                        self.offend(step, key, Offence::Garbage, "unexpected_answer");
+                        self.dialogue_failed(step, key, None);
+                        Ok(())
+                    }
+                    Err(error) => Err(error),
+                };
+                if went_on.is_err() {
                     self.dialogue_failed(step, key, None);
                 }
-                return Ok(());
+                return went_on;
             }
         }
         Ok(())
@@ -395,7 +415,7 @@ impl Core {
         peer.tasks.clear();
         let doubled = REPAIR_RETRY * 2_u32.pow(peer.failures.min(REPAIR_RETRY_DOUBLINGS));
         peer.failures = peer.failures.saturating_add(1);
-        let delay = retry.unwrap_or(doubled);
+        let delay = retry.map_or(doubled, |retry| retry.clamp(REPAIR_BUSY.0, REPAIR_BUSY.1));
         peer.due = step.now.monotonic + between(&mut self.rng, delay, delay * 3 / 2);
     }
 
@@ -481,13 +501,14 @@ impl Core {
                         }
                     }
                 }
-                None if space.charter.is_member(key) && space.charter.is_member(own) => {
-                    // The peer may not know yet that this node is a member: show it, then greet anew.
-                    if peer.pushed.insert(space.id) {
-                        let ids = space.charter.ids().take(STATEMENT_IDS_MAX).collect();
-                        peer.tasks.push_back(Task::Push { space: space.id, ids });
-                        peer.tasks.push_back(Task::Hello);
-                    }
+                // The peer may not know yet that this node is a member: show it, once, and greet anew.
+                None if space.charter.is_member(key)
+                    && space.charter.is_member(own)
+                    && peer.pushed.insert(space.id) =>
+                {
+                    let ids = space.charter.ids().take(STATEMENT_IDS_MAX).collect();
+                    peer.tasks.push_back(Task::Push { space: space.id, ids });
+                    peer.tasks.push_back(Task::Hello);
                 }
                 None => {}
             }
@@ -587,9 +608,11 @@ impl Core {
             if let ScreenedDelta::Verified(delta, _) = &delta {
                 step.count(Counted::FetchedBytes, delta.bytes() as u64);
             }
-            let taken = self.take_delta(step, space, key, delta)?;
-            if taken == Taken::Unknown {
-                step.count(Counted::Refused("unknown_incarnation"), 1);
+            match self.take_delta(step, space, key, delta) {
+                Ok(Taken::Unknown) => step.count(Counted::Refused("unknown_incarnation"), 1),
+                Ok(_) => {}
+                // One document that cannot be read does not keep the others from being repaired.
+                Err(error) => step.note(Note::StoreFault { error }),
             }
         }
         let after = self.spaces.get(&space).map(|space| space.items.fingerprint());
@@ -613,7 +636,7 @@ impl Core {
             .map(|offered| (offered.key, Goal::Reach(offered.seq)))
             .collect();
         let Some(peer) = self.peers.get_mut(&key).filter(|_| !goals.is_empty()) else { return };
-        peer.tasks.push_back(Task::Fetch { space, goals });
+        peer.plan_fetch(space, goals);
         if !peer.running {
             peer.due = now;
         }

@@ -47,6 +47,7 @@ impl Core {
         let reports = space.charter.members().map(|member| {
             let seen = space.presence.member(member.key);
             MemberReport {
+                name: self.name_of(member.key),
                 this_node: member.key == own,
                 state: seen.map(|seen| seen.state),
                 since: seen.map(|seen| now.since(seen.since)),
@@ -83,6 +84,9 @@ impl Core {
     }
 
     fn name_of(&self, key: AuthorKey) -> Option<String> {
+        if key == self.identity.key() {
+            return Some(self.options.name.as_str().to_owned());
+        }
         self.spaces.values().find_map(|space| {
             let said = space.presence.member(key).and_then(|seen| seen.beacon.as_ref());
             let said = said.map(|beacon| beacon.facts.name.as_str().to_owned());

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use minicbor::bytes::ByteVec;
 
 use super::core::Core;
-use super::effect::{Counted, Effect};
+use super::effect::{Counted, Effect, Note};
 use super::space::Space;
 use super::statements::WitnessFault;
 use super::step::Step;
@@ -23,6 +23,8 @@ use crate::limits::{EXCHANGE_CHUNK_BYTES, FETCH_WANTS_MAX};
 use crate::store::StoreError;
 use crate::store::tables::DeltaRecord;
 
+/// When to ask again after this node could not read its own rows.
+const FAULT_RETRY_MS: u32 = 5_000;
 /// Documents one confirmation may ask about.
 const CONFIRMED_DOCUMENTS_MAX: usize = 16;
 
@@ -47,7 +49,10 @@ impl Core {
             Err(over) => busy(over),
             Ok(()) => match request {
                 Err(error) => self.unreadable(step, peer, error),
-                Ok(request) => self.respond(step, peer, request)?,
+                Ok(request) => self.respond(step, peer, request).unwrap_or_else(|error| {
+                    step.note(Note::StoreFault { error });
+                    Response::Busy { retry_after_ms: FAULT_RETRY_MS }
+                }),
             },
         };
         step.effects.push(Effect::Answer { peer, id, body: encode_message(&response) });
@@ -55,13 +60,11 @@ impl Core {
     }
 
     fn unreadable(&mut self, step: &mut Step<'_>, peer: AuthorKey, error: MessageError) -> Response {
-        match error {
-            MessageError::Version { .. } => refused(RefusalCode::Unsupported, error.to_string()),
-            MessageError::Codec(_) => {
-                self.offend(step, peer, Offence::Garbage, "malformed_request");
-                refused(RefusalCode::Malformed, error.to_string())
-            }
+        if error.is_newer() {
+            return refused(RefusalCode::Unsupported, error.to_string());
         }
+        self.offend(step, peer, Offence::Garbage, "malformed_request");
+        refused(RefusalCode::Malformed, error.to_string())
     }
 
     fn respond(
@@ -98,7 +101,8 @@ impl Core {
             Request::Fetch { space, wants } => match self.reading(peer, space) {
                 None => not_admitted(),
                 Some(space) => {
-                    let chunk = deltas(step, space, &wants)?;
+                    let (chunk, faults) = deltas(step, space, &wants);
+                    faults.into_iter().for_each(|error| step.note(Note::StoreFault { error }));
                     self.charge_chunk(step, peer, chunk)
                 }
             },
@@ -220,22 +224,23 @@ struct Chunk {
 }
 
 /// Deltas of the wanted runs, document by document, each document's in the order in which they
-/// arrived here, which is a causal order.
-fn deltas(step: &Step<'_>, space: &Space, wants: &[Want]) -> Result<Chunk, StoreError> {
+/// arrived here, which is nearly a causal order. Documents that cannot be read are left out, each
+/// with its fault.
+fn deltas(step: &Step<'_>, space: &Space, wants: &[Want]) -> (Chunk, Vec<StoreError>) {
     let mut by_document: BTreeMap<&DocumentName, Vec<(&Item, u64)>> = BTreeMap::new();
     for want in wants.iter().take(FETCH_WANTS_MAX) {
         if let Some(item) = space.items.item(want.key) {
             by_document.entry(&item.document).or_default().push((item, want.after));
         }
     }
-    let mut chunk = Chunk::default();
+    let (mut chunk, mut faults) = (Chunk::default(), Vec::new());
     for runs in by_document.into_values() {
-        document_deltas(step, space, &runs, &mut chunk)?;
+        faults.extend(document_deltas(step, space, &runs, &mut chunk).err());
         if chunk.more {
             break;
         }
     }
-    Ok(chunk)
+    (chunk, faults)
 }
 
 fn document_deltas(
@@ -258,7 +263,7 @@ fn document_deltas(
         }
     }
     while let Some((_, (item, after, first_seq, delta))) = cursors.pop_first() {
-        let last = first_seq + delta.changes.len() as u64 - 1;
+        let last = delta.last_admitted(first_seq);
         let encoded =
             codec::encode(&delta.into_delta(space.id, (*item.document).clone(), item.actor, first_seq));
         if !chunk.deltas.is_empty() && chunk.bytes + encoded.len() > EXCHANGE_CHUNK_BYTES {

@@ -59,8 +59,10 @@ impl Core {
         self.screener.learn_space(id, space.key.clone());
         step.effects.push(Effect::Subscribe(space.topic));
         self.spaces.insert(id, space);
-        for peer in self.peers.keys().copied().collect::<Vec<_>>() {
-            self.presence_up(step, id, peer);
+        for (peer, spoke) in self.peers.iter().map(|(key, peer)| (*key, peer.spoke)).collect::<Vec<_>>() {
+            if spoke {
+                self.presence_up(step, id, peer);
+            }
             self.repair_now(step.now.monotonic, peer);
         }
         Ok(())
@@ -179,6 +181,8 @@ impl Core {
             }
         }
         space.members_changed(step.now.monotonic);
+        // Whoever is new has not heard this node's last beacon.
+        space.presence.speak_soon(step.now.monotonic, &mut self.rng);
         let joined = space.ticket.is_some() && space.charter.is_member(self.identity.key());
         if joined {
             space.ticket = None;
@@ -298,11 +302,8 @@ impl Core {
         } else {
             space.presence.beacon(step.now, &mut self.rng, &self.identity, facts)
         };
-        // Nobody but members could read it as that of a member.
-        if space.charter.is_member(self.identity.key()) {
-            let payload = Frame::Beacon(beacon.to_bytes().into()).seal(&space.key);
-            step.effects.push(Effect::Publish { topic: space.topic, payload });
-        }
+        let payload = Frame::Beacon(beacon.to_bytes().into()).seal(&space.key);
+        step.effects.push(Effect::Publish { topic: space.topic, payload });
     }
 
     fn facts(&self, space: SpaceId, commit: u64) -> Option<crate::presence::Facts> {

@@ -1,5 +1,7 @@
 //! Local writes: from a request to a change, and from a step's changes to signed deltas.
 
+use std::collections::BTreeMap;
+
 use super::core::Core;
 use super::effect::{Counted, Effect, Note, Refusal, Reply, Written};
 use super::input::{Condition, EntityTag, RequestTicket, Write};
@@ -8,7 +10,7 @@ use super::step::{Run, Step, Touch};
 use crate::chunk::ChangeChunk;
 use crate::codec::{self, Signable};
 use crate::delta::VerifiedDelta;
-use crate::document::{Commit, Edit, EditError, Edited, Poison};
+use crate::document::{Commit, Edit, EditError, Edited, Poison, PoisonReason};
 use crate::gossip::Frame;
 use crate::history::ItemKey;
 use crate::id::{Actor, ChangeHash, DocumentName, Position, SpaceId};
@@ -20,6 +22,10 @@ use crate::store::tables::{
 use crate::store::{StoreError, StoreRead, Table};
 use crate::time::WallTime;
 use crate::view::BuiltView;
+
+/// Why a change is in quarantine that is not at fault itself. Which of its ancestors is depends on the
+/// order of arrival, and equal records shall give equal reasons.
+pub(super) const RESTS_ON_QUARANTINED: &str = "rests on a quarantined change";
 
 /// How long a new incarnation rides along with its deltas: whoever was there hears it at least once.
 const INCARNATION_INLINE: std::time::Duration = std::time::Duration::from_secs(60);
@@ -166,6 +172,7 @@ impl Core {
         let chunk = ChangeChunk::parse(&bytes).map_err(|_| Refusal::Internal)?;
         let history = self.loaded_history(write.space, &write.document)?;
         if history.check(&chunk).is_err() {
+            self.sign_run(step, write.space, &write.document)?;
             let key = self.document_key(write.space, &write.document)?;
             self.views.remove(&key);
             return Err(Refusal::Internal);
@@ -241,8 +248,12 @@ impl Core {
         let Some(space) = self.spaces.get_mut(&space) else { return };
         self.arrival += 1;
         let sent = delta.delta();
-        let stored =
-            DeltaRecord { arrival: self.arrival, changes: sent.changes.clone(), signature: sent.signature.0 };
+        let stored = DeltaRecord {
+            arrival: self.arrival,
+            changes: sent.changes.clone(),
+            signature: sent.signature.0,
+            admitted: seq + 1 - sent.first_seq,
+        };
         let document = &sent.document;
         let is_lost = cfg!(starling_planted = "lose-last-record") && self.arrival.is_multiple_of(16);
         if !is_lost {
@@ -283,6 +294,9 @@ impl Core {
         let position = self.position(step.commit);
         let history = self.loaded_history(space_id, document)?;
         let (heads, deleted, changes) = (history.view_heads(), history.deleted(), history.changes());
+        let bytes = history.approximate_bytes();
+        let key = self.document_key(space_id, document)?;
+        self.histories.resize(&key, bytes);
         let space = self.spaces.get_mut(&space_id).ok_or(Refusal::UnknownSpace(space_id))?;
         let key = space.index.document(document.as_str());
         let old = step.transaction.value(Table::Documents, &key)?;
@@ -293,6 +307,8 @@ impl Core {
             space.documents -= u64::from(!old.deleted);
         }
         space.changes += changes;
+        // What nothing is shown of does not exist, like what was deleted.
+        let deleted = deleted || heads.is_empty();
         space.documents += u64::from(!deleted);
         let known = DocumentRecord {
             heads: heads.clone(),
@@ -324,20 +340,17 @@ impl Core {
         poison: &[Poison],
     ) -> Result<(), Refusal> {
         self.load_history(step, space_id, document)?;
+        // The view will be built anew from what is stored, so the own open run must be.
+        self.sign_run(step, space_id, document)?;
         let index = self.space(space_id)?.index;
-        let mut left = Vec::new();
+        let reasons: BTreeMap<ChangeHash, PoisonReason> =
+            poison.iter().map(|poison| (poison.hash, poison.reason)).collect();
         let history = self.loaded_history(space_id, document)?;
-        for poison in poison {
-            for hash in history.exclude(poison.hash) {
-                let reason = if hash == poison.hash {
-                    poison.reason.to_string()
-                } else {
-                    format!("rests on {}", poison.hash)
-                };
-                left.push((hash, reason));
-            }
-        }
-        for (hash, reason) in left {
+        for hash in history.exclude(reasons.keys().copied()) {
+            let reason = match reasons.get(&hash) {
+                Some(PoisonReason::Dependency(_)) | None => RESTS_ON_QUARANTINED.to_owned(),
+                Some(reason) => reason.to_string(),
+            };
             let row = QuarantineRecord { reason: reason.clone() };
             step.transaction.put(Table::Quarantine, index.quarantined(document, hash), &row);
             step.count(Counted::Quarantined, 1);

@@ -125,6 +125,17 @@ pub struct DeltaRecord {
     /// The author's signature over the last change.
     #[cbor(n(2), with = "minicbor::bytes")]
     pub signature: [u8; 64],
+    /// How many of its changes, from the first, are in history. The rest is pending, or never will
+    /// be: an author may sign a run and then contradict its end.
+    #[n(3)]
+    pub admitted: u64,
+}
+
+impl DeltaRecord {
+    /// The last sequence number of which this record is the cover, given its first.
+    pub fn last_admitted(&self, first_seq: u64) -> u64 {
+        first_seq.saturating_add(self.admitted).saturating_sub(1)
+    }
 }
 
 /// The highest clean change of one actor in one document.

@@ -44,6 +44,11 @@ impl BuiltView {
             .map(|change| change.bytes.as_slice())
             .collect();
         let poison = if shown.is_empty() { Vec::new() } else { self.document.apply(&shown) };
+        if self.document.is_damaged() && !self.known.is_empty() {
+            // Automerge failed in place: built from nothing, the document finds the culprit.
+            *self = Self { quarantined: std::mem::take(&mut self.quarantined), ..Self::empty() };
+            return self.refresh(store, space, name);
+        }
         for change in &changes {
             self.known.insert(change.chunk.actor, change.chunk.seq);
         }

@@ -12,6 +12,8 @@ pub struct ViewCache<T> {
     bytes: usize,
     bytes_max: usize,
     uses: u64,
+    /// Uses counted when idle entries were dropped last.
+    aged: u64,
 }
 
 #[derive(Clone, Debug)]
@@ -21,10 +23,18 @@ struct Entry<T> {
     used: u64,
 }
 
+/// What an entry takes beside its value, estimated: without it, names of documents that do not exist
+/// would cost nothing and fill memory.
+const ENTRY_BYTES: usize = 512;
+
+fn entry_bytes((_, name): &DocumentKey) -> usize {
+    ENTRY_BYTES + 2 * name.as_str().len()
+}
+
 impl<T> ViewCache<T> {
     /// Nothing yet, at most `bytes_max` bytes ever after [`ViewCache::trim`].
     pub fn new(bytes_max: usize) -> Self {
-        Self { entries: BTreeMap::new(), by_use: BTreeMap::new(), bytes: 0, bytes_max, uses: 0 }
+        Self { entries: BTreeMap::new(), by_use: BTreeMap::new(), bytes: 0, bytes_max, uses: 0, aged: 0 }
     }
 
     /// What is there for `key`, now the most recently used.
@@ -42,6 +52,7 @@ impl<T> ViewCache<T> {
     pub fn insert(&mut self, key: DocumentKey, value: T, bytes: usize) {
         self.remove(&key);
         self.uses += 1;
+        let bytes = bytes + entry_bytes(&key);
         self.bytes += bytes;
         self.by_use.insert(self.uses, key.clone());
         self.entries.insert(key, Entry { value, bytes, used: self.uses });
@@ -50,6 +61,7 @@ impl<T> ViewCache<T> {
     /// Corrects how much the value at `key` takes.
     pub fn resize(&mut self, key: &DocumentKey, bytes: usize) {
         if let Some(entry) = self.entries.get_mut(key) {
+            let bytes = bytes + entry_bytes(key);
             self.bytes = self.bytes - entry.bytes + bytes;
             entry.bytes = bytes;
         }
@@ -72,6 +84,18 @@ impl<T> ViewCache<T> {
                 self.bytes -= entry.bytes;
             }
         }
+    }
+
+    /// Drops what was not used since the last call: called at intervals, it bounds how long memory is
+    /// kept for what nobody touches.
+    pub fn drop_idle(&mut self) {
+        let kept = self.by_use.split_off(&(self.aged + 1));
+        for key in std::mem::replace(&mut self.by_use, kept).into_values() {
+            if let Some(entry) = self.entries.remove(&key) {
+                self.bytes -= entry.bytes;
+            }
+        }
+        self.aged = self.uses;
     }
 
     /// Drops everything.
@@ -97,17 +121,35 @@ mod tests {
 
     #[test]
     fn the_least_recently_used_goes_first() {
-        let mut cache = ViewCache::new(30);
+        let entry = 10 + entry_bytes(&key("a"));
+        let mut cache = ViewCache::new(3 * entry);
         for name in ["a", "b", "c"] {
             cache.insert(key(name), name, 10);
         }
         assert_eq!(cache.touch(&key("a")), Some(&mut "a"));
         cache.insert(key("d"), "d", 10);
         cache.trim();
-        assert_eq!((cache.touch(&key("b")), cache.bytes()), (None, 30));
-        cache.resize(&key("a"), 100);
+        assert_eq!(cache.touch(&key("b")), None);
+        assert_eq!(cache.bytes(), 3 * entry);
+        cache.resize(&key("a"), 10 + 3 * entry);
         cache.trim();
+        assert_eq!((cache.entries.len(), cache.by_use.len(), cache.bytes()), (1, 1, entry));
+        assert_eq!(cache.remove(&key("d")), Some("d"));
+        assert_eq!((cache.by_use.len(), cache.bytes()), (0, 0));
+    }
+
+    #[test]
+    fn what_nobody_used_between_two_calls_is_dropped() {
+        let mut cache = ViewCache::new(100);
+        for name in ["a", "b"] {
+            cache.insert(key(name), name, 10);
+        }
+        cache.drop_idle();
+        assert_eq!(cache.bytes(), 20);
+        assert!(cache.touch(&key("b")).is_some());
+        cache.drop_idle();
         assert_eq!((cache.entries.len(), cache.by_use.len(), cache.bytes()), (1, 1, 10));
+        assert!(cache.touch(&key("a")).is_none());
     }
 
     #[test]
@@ -116,5 +158,27 @@ mod tests {
         cache.insert(key("large"), (), 100);
         cache.trim();
         assert!(cache.touch(&key("large")).is_some());
+    }
+
+    #[test]
+    fn values_that_take_nothing_do_not_pile_up() {
+        let mut cache = ViewCache::new(100 * ENTRY_BYTES);
+        for number in 0..1_000 {
+            cache.insert(key(&format!("n{number}")), (), 0);
+            cache.trim();
+        }
+        assert!(cache.entries.len() <= 100, "{}", cache.entries.len());
+        assert_eq!(cache.entries.len(), cache.by_use.len());
+    }
+
+    #[test]
+    fn clearing_and_replacing_keep_the_sums() {
+        let mut cache = ViewCache::new(1_000_000);
+        cache.insert(key("a"), 1, 10);
+        cache.insert(key("a"), 2, 30);
+        assert_eq!((cache.bytes(), cache.by_use.len()), (30 + entry_bytes(&key("a")), 1));
+        cache.resize(&key("absent"), 1_000);
+        cache.clear();
+        assert_eq!((cache.bytes(), cache.entries.len(), cache.by_use.len()), (0, 0, 0));
     }
 }

@@ -38,6 +38,10 @@ pub struct DocumentPage {
     pub next: Option<String>,
 }
 
+/// Times a view is brought up to date for one read while a writer keeps adding; after that the view
+/// is a little ahead of its record, or behind.
+const VIEW_PASSES_MAX: usize = 4;
+
 type Shared = Arc<Mutex<BuiltView>>;
 
 /// Reads documents and listings beside the writer. Clones share their cache.
@@ -89,16 +93,19 @@ impl Reader {
         look: impl FnOnce(&BuiltView, &DocumentRecord) -> T,
     ) -> Result<(T, Vec<Poison>), ReadFault> {
         let index = self.space(space)?.index;
-        let record = self.document(space, name)?;
+        let mut record = self.document(space, name)?;
         let key = (index, name.clone());
         let shared = self.shared(&key);
         // A build that panicked is contained in the document; a poisoned lock holds a usable view.
         let mut view = shared.lock().unwrap_or_else(PoisonError::into_inner);
-        let poison = if view.document().heads() == record.heads {
-            Vec::new()
-        } else {
-            view.refresh(self.store(), index, name)?
-        };
+        let mut poison = Vec::new();
+        for _ in 0..VIEW_PASSES_MAX {
+            if view.document().heads() == record.heads || !poison.is_empty() {
+                break;
+            }
+            poison = view.refresh(self.store(), index, name)?;
+            record = self.document(space, name)?;
+        }
         let seen = look(&view, &record);
         let bytes = view.approximate_bytes();
         drop(view);
@@ -106,6 +113,11 @@ impl Reader {
         views.resize(&key, bytes);
         views.trim();
         Ok((seen, poison))
+    }
+
+    /// Drops built documents that nobody read since the last call.
+    pub fn drop_idle(&self) {
+        self.views.lock().unwrap_or_else(PoisonError::into_inner).drop_idle();
     }
 
     fn shared(&self, key: &DocumentKey) -> Shared {

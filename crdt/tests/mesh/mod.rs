@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "each test uses the part it needs")]
 
+pub mod rogue;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -9,7 +11,7 @@ use sha2::{Digest, Sha256};
 use starling_crdt::address::Address;
 use starling_crdt::charter::{Label, Role, Ticket};
 use starling_crdt::document::{Edit, Json, Pointer};
-use starling_crdt::exchange::decode_message;
+use starling_crdt::exchange::{MessageError, Request, decode_message};
 use starling_crdt::id::{AuthorKey, ChangeHash, DocumentName, SpaceId, StoreId, Topic};
 use starling_crdt::identity::Identity;
 use starling_crdt::replica::{
@@ -17,7 +19,7 @@ use starling_crdt::replica::{
     Verdict, Write, Written,
 };
 use starling_crdt::seal::EpochKey;
-use starling_crdt::store::{MemoryStore, StoreRead};
+use starling_crdt::store::{MemoryStore, Store, StoreRead, Table, WriteBatch};
 use starling_crdt::time::{Moment, Now, WallTime};
 use starling_crdt::view::Reader;
 
@@ -57,10 +59,22 @@ struct Flight {
     input: Input,
 }
 
+/// What a peer that is no replica does with a question; it may say nothing.
+pub type Answering = Box<dyn FnMut(Result<Request, MessageError>) -> Option<Vec<u8>>>;
+
+/// After how long a question that nobody answers fails, as the shell does it.
+const QUESTION_TIMEOUT: u64 = 10_000_000;
+
 pub struct Mesh {
+    /// Peers that are no replicas, by key.
+    pub rogues: BTreeMap<AuthorKey, Answering>,
+    /// Questions put to each of them.
+    pub asked_rogues: BTreeMap<AuthorKey, usize>,
     pub nodes: Vec<Node>,
     pub now: u64,
     pub draws: Draws,
+    /// Every payload any node published.
+    pub published: Vec<(Topic, Vec<u8>)>,
     flights: BTreeMap<(u64, u64), Flight>,
     gossip_seen: BTreeMap<(usize, Vec<u8>), ()>,
     links: BTreeSet<(usize, usize)>,
@@ -80,9 +94,12 @@ impl Mesh {
     pub fn new(count: u8, seed: u64) -> Self {
         let nodes = (0..count).map(|index| Node::open(index, 0, None)).collect();
         Self {
+            rogues: BTreeMap::new(),
+            asked_rogues: BTreeMap::new(),
             nodes,
             now: 1_000_000,
             draws: Draws(seed),
+            published: Vec::new(),
             flights: BTreeMap::new(),
             gossip_seen: BTreeMap::new(),
             links: BTreeSet::new(),
@@ -204,7 +221,10 @@ impl Mesh {
             Effect::Subscribe(topic) => {
                 self.nodes[index].topics.insert(topic);
             }
-            Effect::Publish { topic, payload } => self.spread(index, topic, &payload, index),
+            Effect::Publish { topic, payload } => {
+                self.published.push((topic, payload.clone()));
+                self.spread(index, topic, &payload, index);
+            }
             Effect::Verdict { token, verdict } => {
                 if let Some((topic, payload, from)) = self.held.remove(&(index, token.0))
                     && verdict == Verdict::Accept
@@ -258,12 +278,66 @@ impl Mesh {
     }
 
     fn ask(&mut self, index: usize, peer: AuthorKey, id: u64, body: &[u8]) {
+        if let Some(rogue) = self.rogues.get_mut(&peer) {
+            *self.asked_rogues.entry(peer).or_default() += 1;
+            let (delay, answer) = match rogue(decode_message(body)) {
+                Some(bytes) => (LATENCY, Ok(self.nodes[index].replica.screener().screen_answer(&bytes))),
+                None => (QUESTION_TIMEOUT, Err("no answer in time".to_owned())),
+            };
+            self.sequence += 1;
+            let input = Input::Answered { peer, id, answer };
+            self.flights.insert((self.now + delay, self.sequence), Flight { to: index, input });
+            return;
+        }
         match self.index_of(peer).filter(|to| self.linked(index, *to)) {
             Some(to) => {
                 let peer = self.nodes[index].key;
                 self.send(to, Input::Asked { peer, id, request: decode_message(body) });
             }
             None => self.send(index, Input::Answered { peer, id, answer: Err("not connected".into()) }),
+        }
+    }
+
+    /// Hands a node one input and gives what it did about it.
+    pub fn give(&mut self, index: usize, input: Input) -> Vec<String> {
+        let before = self.nodes[index].effects.len();
+        self.nodes[index].inbox.push(input);
+        self.step(index);
+        self.nodes[index].effects[before..].to_vec()
+    }
+
+    /// Hands a node a gossip payload from `from`; it spreads further if the node accepts it.
+    pub fn gossip(&mut self, to: usize, from: AuthorKey, topic: Topic, payload: &[u8]) -> Vec<String> {
+        let (space, frame) = self.nodes[to].replica.screener().screen_gossip(topic, payload);
+        self.sequence += 1;
+        let token = MessageToken(self.sequence);
+        self.held.insert((to, token.0), (topic, payload.to_vec(), usize::MAX));
+        self.give(to, Input::Gossip { from, token, space, frame })
+    }
+
+    /// Hands a node gossip payloads in one step, as if from `from`.
+    pub fn gossip_batch(&mut self, to: usize, from: AuthorKey, payloads: &[(Topic, Vec<u8>)]) {
+        for (topic, payload) in payloads {
+            let (space, frame) = self.nodes[to].replica.screener().screen_gossip(*topic, payload);
+            self.sequence += 1;
+            let token = MessageToken(self.sequence);
+            self.nodes[to].inbox.push(Input::Gossip { from, token, space, frame });
+        }
+        self.step(to);
+    }
+
+    /// Lets a peer that is no replica be connected with a node.
+    pub fn rogue_up(&mut self, to: usize, peer: AuthorKey, answers: Answering) {
+        self.rogues.insert(peer, answers);
+        let address = Address::new("mem").unwrap();
+        self.give(to, Input::PeerUp { peer, address, inbound: true });
+    }
+
+    /// Orphans a node holds.
+    pub fn orphans(&mut self, index: usize) -> usize {
+        match self.request(index, LocalRequest::Status) {
+            Ok(Reply::Status(status)) => status.orphans,
+            other => panic!("{other:?}"),
         }
     }
 
@@ -274,6 +348,19 @@ impl Mesh {
         self.nodes[index].inbox.push(Input::Local { ticket: RequestTicket(ticket), request });
         self.step(index);
         self.nodes[index].replies.remove(&ticket).expect("answered in the same step")
+    }
+
+    /// Asks a node several things in one step.
+    pub fn batch(&mut self, index: usize, requests: Vec<LocalRequest>) -> Vec<Result<Reply, Refusal>> {
+        let first = self.tickets + 1;
+        for request in requests {
+            self.tickets += 1;
+            let ticket = RequestTicket(self.tickets);
+            self.nodes[index].inbox.push(Input::Local { ticket, request });
+        }
+        self.step(index);
+        let replies = &mut self.nodes[index].replies;
+        (first..=self.tickets).map(|ticket| replies.remove(&ticket).expect("answered")).collect()
     }
 
     /// Asks a node whose reply may take until `time` has passed.
@@ -451,6 +538,22 @@ impl Node {
             starts,
             inbox: Vec::new(),
         }
+    }
+
+    /// Replaces a row by bytes that are no record.
+    pub fn damage(&mut self, table: Table, key: Vec<u8>) {
+        let mut batch = WriteBatch::default();
+        batch.put(table, key, vec![0xff; 9]);
+        self.store.commit(&batch).expect("memory stores do not fail");
+    }
+
+    /// Puts an empty store in place of its own; a restart opens it.
+    pub fn forget(&mut self) {
+        self.store = MemoryStore::new(StoreId([self.seed ^ 0x80; 16]));
+    }
+
+    pub fn identity(&self) -> Identity {
+        Identity::from_seed(&[self.seed + 1; 32])
     }
 
     pub fn store(&self) -> &dyn StoreRead {

@@ -133,10 +133,6 @@ codes! {
     TooManyWatchers = "too-many-watchers", 503, TryLater, "too many watchers";
     /// The node is shutting down.
     Stopping = "stopping", 503, TryLater, "node is stopping";
-    /// The node has started but does not serve yet.
-    NotReady = "not-ready", 503, TryLater, "node is not ready";
-    /// No member of the space could be reached to witness the join.
-    JoinUnreachable = "join-unreachable", 503, TryLater, "no member could be reached";
     /// A bound on what this node keeps is reached.
     LimitReached = "limit-reached", 507, TryLater, "a limit of this node is reached";
     /// The disk is full or an author's budget is used up; reads go on.

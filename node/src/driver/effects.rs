@@ -291,8 +291,8 @@ impl Intake {
 
     fn announced(&self) -> Input {
         let listening = self.shared.listening();
-        let announced = if self.advertise.is_empty() { &listening } else { &self.advertise };
-        Input::Listening { addresses: core_addresses(announced) }
+        let announced = if self.advertise.is_empty() { reachable(listening) } else { self.advertise.clone() };
+        Input::Listening { addresses: core_addresses(&announced) }
     }
 }
 
@@ -300,9 +300,23 @@ impl Shared {
     /// The addresses listened on, those that other hosts can reach first.
     pub(crate) fn listening(&self) -> Vec<String> {
         let mut listening = self.names().listening.clone();
-        listening.sort_by_key(|address| address.starts_with("/ip4/127.") || address.starts_with("/ip6/::1/"));
+        listening.sort_by_key(|address| is_loopback(address));
         listening
     }
+}
+
+fn is_loopback(address: &str) -> bool {
+    address.starts_with("/ip4/127.") || address.starts_with("/ip6/::1/")
+}
+
+/// Without those that lead nobody here: loopback only where there is nothing else, link-local never,
+/// since it means nothing without the asker's interface.
+fn reachable(mut listening: Vec<String>) -> Vec<String> {
+    listening.retain(|address| !address.starts_with("/ip6/fe80:"));
+    if listening.iter().any(|address| !is_loopback(address)) {
+        listening.retain(|address| !is_loopback(address));
+    }
+    listening
 }
 
 /// Those of the addresses that the core takes: none that a peer made too long or odd.

@@ -60,6 +60,16 @@ impl Node {
         Self { handle, names: Arc::default() }
     }
 
+    /// This node's key.
+    pub(super) fn key(&self) -> AuthorKey {
+        self.handle.key()
+    }
+
+    /// Where it listens for other nodes.
+    pub(super) fn listening(&self) -> Vec<String> {
+        self.handle.listening()
+    }
+
     fn reader(&self) -> &Reader {
         self.handle.reader()
     }

@@ -7,6 +7,8 @@ use starling_crdt::{
     store::StoreError,
 };
 
+use starling_crdt::charter::{IssueError, VoidReason};
+
 use super::answer::Refused;
 
 impl From<Refusal> for Refused {
@@ -17,9 +19,11 @@ impl From<Refusal> for Refused {
             Refusal::UnknownSpace(_) => {
                 new(Code::UnknownSpace).with_hint("`starling space list` shows the spaces of this node")
             }
+            Refusal::NotAllowed { .. } | Refusal::Issue(IssueError::Void(VoidReason::NotAdmin)) => {
+                new(Code::NotAllowed)
+                    .with_hint("`starling members` shows the roles; an admin of the space can grant another")
+            }
             Refusal::KnownSpace(_) | Refusal::Issue(_) | Refusal::ThisNode => new(Code::WithoutEffect),
-            Refusal::NotAllowed { .. } => new(Code::NotAllowed)
-                .with_hint("`starling members` shows the roles; an admin of the space can grant another"),
             Refusal::Precondition { heads } => precondition(&detail, &heads),
             Refusal::UnknownDocument(_) => new(Code::UnknownDocument),
             Refusal::Edit(error) => edit(&error),
@@ -50,10 +54,13 @@ fn precondition(detail: &str, heads: &[starling_crdt::id::ChangeHash]) -> Proble
 fn edit(error: &EditError) -> Problem {
     let code = match error {
         EditError::RootNotObject => Code::RootNotObject,
-        EditError::MissingParent(_) => Code::UnknownPointer,
-        EditError::NoPosition(_) => Code::BadPointer,
-        EditError::NotAContainer(_) | EditError::NotACounter(_) => Code::BadOperation,
-        EditError::CounterOverflow => Code::BadValue,
+        EditError::MissingParent(_) | EditError::NotFound(_) => Code::UnknownPointer,
+        EditError::NoPosition(_) | EditError::TextTooShort { .. } => Code::BadPointer,
+        EditError::NotAContainer(_)
+        | EditError::NotACounter(_)
+        | EditError::NotAText(_)
+        | EditError::NotAList(_) => Code::BadOperation,
+        EditError::CounterOverflow | EditError::NotFinite => Code::BadValue,
         EditError::TooDeep => Code::DocumentTooDeep,
         EditError::TooLarge => Code::ChangeTooLarge,
         EditError::MessageTooLong(_) | EditError::ReservedMessage => Code::BadRequest,

@@ -90,10 +90,8 @@ pub(super) fn member(report: &MemberReport) -> Member {
     let key = report.member.key;
     let right = strongest(&report.member.rights);
     let word = report.last_word.as_ref();
-    let said = word.map(|word| word.name.clone()).filter(|name| !name.is_empty());
-    let named = said.or_else(|| report.member.name.as_ref().map(|name| name.as_str().to_owned()));
     Member {
-        name: named.unwrap_or_else(|| short_key(key)),
+        name: report.name.clone().unwrap_or_else(|| short_key(key)),
         key: key.to_string(),
         role: right.map_or(Role::Reader, |right| role_of_core(right.role)),
         prefix: prefix_text(right),

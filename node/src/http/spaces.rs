@@ -92,7 +92,9 @@ pub(super) async fn wait(
     let document = asked.doc.as_deref().map(input::document_name).transpose()?;
     let nodes = match asked.nodes {
         Nodes::All => replica::Nodes::All,
-        Nodes::AtLeast(count) => replica::Nodes::Count(usize::try_from(count).unwrap_or(usize::MAX)),
+        Nodes::AtLeast(count) => {
+            replica::Nodes::Count(usize::try_from(count).unwrap_or(usize::MAX).saturating_sub(1))
+        }
     };
     let timeout = Duration::from_millis(asked.timeout_ms).min(WAIT_TIME_MAX);
     let waited = api.node.wait(space, document, nodes, timeout).await?;
@@ -101,7 +103,7 @@ pub(super) async fn wait(
     let status = if waited.satisfied { StatusCode::OK } else { StatusCode::ACCEPTED };
     let answer = Waited {
         satisfied: waited.satisfied,
-        holders: named(waited.holders),
+        holders: named(std::iter::once(api.node.key()).chain(waited.holders).collect()),
         missing: named(waited.missing),
         not_waited_for: named(waited.not_waited_for),
     };

@@ -22,7 +22,7 @@ pub(super) async fn status(State(api): State<Api>) -> Result<Answer<Status>, Ref
         version: env!("CARGO_PKG_VERSION").to_owned(),
         key: core.key.to_string(),
         peer_id: crate::network::address::peer_id_text(&core.key),
-        listen: core.addresses.iter().map(ToString::to_string).collect(),
+        listen: api.node.listening(),
         advertise: api.facts.advertise.clone(),
         spaces: core.spaces.iter().map(report::space).collect(),
         peers: core.peers as u64,

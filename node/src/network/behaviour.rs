@@ -1,7 +1,5 @@
 //! The protocols every connection speaks, and who may connect.
 
-use std::time::Duration;
-
 use libp2p::allow_block_list::{self, BlockedPeers};
 use libp2p::connection_limits;
 use libp2p::identity::Keypair;
@@ -17,12 +15,6 @@ use super::{ConnectionLimits, NetworkConfig, NetworkError};
 
 /// What identify says this is; a peer that says something else is no Starling node.
 pub(super) const PROTOCOL: &str = "/starling/0";
-
-/// Period of pings, and how long one may take before its connection counts as dead. Together they
-/// bound how long a host that lost its power keeps its place: what is sent to it until then is
-/// lost, and a longer stall of a living host costs it its connections.
-const PING_INTERVAL: Duration = Duration::from_secs(10);
-const PING_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Everything the swarm does by itself. The two gates stand first: what they deny, nobody sees.
 #[derive(NetworkBehaviour)]
@@ -47,7 +39,9 @@ impl Protocols {
             .with_agent_version(config.agent.clone())
             .with_push_listen_addr_updates(true)
             .with_cache_size(0);
-        let ping = ping::Config::new().with_interval(PING_INTERVAL).with_timeout(PING_TIMEOUT);
+        let ping = ping::Config::new()
+            .with_interval(config.patience.ping_period)
+            .with_timeout(config.patience.silence_max);
         let exchange = request_response::Config::default()
             .with_request_timeout(REQUEST_TIMEOUT)
             .with_max_concurrent_streams(EXCHANGE_STREAMS_MAX);

@@ -1,7 +1,7 @@
 //! The one task that owns the swarm: reads commands, watches the swarm, tells the driver.
 //!
 //! Promises: one command or one event at a time, each handled without waiting. Leaves out: timers
-//! of its own, but one for the driver's full inbox.
+//! of its own, but one for the driver's full inbox and one for connections that fell silent.
 
 mod events;
 
@@ -13,7 +13,7 @@ use libp2p::gossipsub::{IdentTopic, MessageAcceptance, MessageId, PublishError};
 use libp2p::identity::Keypair;
 use libp2p::swarm::{Config, ConnectionId, Swarm};
 use starling_crdt::id::{AuthorKey, Topic};
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout_at};
 use zeroize::Zeroizing;
 
 use super::behaviour::Protocols;
@@ -24,6 +24,7 @@ use super::gossip::{Followed, topic_hash};
 use super::handle::{CommandQueue, NetworkHandle};
 use super::limits::{BACKLOG_RETRY, BLOCKED_PEERS_MAX, IDLE_TIMEOUT, STOP_TIMEOUT, STREAMS_NEGOTIATING_MAX};
 use super::listen::{advertised, listen, listen_addresses};
+use super::liveness::{LOOK_PERIOD, Liveness};
 use super::outbox::{Deliver, Outbox};
 use super::requests::Requests;
 use super::transport::transport;
@@ -40,6 +41,7 @@ pub(super) struct SwarmTask {
     followed: Followed,
     /// The connections of each peer the driver knows to be up, oldest first.
     up: BTreeMap<AuthorKey, Vec<ConnectionId>>,
+    liveness: Liveness,
     /// How many messages of each peer wait for a verdict.
     unjudged: BTreeMap<AuthorKey, usize>,
     counters: SharedCounters,
@@ -91,6 +93,7 @@ impl SwarmTask {
             requests: Requests::new(counters.clone()),
             followed,
             up: BTreeMap::new(),
+            liveness: Liveness::new(config.patience, Instant::now()),
             unjudged: BTreeMap::new(),
             counters,
         };
@@ -99,6 +102,8 @@ impl SwarmTask {
 
     /// Runs until [`NetworkHandle::shutdown`], or until no handle is left.
     pub(super) async fn run(mut self) {
+        let mut looks = interval(LOOK_PERIOD);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             if self.outbox.waits() {
                 self.outbox.retry();
@@ -111,6 +116,7 @@ impl SwarmTask {
                     None => break,
                 },
                 event = self.swarm.select_next_some(), if !rests => self.happened(event),
+                _ = looks.tick(), if !rests => self.close_silent(),
                 () = sleep(BACKLOG_RETRY), if self.outbox.waits() => {}
             }
         }
@@ -138,6 +144,13 @@ impl SwarmTask {
         let CommandQueue { commands, stopped, .. } = self.queue;
         drop((self.swarm, commands));
         stopped.send_replace(true);
+    }
+
+    fn close_silent(&mut self) {
+        for connection in self.liveness.dead(Instant::now()) {
+            tracing::debug!(%connection, "closing a connection that no longer answers");
+            self.swarm.close_connection(connection);
+        }
     }
 
     fn obey(&mut self, command: Command) {

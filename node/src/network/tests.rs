@@ -6,3 +6,4 @@ mod exchanging;
 mod gossiping;
 mod hostile;
 mod node;
+mod vanishing;

@@ -211,7 +211,8 @@ impl Ledger {
     /// After a disk was destroyed: changes that nobody holds any more are excused.
     pub fn excuse(&mut self, lost: &Holding) {
         for (key, (seq, _)) in &lost.tips {
-            let held = self.holdings.iter().filter_map(|holding| holding.tips.get(key)).map(|(held, _)| *held);
+            let held =
+                self.holdings.iter().filter_map(|holding| holding.tips.get(key)).map(|(held, _)| *held);
             let held = held.max().unwrap_or(0);
             let Some(run) = self.runs.get_mut(key) else { continue };
             for entry in run.iter_mut().take(*seq as usize).skip(held as usize) {

@@ -76,11 +76,7 @@ pub struct Oracle {
 ///
 /// # Errors
 /// What the store says.
-pub fn rows(
-    store: &dyn StoreRead,
-    table: Table,
-    prefix: &[u8],
-) -> Result<Vec<(Vec<u8>, Vec<u8>)>, String> {
+pub fn rows(store: &dyn StoreRead, table: Table, prefix: &[u8]) -> Result<Vec<(Vec<u8>, Vec<u8>)>, String> {
     let end = after_prefix(prefix).unwrap_or_else(|| vec![0xff; 8]);
     let mut start = prefix.to_vec();
     let mut all = Vec::new();
@@ -231,7 +227,9 @@ impl Oracle {
 
     fn arrived(&mut self, now: Time, node: usize, key: &RunKey, first: u64, last: u64) {
         let Some(run) = self.ledger.run(key) else { return };
-        for (place, entry) in run.iter().enumerate().take(last as usize).skip(first.saturating_sub(1) as usize) {
+        for (place, entry) in
+            run.iter().enumerate().take(last as usize).skip(first.saturating_sub(1) as usize)
+        {
             if entry.author == node {
                 continue;
             }

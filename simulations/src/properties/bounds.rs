@@ -36,7 +36,8 @@ pub fn check(node: usize, used: &Use) -> Option<Finding> {
 /// A step that did too much for what came in.
 pub fn check_step(node: usize, inputs: usize, effects: usize) -> Option<Finding> {
     let max = (inputs + 1) * EFFECTS_PER_INPUT_MAX;
-    (effects > max).then(|| Finding::at(11, node, format!("{effects} effects of one step with {inputs} inputs")))
+    (effects > max)
+        .then(|| Finding::at(11, node, format!("{effects} effects of one step with {inputs} inputs")))
 }
 
 #[cfg(test)]

@@ -38,7 +38,8 @@ mod tests {
 
     #[test]
     fn a_write_that_is_gone_is_found_unless_its_disks_are() {
-        let fate = Fate { number: 1, author: 0, document: "d".into(), at_author: true, holders: 3, excused: false };
+        let fate =
+            Fate { number: 1, author: 0, document: "d".into(), at_author: true, holders: 3, excused: false };
         assert_eq!(check(&fate), None);
         let gone = Fate { at_author: false, holders: 0, ..fate.clone() };
         assert!(check(&gone).is_some());

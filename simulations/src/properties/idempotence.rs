@@ -3,7 +3,12 @@
 use super::Finding;
 
 /// Two replies to one request id at one node.
-pub fn check_replies(node: usize, document: &str, first: &[[u8; 32]], second: &[[u8; 32]]) -> Option<Finding> {
+pub fn check_replies(
+    node: usize,
+    document: &str,
+    first: &[[u8; 32]],
+    second: &[[u8; 32]],
+) -> Option<Finding> {
     let words = "answered a repeated request with another change";
     (first != second).then(|| Finding::at(9, node, words).in_document(document))
 }
@@ -11,7 +16,8 @@ pub fn check_replies(node: usize, document: &str, first: &[[u8; 32]], second: &[
 /// A counter against the increments that were made: those acknowledged for certain, others perhaps.
 pub fn check_counter(node: usize, document: &str, shown: i64, sure: i64, perhaps: i64) -> Option<Finding> {
     let fits = shown >= sure && shown <= sure + perhaps;
-    let words = format!("a counter shows {shown} after increments of {sure}, and {perhaps} that may have happened");
+    let words =
+        format!("a counter shows {shown} after increments of {sure}, and {perhaps} that may have happened");
     (!fits).then(|| Finding::at(9, node, words).in_document(document))
 }
 

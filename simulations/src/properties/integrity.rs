@@ -44,7 +44,12 @@ mod tests {
 
     #[test]
     fn rows_that_disagree_are_found() {
-        let row = Row { node: 0, document: "d".into(), tip: (2, [2; 32]), stored: Ok(vec![(1, [1; 32]), (2, [2; 32])]) };
+        let row = Row {
+            node: 0,
+            document: "d".into(),
+            tip: (2, [2; 32]),
+            stored: Ok(vec![(1, [1; 32]), (2, [2; 32])]),
+        };
         assert_eq!(check(&row), None);
         assert!(check(&Row { stored: Ok(vec![(2, [2; 32])]), ..row.clone() }).is_some());
         assert!(check(&Row { tip: (2, [3; 32]), ..row.clone() }).is_some());

@@ -19,7 +19,10 @@ pub fn check(despite: &Despite) -> Vec<Finding> {
         return Vec::new();
     }
     let missing = (despite.missing > 0).then(|| {
-        Finding::fleet(12, format!("{} arrivals of honest writes were kept away by others' faults", despite.missing))
+        Finding::fleet(
+            12,
+            format!("{} arrivals of honest writes were kept away by others' faults", despite.missing),
+        )
     });
     missing.into_iter().collect()
 }

@@ -19,7 +19,11 @@ pub fn check(settled: &Settled) -> Vec<Finding> {
     let behind = settled.missing.iter().filter(|(_, missing)| *missing > 0);
     let mut findings: Vec<Finding> = behind
         .map(|(node, missing)| {
-            Finding::at(2, *node, format!("misses {missing} acknowledged writes {seconds} s after the last heal"))
+            Finding::at(
+                2,
+                *node,
+                format!("misses {missing} acknowledged writes {seconds} s after the last heal"),
+            )
         })
         .collect();
     if findings.is_empty() && settled.states > 1 {

@@ -20,7 +20,9 @@ pub struct Idle {
 /// A fleet that does not come to rest.
 pub fn check(idle: &Idle) -> Option<Finding> {
     let rate = idle.bytes / (idle.seconds * idle.nodes).max(1);
-    let words = format!("{rate} bytes a second and node although nothing is written, where {IDLE_BYTES_MAX} are the most");
+    let words = format!(
+        "{rate} bytes a second and node although nothing is written, where {IDLE_BYTES_MAX} are the most"
+    );
     (rate > IDLE_BYTES_MAX).then(|| Finding::fleet(14, words))
 }
 

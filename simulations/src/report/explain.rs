@@ -34,8 +34,8 @@ fn violations(record: &RunRecord, out: &mut String) {
         let node = violation.node.map_or(String::new(), |node| format!(" at {}", record.node_name(node)));
         let time = words::time(violation.at_us);
         let _ = writeln!(out, "  {time:>12}  {}{node}: {}", words::title(violation), violation.words);
-        if let Some(fault) = violation.fault.and_then(|fault| record.faults.get(fault as usize)) {
-            let _ = writeln!(out, "  {:>12}  because of {}: {}", "", fault.kind, fault.words);
+        if let Some(fault) = words::blamed(record, violation) {
+            let _ = writeln!(out, "  {:>12}  because of {}", "", words::fault(record, fault));
         }
     }
     more(record.violations.len(), out);
@@ -105,7 +105,7 @@ fn waited(record: &RunRecord, out: &mut String) {
 /// Faults that never did anything.
 fn silent(record: &RunRecord, out: &mut String) {
     for fault in record.faults.iter().filter(|fault| fault.fired == 0) {
-        let _ = writeln!(out, "\nnever fired: {} ({})", fault.kind, fault.words);
+        let _ = writeln!(out, "\nnever fired: {}", words::fault(record, fault));
     }
 }
 
@@ -126,7 +126,7 @@ mod tests {
             "violated: sample (seed 7)",
             "west-1 is without write 41 of west-1 in config/web",
             "acknowledged at 1 min 30 s",
-            "lose-unsynced: power fails at west-1",
+            "lose-unsynced (power fails at west-1)",
             "east-0 waited up to 58 s for 2 writes",
             "run it again:  starling sim run sample.toml --seed 7",
         ] {

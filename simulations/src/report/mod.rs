@@ -8,6 +8,7 @@ pub mod junit;
 pub mod page;
 pub mod stored;
 pub mod terminal;
+pub mod timeline;
 pub mod words;
 
 use crate::record::{RunRecord, Verdict};
@@ -20,8 +21,12 @@ pub fn verdict(records: &[RunRecord]) -> Verdict {
 
 /// The run that tells most: the worst verdict, then the slowest to converge.
 pub fn worst(records: &[RunRecord]) -> Option<&RunRecord> {
-    let slowness = |record: &RunRecord| record.timings.convergence_us.unwrap_or(u64::MAX);
-    records.iter().max_by_key(|record| (record.verdict, slowness(record)))
+    records.iter().max_by_key(|record| telling(record))
+}
+
+/// How much a run tells, for comparison.
+pub fn telling(record: &RunRecord) -> (Verdict, u64) {
+    (record.verdict, record.timings.convergence_us.unwrap_or(u64::MAX))
 }
 
 #[cfg(test)]

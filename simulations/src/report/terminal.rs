@@ -80,12 +80,11 @@ fn run(record: &RunRecord, colour: Colour, out: &mut String) {
     }
     for fault in &record.faults {
         let drawn = if fault.drawn { ", drawn" } else { "" };
-        let did = if fault.fired == 0 {
-            "NEVER FIRED".to_owned()
-        } else {
-            format!("{} {}", words::count(fault.fired), fault.counted)
+        let did = match fault.fired {
+            0 => "NEVER FIRED".to_owned(),
+            fired => format!("{} {}", words::count(fired), fault.counted),
         };
-        line(out, "fault", &format!("{} ({}{drawn}): {did}", fault.kind, fault.words));
+        line(out, "fault", &format!("{}{drawn}: {did}", words::fault(record, fault)));
     }
     figures(record, out);
     line(out, "trace", &record.trace_hash);

@@ -1,6 +1,8 @@
 //! Sentences and figures as people read them.
 
-use crate::record::{Missed, RunRecord, Verdict, Violation};
+use std::collections::BTreeMap;
+
+use crate::record::{FaultRecord, Missed, RunRecord, Verdict, Violation};
 
 /// A time or span: `2.4 s`, `1 min 30 s`, `7 d 3 h`.
 pub fn time(us: u64) -> String {
@@ -117,11 +119,41 @@ fn violated(record: &RunRecord, violation: &Violation) -> String {
         (None, Some(document)) => format!(", in {document}"),
         (None, None) => String::new(),
     };
-    let blamed = violation.fault.and_then(|fault| record.faults.get(fault as usize)).map_or_else(
+    let blamed = blamed(record, violation).map_or_else(
         || " No fault was going on there.".into(),
-        |fault| format!(" The fault behind it: {} ({}).", fault.kind, fault.words),
+        |fault| format!(" The fault behind it: {}.", self::fault(record, fault)),
     );
     format!("{} Noticed at {}{place}.{blamed}", sentence(&violation.words), time(violation.at_us))
+}
+
+/// A fault in words: `partition (halves: east | west)`, or `restart (node-0)` where only its kind says
+/// what it is.
+pub fn fault(record: &RunRecord, fault: &FaultRecord) -> String {
+    if fault.words != fault.kind && !fault.words.is_empty() {
+        return format!("{} ({})", fault.kind, fault.words);
+    }
+    let mut nodes: Vec<u32> = fault.spans.iter().flat_map(|span| span.nodes.iter().copied()).collect();
+    nodes.sort_unstable();
+    nodes.dedup();
+    let mut names: Vec<&str> = nodes.iter().take(NAMES_MAX).map(|node| record.node_name(*node)).collect();
+    if nodes.len() > NAMES_MAX {
+        names.push("…");
+    }
+    if names.is_empty() { fault.kind.clone() } else { format!("{} ({})", fault.kind, names.join(", ")) }
+}
+
+/// Most nodes named in a sentence.
+const NAMES_MAX: usize = 4;
+
+/// The fault behind a violation: the one it names, or the one that kept most of what is still missing
+/// there away.
+pub fn blamed<'a>(record: &'a RunRecord, violation: &Violation) -> Option<&'a FaultRecord> {
+    let there = |missed: &&Missed| violation.node.is_none_or(|node| node == missed.node);
+    let lost = record.missed.iter().filter(|missed| missed.until_us.is_none()).filter(there);
+    let mut counts: BTreeMap<u32, usize> = BTreeMap::new();
+    lost.filter_map(|missed| missed.fault).for_each(|fault| *counts.entry(fault).or_default() += 1);
+    let most = counts.into_iter().max_by_key(|(_, count)| *count).map(|(fault, _)| fault);
+    record.faults.get(violation.fault.or(most)? as usize)
 }
 
 /// `words` as a sentence: a capital first, a full stop last.
@@ -135,7 +167,7 @@ pub fn sentence(words: &str) -> String {
 /// Why somebody was without a write.
 pub fn because(record: &RunRecord, missed: &Missed) -> String {
     let fault = missed.fault.and_then(|fault| record.faults.get(fault as usize));
-    fault.map_or_else(|| "no fault was going on".into(), |fault| format!("{}: {}", fault.kind, fault.words))
+    fault.map_or_else(|| "no fault was going on".into(), |fault| self::fault(record, fault))
 }
 
 #[cfg(test)]

@@ -113,7 +113,8 @@ impl Run<'_> {
 
     fn band(&mut self, fault: usize, sides: Vec<Vec<usize>>) {
         let words = span_words(self, fault, &sides);
-        let sides = sides.into_iter().map(|side| side.into_iter().map(|node| node as u32).collect()).collect();
+        let sides =
+            sides.into_iter().map(|side| side.into_iter().map(|node| node as u32).collect()).collect();
         let from_us = self.world.now();
         self.bands.push(Band { fault: fault as u32, from_us, to_us: u64::MAX, sides, words });
     }
@@ -121,7 +122,8 @@ impl Run<'_> {
     fn close_bands(&mut self, fault: usize, of: Option<usize>) {
         let now = self.world.now();
         for band in &mut self.bands {
-            let ours = of.is_none_or(|node| band.sides.first().is_some_and(|side| side.contains(&(node as u32))));
+            let ours =
+                of.is_none_or(|node| band.sides.first().is_some_and(|side| side.contains(&(node as u32))));
             if band.fault == fault as u32 && band.to_us == u64::MAX && ours {
                 band.to_us = now;
             }
@@ -442,9 +444,8 @@ impl Run<'_> {
     }
 
     fn hostile_act(&mut self, fault: Option<usize>, time: usize, node: usize, round: u64) {
-        let over = fault.map_or(self.scenario.duration.0, |fault| {
-            self.faults[fault].occurrences[time].when.to.0
-        });
+        let over =
+            fault.map_or(self.scenario.duration.0, |fault| self.faults[fault].occurrences[time].when.to.0);
         if self.world.now() >= over {
             return;
         }

@@ -14,8 +14,22 @@ use crate::world::queue::SECOND;
 /// Kinds that the random section draws when it names none: those after which nothing acknowledged
 /// may be missing.
 const DRAWN: [&str; 16] = [
-    "partition", "loss", "burst", "duplicate", "reorder", "slow", "corrupt", "pause", "crash", "kill-in-io",
-    "restart", "clock-offset", "clock-drift", "clock-step", "lose-unsynced", "io-error",
+    "partition",
+    "loss",
+    "burst",
+    "duplicate",
+    "reorder",
+    "slow",
+    "corrupt",
+    "pause",
+    "crash",
+    "kill-in-io",
+    "restart",
+    "clock-offset",
+    "clock-drift",
+    "clock-step",
+    "lose-unsynced",
+    "io-error",
 ];
 
 /// A fault with everything drawn.
@@ -181,7 +195,9 @@ pub fn counted(kind: &FaultKind) -> &'static str {
         FaultKind::Wipe => "disks emptied",
         FaultKind::Restore { .. } => "backups restored",
         FaultKind::Clone => "twins started",
-        FaultKind::ClockOffset { .. } | FaultKind::ClockDrift { .. } | FaultKind::ClockStep { .. } => "clocks set",
+        FaultKind::ClockOffset { .. } | FaultKind::ClockDrift { .. } | FaultKind::ClockStep { .. } => {
+            "clocks set"
+        }
         FaultKind::IoError { .. } => "commits failed",
         FaultKind::DiskFull => "commits refused",
         FaultKind::BitRot { .. } => "bits flipped",
@@ -227,15 +243,31 @@ fn drawn_kind(name: &str, draws: &mut Draws) -> Option<FaultKind> {
     use crate::scenario::quantity::{Bandwidth, Offset};
     let rate = draws.between(1, 40) as f64 / 100.0;
     let offset = Offset(draws.between(0, 7_200_000_000) as i64 - 3_600_000_000);
-    let shapes = [Shape::Halves, Shape::Ways, Shape::Isolate, Shape::Bridge, Shape::OneWay, Shape::NonTransitive, Shape::SwizzleClog];
+    let shapes = [
+        Shape::Halves,
+        Shape::Ways,
+        Shape::Isolate,
+        Shape::Bridge,
+        Shape::OneWay,
+        Shape::NonTransitive,
+        Shape::SwizzleClog,
+    ];
     let shape = *draws.pick(&shapes)?;
     Some(match name {
-        "partition" => FaultKind::Partition(Partition { shape, sides: Vec::new(), count: None, flap: None, heal_over: None }),
+        "partition" => FaultKind::Partition(Partition {
+            shape,
+            sides: Vec::new(),
+            count: None,
+            flap: None,
+            heal_over: None,
+        }),
         "loss" => FaultKind::Loss { rate },
         "burst" => FaultKind::Burst { rate, length: draws.between(2, 10) as f64 },
         "duplicate" => FaultKind::Duplicate { rate },
         "reorder" => FaultKind::Reorder { rate },
-        "slow" => FaultKind::Slow { latency: Latency::Constant { mean: Span::millis(draws.between(100, 2_000)) } },
+        "slow" => {
+            FaultKind::Slow { latency: Latency::Constant { mean: Span::millis(draws.between(100, 2_000)) } }
+        }
         "narrow" => FaultKind::Narrow { bandwidth: Bandwidth(draws.between(64_000, 1_000_000)) },
         "corrupt" => FaultKind::Corrupt { rate: rate / 20.0 },
         "pause" => FaultKind::Pause,
@@ -271,7 +303,9 @@ pub fn words(kind: &FaultKind, sides: &[Vec<usize>], name: impl Fn(usize) -> Str
             };
             format!("{shape}: {}", sides.iter().map(side).collect::<Vec<_>>().join(" | "))
         }
-        FaultKind::Loss { rate } | FaultKind::Burst { rate, .. } => format!("{} % of frames lost", rate * 100.0),
+        FaultKind::Loss { rate } | FaultKind::Burst { rate, .. } => {
+            format!("{} % of frames lost", rate * 100.0)
+        }
         FaultKind::Duplicate { rate } => format!("{} % of frames doubled", rate * 100.0),
         FaultKind::Reorder { rate } => format!("{} % of frames overtaken", rate * 100.0),
         FaultKind::Corrupt { rate } => format!("{} % of frames damaged", rate * 100.0),

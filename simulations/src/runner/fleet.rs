@@ -82,7 +82,9 @@ fn topology(scenario: &Scenario, chance: &Chance) -> Vec<Vec<usize>> {
                 *known = others;
             }
         }
-        Topology::Ring => (0..count).filter(|_| count > 1).for_each(|node| known[node].push((node + 1) % count)),
+        Topology::Ring => {
+            (0..count).filter(|_| count > 1).for_each(|node| known[node].push((node + 1) % count))
+        }
         Topology::Tree { fanout } => {
             let fanout = (*fanout).max(1) as usize;
             (1..count).for_each(|node| known[node].push((node - 1) / fanout));

@@ -59,7 +59,8 @@ impl Run<'_> {
         let Some(reader) = self.world.node(node).reader() else { return };
         let store = reader.store();
         let mut findings = Vec::new();
-        let tips = self.oracle.ledger.holdings().get(node).map(|holding| holding.tips.clone()).unwrap_or_default();
+        let tips =
+            self.oracle.ledger.holdings().get(node).map(|holding| holding.tips.clone()).unwrap_or_default();
         let mut by_document: BTreeMap<String, Vec<chunk::Change>> = BTreeMap::new();
         for (key, tip) in &tips {
             let stored = self.oracle.stored(store, key, 0);
@@ -106,9 +107,12 @@ impl Run<'_> {
             return Vec::new();
         };
         let certificate = store.value(Table::Incarnations, &index.incarnation(actor)).ok().flatten();
-        let author = certificate.as_deref().and_then(|bytes| record::<Incarnation>(bytes, "incarnation").ok());
+        let author =
+            certificate.as_deref().and_then(|bytes| record::<Incarnation>(bytes, "incarnation").ok());
         let Some(author) = author else {
-            return vec![Finding::at(5, node, "shows changes of an actor without an author").in_document(&key.0)];
+            return vec![
+                Finding::at(5, node, "shows changes of an actor without an author").in_document(&key.0),
+            ];
         };
         let plans = self.scenario.nodes();
         let may_write = self
@@ -180,7 +184,9 @@ impl Run<'_> {
                 let Ok((Some(text), _)) = read else { continue };
                 let Some(value) = counter_in(&text) else { continue };
                 self.count_check(9);
-                if let Some(found) = properties::idempotence::check_counter(*node, name.as_str(), value, sure, perhaps) {
+                if let Some(found) =
+                    properties::idempotence::check_counter(*node, name.as_str(), value, sure, perhaps)
+                {
                     self.find(found);
                 }
             }
@@ -220,7 +226,8 @@ impl Run<'_> {
         self.count_check(16);
         self.count_check(18);
         let requested = self.faults.iter().zip(&self.fired).filter(|(fault, _)| !fault.drawn);
-        let requested: Vec<(&str, u64)> = requested.map(|(fault, fired)| (fault.kind.name(), *fired)).collect();
+        let requested: Vec<(&str, u64)> =
+            requested.map(|(fault, fired)| (fault.kind.name(), *fired)).collect();
         let never = properties::firing::check(requested);
         self.undecided.extend(never);
         if self.writes.is_empty() && self.scenario.workload.rate > 0.0 {

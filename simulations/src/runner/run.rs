@@ -11,7 +11,9 @@ use super::{fleet, judge};
 use crate::oracle::{Goal, Oracle};
 use crate::oracle::ledger::{Holding, Wrong};
 use crate::properties::{self, Finding};
-use crate::record::{Band, Bytes, Divergence, FaultSpan, Lag, Resources, RunRecord, SAMPLES_MAX, Violation, Writes};
+use crate::record::{
+    Band, Bytes, Divergence, FaultSpan, Lag, Resources, RunRecord, SAMPLES_MAX, Violation, Writes,
+};
 use crate::scenario::Scenario;
 use crate::world::disk::Disk;
 use crate::world::event::{Observation, Seen};
@@ -33,24 +35,69 @@ pub(super) enum Agenda {
     /// Ask for a write.
     Write(usize),
     /// A fault begins, or is over.
-    Begin { fault: usize, time: usize },
-    End { fault: usize, time: usize },
+    Begin {
+        fault: usize,
+        time: usize,
+    },
+    End {
+        fault: usize,
+        time: usize,
+    },
     /// A backup is made for a fault that restores one.
-    Backup { fault: usize, time: usize },
+    Backup {
+        fault: usize,
+        time: usize,
+    },
     /// A part of a fault: opens or closes a cut, or lets a node out of it.
-    Cut { fault: usize, time: usize },
-    Mend { fault: usize, time: usize },
-    Release { fault: usize, time: usize, node: usize },
-    Silence { fault: usize, time: usize, node: usize },
-    Hear { fault: usize, time: usize, node: usize },
+    Cut {
+        fault: usize,
+        time: usize,
+    },
+    Mend {
+        fault: usize,
+        time: usize,
+    },
+    Release {
+        fault: usize,
+        time: usize,
+        node: usize,
+    },
+    Silence {
+        fault: usize,
+        time: usize,
+        node: usize,
+    },
+    Hear {
+        fault: usize,
+        time: usize,
+        node: usize,
+    },
     /// A process starts, or dies of churn.
     Start(usize),
-    ChurnDown { fault: usize, time: usize, node: usize, round: u64 },
-    ChurnUp { fault: usize, time: usize, node: usize, round: u64 },
+    ChurnDown {
+        fault: usize,
+        time: usize,
+        node: usize,
+        round: u64,
+    },
+    ChurnUp {
+        fault: usize,
+        time: usize,
+        node: usize,
+        round: u64,
+    },
     /// A kill that met no disk operation is carried out.
-    KillAnyway { fault: usize, node: usize },
+    KillAnyway {
+        fault: usize,
+        node: usize,
+    },
     /// A hostile node does something.
-    Hostile { fault: Option<usize>, time: usize, node: usize, round: u64 },
+    Hostile {
+        fault: Option<usize>,
+        time: usize,
+        node: usize,
+        round: u64,
+    },
     /// Figures are noted.
     Sample,
     /// Everything is healed.
@@ -122,8 +169,12 @@ impl<'a> Run<'a> {
         let world = World::new(fleet::setup(scenario, founding, seed)?);
         let faults = faults::plan(scenario, seed);
         let nodes = scenario.nodes().len();
-        let hostile =
-            world.nodes().iter().enumerate().filter(|(_, node)| node.hostile.is_some()).map(|(index, _)| index);
+        let hostile = world
+            .nodes()
+            .iter()
+            .enumerate()
+            .filter(|(_, node)| node.hostile.is_some())
+            .map(|(index, _)| index);
         let hostile: BTreeSet<usize> = hostile.collect();
         let mut run = Self {
             scenario,
@@ -408,7 +459,8 @@ impl<'a> Run<'a> {
     }
 
     fn not_started(&mut self, node: usize, why: &str) {
-        let may_fail = self.unsound.contains(&node) || self.harmed.get(&node).is_some_and(|reasons| *reasons > 0);
+        let may_fail =
+            self.unsound.contains(&node) || self.harmed.get(&node).is_some_and(|reasons| *reasons > 0);
         if let Some(found) = properties::integrity::check_start(node, may_fail, why) {
             self.find(found);
         }
@@ -439,7 +491,8 @@ impl<'a> Run<'a> {
         asked.answered = true;
         let (asked_at, planned) = (asked.at, asked.planned);
         let took = at - asked_at;
-        let harmed = self.is_harmed(node) || self.harmed_until.get(&node).is_some_and(|until| *until >= asked_at);
+        let harmed =
+            self.is_harmed(node) || self.harmed_until.get(&node).is_some_and(|until| *until >= asked_at);
         let write = self.writes[planned].clone();
         self.count_check(13);
         let refused = match reply {
@@ -462,14 +515,22 @@ impl<'a> Run<'a> {
         }
     }
 
-    fn acknowledged(&mut self, at: Time, node: usize, write: &PlannedWrite, heads: Vec<[u8; 32]>, changed: bool) {
+    fn acknowledged(
+        &mut self,
+        at: Time,
+        node: usize,
+        write: &PlannedWrite,
+        heads: Vec<[u8; 32]>,
+        changed: bool,
+    ) {
         let name = document_name(write.document);
         let first = self.replies.get(&write.number).cloned();
         if let Some(first) = first {
             self.count_check(9);
             // A disk that was destroyed or set back forgets what it was asked as well.
             if !self.destroyed_ever(node)
-                && let Some(found) = properties::idempotence::check_replies(node, name.as_str(), &first, &heads)
+                && let Some(found) =
+                    properties::idempotence::check_replies(node, name.as_str(), &first, &heads)
             {
                 self.find(found);
             }

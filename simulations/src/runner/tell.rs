@@ -7,8 +7,8 @@ use super::planted;
 use super::run::Run;
 use crate::properties;
 use crate::record::{
-    FaultRecord, Judged, MISSED_MAX, Missed, NodeRecord, Propagation, PropertyCount, Quantile, RECORD_VERSION,
-    RunRecord, Timings, Verdict, Violation,
+    FaultRecord, Judged, MISSED_MAX, Missed, NodeRecord, Propagation, PropertyCount, Quantile,
+    RECORD_VERSION, RunRecord, Timings, Verdict, Violation,
 };
 use crate::scenario::{Expect, Scenario};
 
@@ -115,8 +115,18 @@ impl Run<'_> {
                         word(serde_json::to_value(plan.group.behaviour).ok())
                     }),
                     starts: node.starts,
-                    offences_seen: self.offences.iter().filter(|((by, _), _)| *by == index).map(|(_, n)| n).sum(),
-                    offences_done: self.offences.iter().filter(|((_, of), _)| *of == index).map(|(_, n)| n).sum(),
+                    offences_seen: self
+                        .offences
+                        .iter()
+                        .filter(|((by, _), _)| *by == index)
+                        .map(|(_, n)| n)
+                        .sum(),
+                    offences_done: self
+                        .offences
+                        .iter()
+                        .filter(|((_, of), _)| *of == index)
+                        .map(|(_, n)| n)
+                        .sum(),
                 }
             })
             .collect()
@@ -218,16 +228,31 @@ impl Run<'_> {
         if let Some(bound) = expect.writes_accepted_min {
             let (asked, accepted) = self.fair;
             let share = if asked == 0 { 0.0 } else { accepted as f64 / asked as f64 };
-            judge("writes_accepted_min", format!("at least {bound}"), Some(format!("{share:.4}")), share >= bound);
+            judge(
+                "writes_accepted_min",
+                format!("at least {bound}"),
+                Some(format!("{share:.4}")),
+                share >= bound,
+            );
         }
         if let Some(bound) = expect.propagation_p99_max {
             let p99 = propagation.points.iter().find(|point| point.share >= 0.99).map(|point| point.us);
-            judge("propagation_p99_max", format!("at most {bound}"), p99.map(span), p99.is_some_and(|us| us <= bound.0));
+            judge(
+                "propagation_p99_max",
+                format!("at most {bound}"),
+                p99.map(span),
+                p99.is_some_and(|us| us <= bound.0),
+            );
         }
         let traffic = self.world.traffic();
         if let Some(bound) = expect.bytes_max {
             let total = traffic.total();
-            judge("bytes_max", format!("at most {} bytes", bound.0), Some(total.to_string()), total <= bound.0);
+            judge(
+                "bytes_max",
+                format!("at most {} bytes", bound.0),
+                Some(total.to_string()),
+                total <= bound.0,
+            );
         }
         if let Some(bound) = expect.redundancy_max {
             let share = traffic.redundant as f64 / (traffic.useful.max(1)) as f64;
@@ -239,7 +264,12 @@ impl Run<'_> {
                 (traffic.total() - bytes) as f64 / seconds.max(1.0) / self.world.nodes().len() as f64
             });
             let measured = rate.map(|rate| format!("{rate:.1}"));
-            judge("idle_bytes_per_second_max", format!("at most {bound}"), measured, rate.is_some_and(|r| r <= bound));
+            judge(
+                "idle_bytes_per_second_max",
+                format!("at most {bound}"),
+                measured,
+                rate.is_some_and(|r| r <= bound),
+            );
         }
         if let Some(bound) = expect.queue_max {
             let max = self.resources.iter().map(|sample| sample.inbox_max).max().unwrap_or(0);
@@ -247,10 +277,18 @@ impl Run<'_> {
         }
         if let Some(bound) = expect.orphan_bytes_max {
             let max = self.resources.iter().map(|sample| sample.orphans_max).max().unwrap_or(0);
-            judge("orphan_bytes_max", format!("at most {} bytes", bound.0), Some(max.to_string()), max <= bound.0);
+            judge(
+                "orphan_bytes_max",
+                format!("at most {} bytes", bound.0),
+                Some(max.to_string()),
+                max <= bound.0,
+            );
         }
         let charged = |honest: bool| -> u64 {
-            let all = self.offences.iter().filter(|((by, of), _)| self.is_honest(*by) && self.is_honest(*of) == honest);
+            let all = self
+                .offences
+                .iter()
+                .filter(|((by, of), _)| self.is_honest(*by) && self.is_honest(*of) == honest);
             all.map(|(_, count)| count).sum()
         };
         if let Some(bound) = expect.offences_min {

@@ -7,12 +7,10 @@ use std::io::ErrorKind;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use starling_crdt::id::StoreId;
-use starling_crdt::store::{
-    KeyRange, MemoryStore, Row, Store, StoreError, StoreRead, Table, WriteBatch,
-};
-use starling_store::backend::{LossyBackend, Loss, Operation};
 use super::chance::Draws;
+use starling_crdt::id::StoreId;
+use starling_crdt::store::{KeyRange, MemoryStore, Row, Store, StoreError, StoreRead, Table, WriteBatch};
+use starling_store::backend::{Loss, LossyBackend, Operation};
 use starling_store::{OpenError, RedbStore, StoreOptions};
 
 /// Which kind of disk a node has.

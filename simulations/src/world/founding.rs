@@ -82,7 +82,8 @@ impl Founder {
     }
 
     fn invite(&mut self, space: SpaceId, role: Right) -> Result<Ticket, FoundingError> {
-        let secret = Identity::from_seed(&Chance::new(FLEET_SEED).bytes(Purpose::Identity, u64::MAX, role as u64));
+        let secret =
+            Identity::from_seed(&Chance::new(FLEET_SEED).bytes(Purpose::Identity, u64::MAX, role as u64));
         let invite = LocalRequest::Invite { space, role, prefix: None, uses: None, expires_in: None, secret };
         match self.ask(invite)? {
             Reply::Ticket(ticket) => Ok(*ticket),
@@ -111,7 +112,8 @@ impl Founding {
         let clock = Clock::default();
         let chance = Chance::new(FLEET_SEED);
         let seed = chance.bytes(Purpose::Replica, 0, 0);
-        let replica = Replica::open(store.clone(), founder, options, seed, nonces, clock.now(0)).map_err(failed)?;
+        let replica =
+            Replica::open(store.clone(), founder, options, seed, nonces, clock.now(0)).map_err(failed)?;
         let mut founder = Founder { replica, clock, at: 0, tickets: 0 };
         let epoch_key = EpochKey::from_bytes(chance.bytes(Purpose::Identity, u64::MAX, 99));
         let create = LocalRequest::CreateSpace { name: label("fleet")?, nonce: [7; 16], epoch_key };
@@ -152,8 +154,10 @@ impl Founding {
         }
         let mut rows = rows_of(&store).map_err(failed)?;
         // What the founder noted about peers concerns itself alone.
-        let peers: Vec<Vec<u8>> =
-            rows.written_in(starling_crdt::store::Table::Peers, starling_crdt::store::KeyRange::ALL).map(|(key, _)| key.to_vec()).collect();
+        let peers: Vec<Vec<u8>> = rows
+            .written_in(starling_crdt::store::Table::Peers, starling_crdt::store::KeyRange::ALL)
+            .map(|(key, _)| key.to_vec())
+            .collect();
         for key in peers {
             rows.remove(starling_crdt::store::Table::Peers, key);
         }

@@ -134,7 +134,14 @@ impl World {
         let judged = !matches!(frame, ScreenedFrame::Delta(ScreenedDelta::Unverified(_)));
         let screened = judged.then_some((space, frame));
         let payload = Arc::from(payload);
-        self.messages.held.push_back(Message { topic, payload, hash, published: self.now, screened, is_data });
+        self.messages.held.push_back(Message {
+            topic,
+            payload,
+            hash,
+            published: self.now,
+            screened,
+            is_data,
+        });
         self.messages.by_hash.insert(hash, number);
         number
     }
@@ -161,7 +168,12 @@ impl World {
         let Some(process) = self.nodes[node].process.as_ref() else { return };
         let everyone: Vec<u64> = process.links.values().copied().collect();
         for connection in everyone {
-            self.send_parcel(node, connection, Parcel::Gossip { message: number, again: true }, Carriage::Once);
+            self.send_parcel(
+                node,
+                connection,
+                Parcel::Gossip { message: number, again: true },
+                Carriage::Once,
+            );
         }
     }
 
@@ -296,8 +308,11 @@ impl World {
             .collect();
         if size > MESH_HIGH {
             let mut draws = self.chance.stream(Purpose::Mesh, node as u64, beat);
-            let mut mesh: Vec<usize> =
-                self.nodes[node].process.iter().flat_map(|process| process.gossip.mesh.iter().copied()).collect();
+            let mut mesh: Vec<usize> = self.nodes[node]
+                .process
+                .iter()
+                .flat_map(|process| process.gossip.mesh.iter().copied())
+                .collect();
             draws.shuffle(&mut mesh);
             for other in mesh.into_iter().skip(MESH) {
                 self.prune(node, other);
@@ -328,15 +343,20 @@ impl World {
             return;
         }
         for number in recent {
-            let lacks = self.nodes[other].process.as_ref().is_some_and(|there| !there.gossip.has_seen(*number));
+            let lacks =
+                self.nodes[other].process.as_ref().is_some_and(|there| !there.gossip.has_seen(*number));
             if !lacks || self.messages.get(*number).is_none() {
                 continue;
             }
             self.traffic.count_control(other, ID_BYTES);
             let counter = u64::from(*number) << 20 | other as u64;
             let mut draws = self.chance.stream(Purpose::Lazy, node as u64 + 1_000_000, counter);
-            let Some(there) = self.link_between(node, other).map(|link| link.latency(&mut draws)) else { return };
-            let Some(back) = self.link_between(other, node).map(|link| link.latency(&mut draws)) else { return };
+            let Some(there) = self.link_between(node, other).map(|link| link.latency(&mut draws)) else {
+                return;
+            };
+            let Some(back) = self.link_between(other, node).map(|link| link.latency(&mut draws)) else {
+                return;
+            };
             let way = self.way_of(node, connection);
             let event = Event::Offered { connection, way, message: *number };
             self.queue.schedule(self.now + there + back, event);

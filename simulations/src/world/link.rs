@@ -6,8 +6,8 @@
 
 use super::chance::Draws;
 use super::queue::{MILLISECOND, SECOND, Time};
-use crate::scenario::network::{Latency, LinkOverrides};
 use crate::scenario::LinkShape;
+use crate::scenario::network::{Latency, LinkOverrides};
 
 /// Least time before a lost frame is sent again.
 const RESEND_MIN: Time = 200 * MILLISECOND;
@@ -147,8 +147,8 @@ impl Link {
             Added::Duplicate(ppm) => Some(ppm),
             _ => None,
         });
-        fare.again =
-            (doubled && carriage == Carriage::Once).then(|| arrives + draws.between(latency, latency + SECOND));
+        fare.again = (doubled && carriage == Carriage::Once)
+            .then(|| arrives + draws.between(latency, latency + SECOND));
         fare.damaged = self.share(draws, 0, &mut fare, |added| match added {
             Added::Corrupt(ppm) => Some(ppm),
             _ => None,

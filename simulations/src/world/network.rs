@@ -294,7 +294,8 @@ impl World {
     }
 
     fn forget_link(&mut self, node: usize, number: u64, peer: AuthorKey, connection: u64, other: usize) {
-        let Some(process) = self.nodes[node].process.as_mut().filter(|process| process.number == number) else {
+        let Some(process) = self.nodes[node].process.as_mut().filter(|process| process.number == number)
+        else {
             return;
         };
         if process.links.get(&peer) != Some(&connection) {
@@ -346,10 +347,7 @@ impl World {
         let mut alive = Vec::new();
         for (number, connection) in &self.connections {
             let [a, b] = connection.ends;
-            let cut = self.is_cut(a, b)
-                || self.is_cut(b, a)
-                || self.nodes[a].paused
-                || self.nodes[b].paused;
+            let cut = self.is_cut(a, b) || self.is_cut(b, a) || self.nodes[a].paused || self.nodes[b].paused;
             match (cut, connection.cut) {
                 (true, None) => dead.push(*number),
                 (false, Some(_)) => alive.push(*number),
@@ -484,7 +482,8 @@ impl World {
     }
 
     pub(super) fn ask_timed_out(&mut self, node: usize, number: u64, peer: AuthorKey, id: u64) {
-        let Some(process) = self.nodes[node].process.as_mut().filter(|process| process.number == number) else {
+        let Some(process) = self.nodes[node].process.as_mut().filter(|process| process.number == number)
+        else {
             return;
         };
         if process.asked.remove(&(peer, id)).is_some() {

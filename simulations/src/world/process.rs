@@ -197,7 +197,8 @@ impl World {
 
     pub(super) fn wake(&mut self, node: usize, number: u64) {
         let (now, paused) = (self.now, self.nodes[node].paused);
-        let Some(process) = self.nodes[node].process.as_mut().filter(|process| process.number == number) else {
+        let Some(process) = self.nodes[node].process.as_mut().filter(|process| process.number == number)
+        else {
             return;
         };
         if process.wake_at != now || process.step_scheduled || paused {
@@ -213,7 +214,8 @@ impl World {
 
     pub(super) fn step_due(&mut self, node: usize, number: u64) {
         let paused = self.nodes[node].paused;
-        let Some(process) = self.nodes[node].process.as_mut().filter(|process| process.number == number) else {
+        let Some(process) = self.nodes[node].process.as_mut().filter(|process| process.number == number)
+        else {
             return;
         };
         process.step_scheduled = false;
@@ -492,9 +494,10 @@ impl World {
     /// A new empty disk of the kind a node has.
     pub fn empty_disk(&self, node: usize) -> Disk {
         match &self.nodes[node].disk {
-            Disk::Memory(_) => {
-                Disk::new(super::disk::DiskKind::Memory, self.store_id(node, self.nodes[node].starts | 1 << 41))
-            }
+            Disk::Memory(_) => Disk::new(
+                super::disk::DiskKind::Memory,
+                self.store_id(node, self.nodes[node].starts | 1 << 41),
+            ),
             Disk::Blocks(_) => Disk::new(super::disk::DiskKind::Redb, StoreId([0; 16])),
         }
     }
@@ -550,5 +553,6 @@ fn outward(effect: &Effect) -> usize {
 
 fn words(panic: &(dyn std::any::Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "a panic without words".to_owned())
+    text.or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "a panic without words".to_owned())
 }

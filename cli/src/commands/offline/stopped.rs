@@ -6,7 +6,6 @@ use std::sync::Arc;
 use starling_api::ExitCode as Exit;
 use starling_api::space::{JoinState, Role, Space};
 use starling_crdt::charter::{Charter, Genesis, Role as CharterRole, VerifiedStatement};
-use starling_crdt::codec;
 use starling_crdt::id::{AuthorKey, Position, SpaceId};
 use starling_crdt::limits::DOCUMENTS_BYTES_MAX;
 use starling_crdt::store::tables::{DocumentRecord, META_KEY, MetaRecord, SpaceRecord, record, walk_prefix};

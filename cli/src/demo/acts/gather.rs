@@ -70,3 +70,25 @@ pub(super) fn four_joined(world: &mut World) -> Checking<'_> {
         }
     })
 }
+
+/// The four learn each other's addresses from beacons: only the first node's stood in the ticket.
+pub(super) fn all_connected(world: &mut World) -> Checking<'_> {
+    Box::pin(async move {
+        let others = world.cluster.nodes.len() - 1;
+        loop {
+            let mut alone = Vec::new();
+            for node in &world.cluster.nodes {
+                let peers = node.client.peers().await?.items;
+                let connected = peers.iter().filter(|peer| peer.connected).count();
+                if connected < others {
+                    alone.push(format!("{} has {connected} of {others} connections", node.name));
+                }
+            }
+            if alone.is_empty() {
+                return Ok(format!("{others} connections at each of {} nodes", others + 1));
+            }
+            world.observe(alone.join("; "));
+            world.pause().await;
+        }
+    })
+}

@@ -7,6 +7,7 @@ use libp2p::gossipsub::{self, MessageAcceptance, MessageId, TopicHash};
 use libp2p::swarm::{ConnectionId, ListenError, SwarmEvent};
 use libp2p::{Multiaddr, PeerId, identify, mdns, ping};
 use starling_crdt::id::{AuthorKey, Topic};
+use tokio::time::Instant;
 
 use super::SwarmTask;
 use crate::network::behaviour::{PROTOCOL, ProtocolsEvent};
@@ -77,6 +78,7 @@ impl SwarmTask {
             }
             return;
         };
+        self.liveness.connected(connection, Instant::now());
         let connections = self.up.entry(author).or_default();
         connections.push(connection);
         if connections.len() == 1 {
@@ -93,6 +95,7 @@ impl SwarmTask {
     /// move to another before something else happens there; what it sends until then is lost. So a
     /// peer that loses its first connection is disconnected altogether and starts afresh.
     fn disconnected(&mut self, peer_id: &PeerId, connection: ConnectionId) {
+        self.liveness.closed(connection);
         let Some(peer) = peer::author_key(peer_id) else {
             return;
         };
@@ -223,14 +226,13 @@ impl SwarmTask {
         self.outbox.mention(Event::Discovered { peer, addresses, how });
     }
 
+    /// A failed ping needs nothing here: whoever answers none for long is found by [`Liveness`].
+    ///
+    /// [`Liveness`]: crate::network::liveness::Liveness
     fn pinged(&mut self, event: ping::Event) {
-        match (event.result, peer::author_key(&event.peer)) {
-            (Ok(duration), Some(peer)) => self.outbox.mention(Event::RoundTrip { peer, duration }),
-            (Err(ping::Failure::Timeout), _) => {
-                tracing::debug!(peer = %event.peer, "closing a connection that no longer answers");
-                self.swarm.close_connection(event.connection);
-            }
-            _ => {}
+        if let (Ok(duration), Some(peer)) = (event.result, peer::author_key(&event.peer)) {
+            self.liveness.answered(event.connection, Instant::now());
+            self.outbox.mention(Event::RoundTrip { peer, duration });
         }
     }
 }

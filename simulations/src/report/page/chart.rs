@@ -124,10 +124,10 @@ impl Chart {
     }
 }
 
-/// The top of an axis: round in its own unit, and not below four so that whole figures divide it.
+/// The top of an axis: round in its own unit, and four whole figures apart where it counts things.
 fn nice_top(most: f64, unit: fn(u64) -> String) -> f64 {
     if unit(1 << 20) != words::bytes(1 << 20) {
-        return round_up(most.max(4.0) / 4.0) * 4.0;
+        return round_up(most.max(4.0) / 4.0).ceil() * 4.0;
     }
     let scale = [1u64 << 30, 1 << 20, 1 << 10, 1].into_iter().find(|scale| most >= *scale as f64);
     let scale = scale.unwrap_or(1) as f64;

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use super::super::junit::escape;
 use super::super::words;
-use super::frame::{LEFT, TimeAxis, WIDTH, begin, binned, end, heal};
+use super::frame::{LEFT, RIGHT, TimeAxis, WIDTH, begin, binned, end, heal};
 use crate::record::RunRecord;
 
 /// Most nodes with a row of their own; of more, those that missed most are shown.
@@ -89,7 +89,7 @@ fn faults(record: &RunRecord, out: &mut String) {
                 (to - from).max(3.0),
                 height - 4.0,
                 span.from_us,
-                escape(&fault.words),
+                escape(&words::fault(record, fault)),
                 words::time(span.from_us),
                 words::time(span.to_us),
             );
@@ -100,28 +100,38 @@ fn faults(record: &RunRecord, out: &mut String) {
     end(out);
 }
 
-/// What a fault did, beside its last span where there is room, else before its first.
+/// Width of one letter of a label, on average, in units of the view box.
+const LETTER: f64 = 6.1;
+
+/// What a fault did: right of its last span, or left of its first, wherever there is more room.
 fn fired(record: &RunRecord, index: usize, y: f64, time: TimeAxis, out: &mut String) {
     let fault = &record.faults[index];
     let first = fault.spans.iter().map(|span| span.from_us).min().unwrap_or_default();
     let last = fault.spans.iter().map(|span| span.to_us).max().unwrap_or_default();
-    let (x, anchor) =
-        if time.x(last) < 820.0 { (time.x(last) + 8.0, "start") } else { (time.x(first) - 6.0, "end") };
-    let (x, anchor) = if anchor == "end" && x < 420.0 { (1_150.0, "end") } else { (x, anchor) };
-    let class = if fault.fired == 0 { "did never" } else { "did" };
-    let said = if fault.fired == 0 {
-        "never fired".to_owned()
-    } else {
-        format!("{} {}", words::count(fault.fired), fault.counted)
+    let (left, right) = (time.x(first) - 8.0, time.x(last).max(time.x(first) + 3.0) + 8.0);
+    let room = (RIGHT - right).max(left - LEFT);
+    let (x, anchor) = if RIGHT - right >= left - LEFT { (right, "start") } else { (left, "end") };
+    let (class, did) = match fault.fired {
+        0 => ("did never", "never fired".to_owned()),
+        fired => ("did", format!("{} {}", words::count(fired), fault.counted)),
     };
+    let said = shortened(&format!("{did} · {}", words::fault(record, fault)), (room / LETTER) as usize);
     let _ = write!(
         out,
         "<text class=\"{class}\" x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"{anchor}\" \
-         data-path=\"/faults/{index}/fired\" data-value=\"{}\">{} — {}</text>",
+         data-path=\"/faults/{index}/fired\" data-value=\"{}\">{}</text>",
         fault.fired,
-        escape(&fault.words),
         escape(&said),
     );
+}
+
+/// `text` in at most `letters` letters.
+fn shortened(text: &str, letters: usize) -> String {
+    let letters = letters.max(12);
+    if text.chars().count() <= letters {
+        return text.to_owned();
+    }
+    text.chars().take(letters - 1).chain(['…']).collect()
 }
 
 fn names(record: &RunRecord, rows: &[usize], top: f64, height: f64, out: &mut String) {

@@ -45,9 +45,12 @@ impl TimeAxis {
         while (at as f64) <= self.end {
             let x = self.x(at);
             let _ = write!(out, "<path class=\"axis\" d=\"M{x:.1} {y:.1}v4\"/>");
+            // The last mark may stand at the edge of the picture.
+            let anchor = if x > self.right - 12.0 { "end" } else { "middle" };
             let _ = write!(
                 out,
-                "<text class=\"tick\" x=\"{x:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{}</text>",
+                "<text class=\"tick\" x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"{anchor}\">{}</text>",
+                if anchor == "end" { x + 12.0 } else { x },
                 y + 15.0,
                 words::time(at)
             );
@@ -66,14 +69,12 @@ fn time_step(least: u64) -> u64 {
     steps.into_iter().find(|step| *step >= least).unwrap_or(least.max(1))
 }
 
-/// The least of 1, 2 and 5 times a power of ten that is no smaller than `least`.
+/// The least round figure, such as 1.5, 2 or 40, that is no smaller than `least`.
 pub(super) fn round_up(least: f64) -> f64 {
     let power = 10f64.powf(least.max(1e-9).log10().floor());
-    [1.0, 2.0, 5.0, 10.0]
-        .into_iter()
-        .map(|step| step * power)
-        .find(|step| *step >= least * 0.999_999)
-        .unwrap_or(least)
+    let steps = [1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0];
+    let round = steps.into_iter().map(|step| step * power).find(|step| *step >= least * 0.999_999);
+    round.unwrap_or(least)
 }
 
 /// Begins a picture with its heading and what it shows.
@@ -128,7 +129,7 @@ mod tests {
 
     #[test]
     fn axes_end_on_round_figures() {
-        assert_eq!((round_up(37.0), round_up(100.0), round_up(0.3)), (50.0, 100.0, 0.5));
+        assert_eq!((round_up(37.0), round_up(100.0), round_up(1_100.0)), (40.0, 100.0, 1_500.0));
         assert_eq!(time_step(23_000_000), 30_000_000);
     }
 }

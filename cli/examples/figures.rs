@@ -1,0 +1,329 @@
+//! Measures a built `starling`: durable writes, the way of a write to a watcher at another node, memory
+//! and idle traffic. What it prints is what `docs/performance.md` tells, with the machine it ran on.
+//!
+//! `cargo run --release -p starling-cli --example figures -- PROGRAM DIRECTORY [FIGURE…]`, where PROGRAM is
+//! the `starling` to measure, DIRECTORY lies on the disk to measure and FIGURE is `writes`, `watch` or
+//! `idle`; without one all are measured. Ends 1 if a figure misses its bound.
+
+use std::error::Error;
+use std::fs::{self, File};
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use futures::future::try_join_all;
+use starling_api::address::SOCKET_FILE;
+use starling_api::client::WriteOptions;
+use starling_api::document::{BatchLine, WatchQuery};
+use starling_api::member::{Nodes, Wait};
+use starling_api::space::{CreateInvite, JoinState, Role};
+use starling_api::{Client, NodeAddress};
+use tokio::time::{sleep, timeout};
+
+type Outcome<T> = Result<T, Box<dyn Error>>;
+
+const SPACE: &str = "figures";
+/// Documents written to, so that neither one document nor an empty store is measured.
+const DOCUMENTS: u64 = 1_000;
+/// Bytes of a value.
+const VALUE_BYTES: usize = 100;
+/// Samples of one client; the plain append takes turns with it, so that another user of the disk slows both.
+const WRITES: u64 = 2_000;
+const TURN: u64 = 50;
+/// How long many clients write.
+const LOAD: Duration = Duration::from_secs(5);
+/// Writes on their way to a watcher, and their spacing.
+const WATCHED: u64 = 1_000;
+const WATCH_PERIOD: Duration = Duration::from_millis(100);
+/// Writes of the watcher's own node, to compare with.
+const OWN_WRITES: u64 = 300;
+/// Nodes of the cluster.
+const NODES: usize = 5;
+/// How long the cluster idles.
+const IDLE: Duration = Duration::from_secs(60);
+/// Nothing takes this long unless it never comes.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Most memory of an idle node with the registry of MIME types.
+const IDLE_KIB_MAX: u64 = 60 * 1024;
+
+struct Node {
+    process: Child,
+    directory: PathBuf,
+}
+
+impl Node {
+    async fn start(program: &Path, directory: PathBuf) -> Outcome<Self> {
+        fs::create_dir_all(&directory)?;
+        let process = Command::new(program)
+            .args(["up", "--no-mdns", "--profile", "local", "--log-level", "warn"])
+            .args(["--listen", "/ip4/127.0.0.1/tcp/0", "--data-dir"])
+            .arg(&directory)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(File::create(directory.join("log"))?)
+            .spawn()?;
+        let node = Self { process, directory };
+        let client = node.client();
+        timeout(PATIENCE, async {
+            while !client.status().await.is_ok_and(|status| !status.listen.is_empty()) {
+                sleep(Duration::from_millis(10)).await;
+            }
+        })
+        .await?;
+        Ok(node)
+    }
+
+    fn client(&self) -> Client {
+        Client::new(NodeAddress::Unix(self.directory.join(SOCKET_FILE)))
+    }
+
+    /// The sum of all figures whose name and labels contain these.
+    async fn figure(&self, name: &str, label: &str) -> Outcome<f64> {
+        let text = self.client().metrics().await?;
+        let lines = text.lines().filter(|line| line.starts_with(name) && line.contains(label));
+        Ok(lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum())
+    }
+
+    fn resident_kib(&self) -> Outcome<u64> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.process.id()))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).ok_or("no VmRSS")?;
+        Ok(line.trim().trim_end_matches(" kB").parse()?)
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        // One that ended by itself needs no killing.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+        let _ = fs::remove_dir_all(&self.directory);
+    }
+}
+
+fn value(number: u64) -> String {
+    let text = format!("{number:0width$}", width = VALUE_BYTES - 8);
+    format!("{{\"v\":\"{text}\"}}")
+}
+
+fn percentile(sorted: &[Duration], percent: usize) -> Duration {
+    sorted[(sorted.len() - 1) * percent / 100]
+}
+
+fn shown(label: &str, samples: &mut [Duration]) -> Duration {
+    samples.sort();
+    let of = |percent| percentile(samples, percent).as_secs_f64() * 1e3;
+    println!("  {label:<44} p50 {:7.3} ms   p99 {:7.3} ms", of(50), of(99));
+    percentile(samples, 50)
+}
+
+fn judged(what: &str, reached: Duration, bound: Duration) -> bool {
+    let held = reached <= bound;
+    let word = if held { "holds" } else { "MISSED" };
+    println!(
+        "  {what}: {:.3} ms against {:.3} ms: {word}",
+        reached.as_secs_f64() * 1e3,
+        bound.as_secs_f64() * 1e3
+    );
+    held
+}
+
+#[tokio::main]
+async fn main() -> Outcome<()> {
+    let mut arguments = std::env::args_os().skip(1);
+    let (Some(program), Some(directory)) = (arguments.next(), arguments.next()) else {
+        return Err("usage: figures PROGRAM DIRECTORY [writes|watch|idle]…".into());
+    };
+    let (program, directory) = (PathBuf::from(program), PathBuf::from(directory).join("figures"));
+    let figures: Vec<String> = arguments.map(|figure| figure.to_string_lossy().into_owned()).collect();
+    let wanted = |name: &str| figures.is_empty() || figures.iter().any(|figure| figure == name);
+    let mut held = true;
+    if wanted("writes") {
+        held &= writes(&program, &directory).await?;
+    }
+    if wanted("watch") {
+        held &= watch(&cluster(&program, &directory).await?).await?;
+    }
+    if wanted("idle") {
+        held &= idle(&cluster(&program, &directory).await?).await?;
+    }
+    if held { Ok(()) } else { Err("a figure misses its bound".into()) }
+}
+
+async fn writes(program: &Path, directory: &Path) -> Outcome<bool> {
+    println!("durable writes at one node, {VALUE_BYTES}-byte values, {DOCUMENTS} documents");
+    let node = Node::start(program, directory.join("one")).await?;
+    let client = node.client();
+    client.create_space(SPACE).await?;
+    fill(&client, (0..DOCUMENTS).map(|n| (format!("d/{n}"), value(n)))).await?;
+    let mut file = File::create(node.directory.join("append"))?;
+    let (mut appends, mut puts) = (Vec::new(), Vec::new());
+    for turn in 0..WRITES / TURN {
+        for _ in 0..TURN {
+            let began = Instant::now();
+            file.write_all(&[7; 400])?;
+            file.sync_data()?;
+            appends.push(began.elapsed());
+        }
+        for sample in turn * TURN..(turn + 1) * TURN {
+            let (name, value) = (format!("d/{}", sample * 7 % DOCUMENTS), value(sample + DOCUMENTS));
+            let began = Instant::now();
+            client.put(SPACE, &name, value, &WriteOptions::default()).await?;
+            puts.push(began.elapsed());
+        }
+    }
+    let append = shown("append of 400 bytes and fdatasync", &mut appends);
+    let put = shown("one client", &mut puts);
+    let commits = node.figure("starling_commit_seconds_sum", "").await?;
+    let count = node.figure("starling_commit_seconds_count", "").await?;
+    println!("  mean of the store's commits {:.3} ms", commits / count * 1e3);
+    let held = judged("p50 of one client", put, 3 * append + Duration::from_micros(200));
+    for clients in [16, 64] {
+        let done = load(&node, clients).await?;
+        let per_second = done.len() as f64 / LOAD.as_secs_f64();
+        let mut done = done;
+        shown(&format!("{clients} clients, {per_second:.0} writes/s"), &mut done);
+    }
+    Ok(held)
+}
+
+async fn load(node: &Node, clients: u64) -> Outcome<Vec<Duration>> {
+    let until = Instant::now() + LOAD;
+    let clients = (0..clients).map(|number| async move {
+        let client = node.client();
+        let mut done = Vec::new();
+        for write in 0_u64.. {
+            let began = Instant::now();
+            if began >= until {
+                break;
+            }
+            let name = format!("d/{}", (number * 131 + write * 7) % DOCUMENTS);
+            client.put(SPACE, &name, value(write), &WriteOptions::default()).await?;
+            done.push(began.elapsed());
+        }
+        Ok::<_, Box<dyn Error>>(done)
+    });
+    Ok(try_join_all(clients).await?.concat())
+}
+
+async fn fill(client: &Client, documents: impl Iterator<Item = (String, String)>) -> Outcome<()> {
+    let mut lines = Vec::new();
+    for (doc, value) in documents {
+        lines.push(BatchLine::Put { doc, value: serde_json::from_str(&value)?, base: None });
+    }
+    let mut refused = 0;
+    client.batch_all(SPACE, lines, |result| refused += u64::from(result.outcome.is_err())).await?;
+    if refused == 0 { Ok(()) } else { Err(format!("{refused} lines of a batch were refused").into()) }
+}
+
+async fn cluster(program: &Path, directory: &Path) -> Outcome<Vec<Node>> {
+    let mut nodes = Vec::new();
+    for number in 0..NODES {
+        nodes.push(Node::start(program, directory.join(number.to_string())).await?);
+    }
+    let first = nodes[0].client();
+    first.create_space(SPACE).await?;
+    let invite = CreateInvite { role: Role::Writer, prefix: None, uses: None, expires_in_s: None };
+    let ticket = first.invite(SPACE, &invite).await?.ticket;
+    for node in &nodes[1..] {
+        node.client().join(&ticket).await?;
+    }
+    timeout(PATIENCE, async {
+        for node in &nodes {
+            let client = node.client();
+            loop {
+                let joined =
+                    client.spaces().await?.items.iter().all(|space| space.state == JoinState::Joined);
+                let peers = client.peers().await?.items.iter().filter(|peer| peer.connected).count();
+                if joined && peers == NODES - 1 {
+                    break;
+                }
+                sleep(Duration::from_millis(50)).await;
+            }
+        }
+        Ok::<_, Box<dyn Error>>(())
+    })
+    .await??;
+    Ok(nodes)
+}
+
+async fn watch(nodes: &[Node]) -> Outcome<bool> {
+    println!("a write on A to a watcher on B, {NODES} nodes, one each {WATCH_PERIOD:?}, {WATCHED} samples");
+    let (a, b) = (nodes[0].client(), nodes[1].client());
+    let own = nodes[1].client();
+    let mut watch = b.watch(SPACE, WatchQuery::default()).await?;
+    let (mut ways, mut puts, mut owns) = (Vec::new(), Vec::new(), Vec::new());
+    let before = commits(&nodes[1]).await?;
+    let mut ticks = tokio::time::interval(WATCH_PERIOD);
+    for sample in 0..WATCHED {
+        ticks.tick().await;
+        let name = format!("w/{}", sample % DOCUMENTS);
+        let began = Instant::now();
+        let put = async {
+            a.put(SPACE, &name, value(sample), &WriteOptions::default()).await?;
+            Ok::<_, Box<dyn Error>>(began.elapsed())
+        };
+        let seen = async {
+            while watch.next().await?.name != name {}
+            Ok::<_, Box<dyn Error>>(began.elapsed())
+        };
+        let (put, way) = timeout(PATIENCE, futures::future::try_join(put, seen)).await??;
+        puts.push(put);
+        ways.push(way);
+    }
+    let after = commits(&nodes[1]).await?;
+    for sample in 0..OWN_WRITES {
+        ticks.tick().await;
+        let began = Instant::now();
+        own.put(SPACE, &format!("o/{sample}"), value(sample), &WriteOptions::default()).await?;
+        owns.push(began.elapsed());
+    }
+    shown("acknowledged by A", &mut puts);
+    let way = shown("seen at B", &mut ways);
+    let own = shown("B's own writes, acknowledged", &mut owns);
+    let mean = (after.0 - before.0) / (after.1 - before.1);
+    println!("  B's commits meanwhile: {:.0}, mean {:.3} ms", after.1 - before.1, mean * 1e3);
+    Ok(judged("p50 from A to the watcher on B", way, Duration::from_millis(5) + own))
+}
+
+async fn commits(node: &Node) -> Outcome<(f64, f64)> {
+    let seconds = node.figure("starling_commit_seconds_sum", "").await?;
+    Ok((seconds, node.figure("starling_commit_seconds_count", "").await?))
+}
+
+async fn idle(nodes: &[Node]) -> Outcome<bool> {
+    println!("{NODES} nodes with the registry of MIME types, idle for {IDLE:?}");
+    let records = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/data/mime-db.ndjson"))?;
+    let named = records.lines().enumerate().map(|(line, record)| (format!("mime/{line}"), record.to_owned()));
+    let client = nodes[0].client();
+    fill(&client, named).await?;
+    let wait = Wait { doc: None, nodes: Nodes::All, timeout_ms: PATIENCE.as_millis() as u64 };
+    if !client.wait(SPACE, &wait).await?.satisfied {
+        return Err("not every node holds the registry in time".into());
+    }
+    let mut before = Vec::new();
+    for node in nodes {
+        before.push(traffic(node).await?);
+    }
+    sleep(IDLE).await;
+    let mut held = true;
+    for (number, (node, before)) in nodes.iter().zip(before).enumerate() {
+        let after = traffic(node).await?;
+        let rate = |after: f64, before: f64| (after - before) / IDLE.as_secs_f64();
+        let resident = node.resident_kib()?;
+        held &= resident <= IDLE_KIB_MAX;
+        println!(
+            "  node {number}: {:.1} MiB resident, {:.0} B/s in, {:.0} B/s out",
+            resident as f64 / 1024.0,
+            rate(after.0, before.0),
+            rate(after.1, before.1)
+        );
+    }
+    println!("  bound {} MiB: {}", IDLE_KIB_MAX / 1024, if held { "holds" } else { "MISSED" });
+    Ok(held)
+}
+
+async fn traffic(node: &Node) -> Outcome<(f64, f64)> {
+    let name = "libp2p_bandwidth_bytes";
+    Ok((node.figure(name, "Inbound").await?, node.figure(name, "Outbound").await?))
+}

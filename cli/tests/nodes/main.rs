@@ -1,0 +1,9 @@
+//! Several real nodes: on loopback, and as hosts of their own in network namespaces.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod asking;
+mod hosts;
+mod loopback;
+mod namespaces;

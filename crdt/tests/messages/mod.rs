@@ -1,0 +1,284 @@
+//! One of each message, known byte by byte, and any number of random ones.
+
+#![allow(dead_code, reason = "each test uses the part it needs")]
+
+use minicbor::bytes::ByteVec;
+use starling_crdt::delta::{Delta, VerifiedDelta};
+use starling_crdt::document::{Commit, Document, Edit, Json};
+use starling_crdt::exchange::*;
+use starling_crdt::gossip::Frame;
+use starling_crdt::history::ItemKey;
+use starling_crdt::id::{Actor, ChangeHash, DocumentName, SpaceId, StatementId};
+use starling_crdt::identity::{Identity, Signature};
+use starling_crdt::incarnation::{Incarnation, VerifiedIncarnation};
+
+pub const SPACE: SpaceId = SpaceId([1; 32]);
+
+pub fn author(number: u8) -> Identity {
+    Identity::from_seed(&[number; 32])
+}
+
+pub fn name(text: &str) -> DocumentName {
+    DocumentName::new(text).unwrap()
+}
+
+pub fn incarnation() -> VerifiedIncarnation {
+    let tips = vec![StatementId([9; 32]), StatementId([3; 32])];
+    VerifiedIncarnation::sign(&author(1), SPACE, [2; 16], tips)
+}
+
+/// Two consecutive changes of the incarnation in one document.
+pub fn changes() -> Vec<Vec<u8>> {
+    let mut document = Document::new();
+    let actor = incarnation().actor();
+    let mut changes = Vec::new();
+    for text in [r#"{"a": 1}"#, r#"{"a": 1, "n": {"$counter": 3}}"#] {
+        let commit = Commit { actor, time_seconds: 1_700_000_000, message: None };
+        let edit = Edit::Put { value: Json::parse(text).unwrap(), base: None };
+        changes.extend(document.edit(commit, &edit).unwrap().changes.into_iter().map(|change| change.bytes));
+    }
+    changes
+}
+
+pub fn delta() -> VerifiedDelta {
+    VerifiedDelta::sign(&author(1), SPACE, name("config/web"), incarnation().actor(), changes()).unwrap()
+}
+
+pub fn item_key() -> ItemKey {
+    ItemKey::of(&name("config/web"), incarnation().actor())
+}
+
+/// One of each request.
+pub fn requests() -> Vec<(&'static str, Request)> {
+    let tag = greeting_tag(SPACE, author(1).key(), author(2).key());
+    let greeting = Greeting { tag, statements: [4; 8], items: 5 };
+    let range = RangeFingerprint { start: ItemKey([0; 16]), end: Some(ItemKey([8; 16])), fingerprint: 6 };
+    let offered = OfferedItem { key: item_key(), seq: 2, hash: [7; 8] };
+    let heads = DocumentHeads { document: name("config/web"), heads: vec![ChangeHash([8; 32])] };
+    vec![
+        ("hello", Request::Hello(vec![greeting])),
+        ("statements", Request::Statements { space: SPACE, have: vec![StatementId([3; 32])] }),
+        ("take statements", Request::TakeStatements { space: SPACE, statements: vec![vec![1, 2].into()] }),
+        ("reconcile", Request::Reconcile { space: SPACE, salt: 99, ranges: vec![range] }),
+        ("fetch", Request::Fetch { space: SPACE, wants: vec![Want { key: item_key(), after: 1 }] }),
+        ("offer", Request::Offer { space: SPACE, items: vec![offered] }),
+        ("join", Request::Join(vec![1, 2].into())),
+        ("confirm", Request::Confirm { space: SPACE, documents: vec![heads], items: Some(7) }),
+    ]
+}
+
+/// One of each response.
+pub fn responses() -> Vec<(&'static str, Response)> {
+    let tag = greeting_tag(SPACE, author(2).key(), author(1).key());
+    let greeting = Greeting { tag, statements: [4; 8], items: 5 };
+    let range = RangeFingerprint { start: ItemKey([0; 16]), end: None, fingerprint: 6 };
+    let offered = OfferedItem { key: item_key(), seq: 2, hash: [7; 8] };
+    let answers =
+        vec![RangeAnswer::Equal, RangeAnswer::Parts(vec![range]), RangeAnswer::Items(vec![offered])];
+    let statements = vec![ByteVec::from(vec![1, 2])];
+    vec![
+        ("hello", Response::Hello(vec![greeting])),
+        (
+            "statements",
+            Response::Statements {
+                statements: statements.clone(),
+                lacking: vec![StatementId([3; 32])],
+                more: true,
+            },
+        ),
+        ("done", Response::Done),
+        ("ranges", Response::Ranges(answers)),
+        (
+            "deltas",
+            Response::Deltas {
+                incarnations: vec![incarnation().certificate().clone()],
+                deltas: vec![vec![1, 2].into()],
+                more: false,
+            },
+        ),
+        ("joined", Response::Joined(statements)),
+        ("confirmed", Response::Confirmed(vec![true, false])),
+        ("busy", Response::Busy { retry_after_ms: 1_500 }),
+        ("refused", Response::Refused { code: RefusalCode::NotAdmitted, reason: "no".into() }),
+    ]
+}
+
+/// One of each gossip frame.
+pub fn frames() -> Vec<(&'static str, Frame)> {
+    let (incarnation, delta) = (Some(incarnation().certificate().clone()), delta().delta().clone());
+    vec![
+        ("delta", Frame::Delta { incarnation, delta }),
+        ("announcement", Frame::Announcement { key: item_key(), seq: 2 }),
+        ("statement", Frame::Statement(vec![1, 2].into())),
+        ("beacon", Frame::Beacon(vec![1, 2].into())),
+    ]
+}
+
+/// Deterministic draws (SplitMix64).
+pub struct Draws(pub u64);
+
+impl Draws {
+    pub fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    pub fn below(&mut self, bound: usize) -> usize {
+        usize::try_from(self.next() % bound as u64).unwrap()
+    }
+
+    /// A number of any magnitude.
+    pub fn number(&mut self) -> u64 {
+        let shift = self.below(64);
+        self.next() >> shift
+    }
+
+    pub fn array<const N: usize>(&mut self) -> [u8; N] {
+        std::array::from_fn(|_| self.next().to_be_bytes()[0])
+    }
+
+    pub fn bytes(&mut self) -> ByteVec {
+        let length = self.below(40);
+        (0..length).map(|_| self.next().to_be_bytes()[0]).collect::<Vec<u8>>().into()
+    }
+
+    fn list<T>(&mut self, mut each: impl FnMut(&mut Self) -> T) -> Vec<T> {
+        let length = self.below(5);
+        (0..length).map(|_| each(self)).collect()
+    }
+
+    fn chance(&mut self) -> bool {
+        self.below(2) == 0
+    }
+
+    fn key(&mut self) -> ItemKey {
+        ItemKey(self.array())
+    }
+
+    fn name(&mut self) -> DocumentName {
+        let number = self.number();
+        name(&format!("d/{number}/é雪"))
+    }
+
+    fn greeting(&mut self) -> Greeting {
+        Greeting { tag: self.array(), statements: self.array(), items: self.number() }
+    }
+
+    fn range(&mut self) -> RangeFingerprint {
+        let end = self.chance().then(|| self.key());
+        RangeFingerprint { start: self.key(), end, fingerprint: self.number() }
+    }
+
+    fn offered(&mut self) -> OfferedItem {
+        OfferedItem { key: self.key(), seq: self.number(), hash: self.array() }
+    }
+
+    pub fn incarnation(&mut self) -> Incarnation {
+        Incarnation {
+            space: SpaceId(self.array()),
+            author: starling_crdt::id::AuthorKey(self.array()),
+            nonce: self.array(),
+            tips: self.list(|draws| StatementId(draws.array())),
+            signature: Signature(self.array()),
+        }
+    }
+
+    pub fn delta(&mut self) -> Delta {
+        Delta {
+            space: SpaceId(self.array()),
+            document: self.name(),
+            actor: Actor(self.array()),
+            first_seq: self.number(),
+            changes: self.list(Self::bytes),
+            signature: Signature(self.array()),
+        }
+    }
+
+    pub fn request(&mut self) -> Request {
+        let space = SpaceId(self.array());
+        match self.below(8) {
+            0 => Request::Hello(self.list(Self::greeting)),
+            1 => Request::Statements { space, have: self.list(|draws| StatementId(draws.array())) },
+            2 => Request::TakeStatements { space, statements: self.list(Self::bytes) },
+            3 => Request::Reconcile { space, salt: self.number(), ranges: self.list(Self::range) },
+            4 => {
+                let wants = self.list(|draws| Want { key: draws.key(), after: draws.number() });
+                Request::Fetch { space, wants }
+            }
+            5 => Request::Offer { space, items: self.list(Self::offered) },
+            6 => Request::Join(self.bytes()),
+            _ => {
+                let documents = self.list(|draws| DocumentHeads {
+                    document: draws.name(),
+                    heads: draws.list(|draws| ChangeHash(draws.array())),
+                });
+                let items = self.chance().then(|| self.number());
+                Request::Confirm { space, documents, items }
+            }
+        }
+    }
+
+    pub fn response(&mut self) -> Response {
+        match self.below(9) {
+            0 => Response::Hello(self.list(Self::greeting)),
+            1 => Response::Statements {
+                statements: self.list(Self::bytes),
+                lacking: self.list(|draws| StatementId(draws.array())),
+                more: self.chance(),
+            },
+            2 => Response::Done,
+            3 => Response::Ranges(self.list(|draws| match draws.below(3) {
+                0 => RangeAnswer::Equal,
+                1 => RangeAnswer::Parts(draws.list(Self::range)),
+                _ => RangeAnswer::Items(draws.list(Self::offered)),
+            })),
+            4 => Response::Deltas {
+                incarnations: self.list(Self::incarnation),
+                deltas: self.list(Self::bytes),
+                more: self.chance(),
+            },
+            5 => Response::Joined(self.list(Self::bytes)),
+            6 => Response::Confirmed(self.list(Self::chance)),
+            7 => Response::Busy { retry_after_ms: u32::try_from(self.number() >> 32).unwrap() },
+            _ => {
+                let codes = [
+                    RefusalCode::NotAdmitted,
+                    RefusalCode::Malformed,
+                    RefusalCode::Unsupported,
+                    RefusalCode::JoinRefused,
+                ];
+                Response::Refused { code: codes[self.below(4)], reason: format!("{}", self.number()) }
+            }
+        }
+    }
+
+    pub fn frame(&mut self) -> Frame {
+        match self.below(4) {
+            0 => {
+                let incarnation = self.chance().then(|| self.incarnation());
+                Frame::Delta { incarnation, delta: self.delta() }
+            }
+            1 => Frame::Announcement { key: self.key(), seq: self.number() },
+            2 => Frame::Statement(self.bytes()),
+            _ => Frame::Beacon(self.bytes()),
+        }
+    }
+
+    /// `bytes` with something wrong with them.
+    pub fn mutate(&mut self, bytes: &[u8]) -> Vec<u8> {
+        let mut bytes = bytes.to_vec();
+        for _ in 0..=self.below(4) {
+            let place = self.below(bytes.len() + 1);
+            match self.below(4) {
+                0 if place < bytes.len() => bytes[place] ^= 1 << self.below(8),
+                1 if place < bytes.len() => bytes[place] = self.next().to_be_bytes()[0],
+                2 => bytes.truncate(place),
+                _ => bytes.insert(place, self.next().to_be_bytes()[0]),
+            }
+        }
+        bytes
+    }
+}

@@ -1,0 +1,73 @@
+#!/usr/bin/env bash
+# The simulator's share of the check script: the shipped scenarios twice with equal trace hashes, then
+# fresh seeds for a minute. Prints every failing seed with the command that replays it.
+#
+# Ends 0 only if every scenario ran and held and fresh seeds ran at all. Takes no arguments;
+# SMOKE_SECONDS is how long fresh seeds run, default 60, and STARLING_SIM the binary to use instead of
+# building one.
+set -uo pipefail
+cd "$(dirname "$0")/.." || exit 1
+
+fresh_seconds="${SMOKE_SECONDS:-60}"
+# One batch of fresh seeds; no single call may take longer than this, in seconds.
+call_seconds_max=240
+seeds_per_call=2
+out=$(mktemp -d) || exit 1
+trap 'rm -rf "$out"' EXIT
+
+if [[ -n "${STARLING_SIM:-}" ]]; then
+    sim=$STARLING_SIM
+else
+    # The profile and features of the tests, so that nothing is built for this alone.
+    cargo build --locked --workspace --bin starling-sim || exit 1
+    sim=${CARGO_TARGET_DIR:-target}/debug/starling-sim
+fi
+
+failed=0
+fail() {
+    printf 'FAILED: %s\n' "$*"
+    failed=1
+}
+
+# Runs FILES... with the flags before them; leaves one line per run, with its seed, trace hash and
+# verdict, in $out/ends. What did not hold is printed with the command that replays it.
+simulate() {
+    rm -f "$out/trace"
+    timeout "$call_seconds_max" "$sim" run --out "$out/stored" --trace "$out/trace" "$@" >"$out/summary"
+    local code=$?
+    grep '"event":"ends"' "$out/trace" >"$out/ends" || fail "nothing ran: $*"
+    if ((code != 0)); then
+        fail "exit code $code: $*"
+        cat "$out/summary"
+    fi
+}
+
+mapfile -t files < <(printf '%s\n' simulations/scenarios/*.toml simulations/regressions/*.toml | grep -v '\*')
+((${#files[@]} >= 12)) || fail "only ${#files[@]} scenarios where at least 12 are shipped"
+
+for turn in 1 2; do
+    simulate "${files[@]}"
+    cp "$out/ends" "$out/turn-$turn"
+    ran=$(wc -l <"$out/turn-$turn")
+    ((ran == ${#files[@]})) || fail "$ran runs of ${#files[@]} scenarios in turn $turn"
+done
+if ! diff "$out/turn-1" "$out/turn-2"; then
+    fail "two runs of one scenario and seed gave different traces"
+fi
+printf '%d scenarios, twice: %s\n' "${#files[@]}" "$( ((failed)) && echo 'not all well' || echo 'held, with equal traces')"
+
+# Fresh seeds: from the clock, so that every run of this script looks elsewhere.
+seed=$(($(date +%s) * 1000))
+ran=0
+end=$((SECONDS + fresh_seconds))
+while ((SECONDS < end)); do
+    for file in "${files[@]}"; do
+        ((SECONDS < end)) || break
+        simulate --seeds "$seed..$((seed + seeds_per_call - 1))" "$file"
+        ran=$((ran + $(wc -l <"$out/ends")))
+        seed=$((seed + seeds_per_call))
+    done
+done
+((ran > 0)) || fail "zero fresh seeds ran"
+printf '%d fresh seeds in %d s\n' "$ran" "$fresh_seconds"
+exit "$failed"
