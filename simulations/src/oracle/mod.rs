@@ -14,7 +14,7 @@ use starling_crdt::id::DocumentName;
 use starling_crdt::store::tables::{
     DeltaRecord, FrontierRecord, SpaceIndex, SpaceRecord, delta_key, frontier_key, record,
 };
-use starling_crdt::store::{KeyRange, StoreRead, Table, after_prefix};
+use starling_crdt::store::{KeyRange, Row, StoreRead, Table, after_prefix};
 
 use self::chunk::Hash;
 use self::ledger::{Actor, Ledger, RunKey, Wrong};
@@ -76,7 +76,7 @@ pub struct Oracle {
 ///
 /// # Errors
 /// What the store says.
-pub fn rows(store: &dyn StoreRead, table: Table, prefix: &[u8]) -> Result<Vec<(Vec<u8>, Vec<u8>)>, String> {
+pub fn rows(store: &dyn StoreRead, table: Table, prefix: &[u8]) -> Result<Vec<Row>, String> {
     let end = after_prefix(prefix).unwrap_or_else(|| vec![0xff; 8]);
     let mut start = prefix.to_vec();
     let mut all = Vec::new();

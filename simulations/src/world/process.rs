@@ -27,6 +27,8 @@ const STEP_COST: Time = 20;
 const SIGNATURE_COST: Time = 40;
 /// Built documents one simulated node may keep for its readers, in bytes.
 const READER_BYTES: usize = 8 * 1024 * 1024;
+/// How long the driver waits before it tries a store again that could not be read.
+const STORE_RETRY: Time = 1_000 * MILLISECOND;
 /// Wake-ups in a row without inputs, effects and time between them, after which a node spins.
 const IDLE_STEPS_MAX: u32 = 10_000;
 /// How long a kill inside a disk operation waits for one before the process is killed anyway.
@@ -247,7 +249,11 @@ impl World {
         let effects = match done {
             Ok(Ok(effects)) => effects,
             // Memory could not be read again from a failing disk: the driver tries again later.
-            Ok(Err(error)) => vec![Effect::Note(Note::StoreFault { error })],
+            Ok(Err(error)) => {
+                let effects = vec![Effect::Note(Note::StoreFault { error })];
+                self.after_step(node, count, effects, STORE_RETRY);
+                return;
+            }
             Err(panic) => {
                 self.observe(Observation::Panicked { node, words: words(&*panic) });
                 self.end(node, Death::Killed);
