@@ -34,7 +34,7 @@ simulate() { # TURN [FLAG...] FILE...
     local turn=$out/$1
     shift
     rm -rf "$turn" && mkdir "$turn"
-    timeout "$call_seconds_max" "$sim" run --out "$turn" --trace "$turn/trace" "$@" >"$turn/summary"
+    timeout "$call_seconds_max" "$sim" run --out "$turn" --trace "$turn/trace" "$@" >"$turn/summary" 2>&1
     echo $? >"$turn/code"
     grep -s '"event":"ends"' "$turn/trace" >"$turn/ends"
 }
