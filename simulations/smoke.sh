@@ -9,8 +9,8 @@ set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
 
 fresh_seconds="${SMOKE_SECONDS:-60}"
-# One batch of fresh seeds; no single call may take longer than this, in seconds.
-call_seconds_max=240
+# No single call may take longer than this, in seconds.
+call_seconds_max=120
 seeds_per_call=2
 out=$(mktemp -d) || exit 1
 trap 'rm -rf "$out"' EXIT
@@ -29,31 +29,40 @@ fail() {
     failed=1
 }
 
-# Runs FILES... with the flags before them; leaves one line per run, with its seed, trace hash and
-# verdict, in $out/ends. What did not hold is printed with the command that replays it.
-simulate() {
-    rm -f "$out/trace"
-    timeout "$call_seconds_max" "$sim" run --out "$out/stored" --trace "$out/trace" "$@" >"$out/summary"
-    local code=$?
-    grep '"event":"ends"' "$out/trace" >"$out/ends" || fail "nothing ran: $*"
+# Runs scenarios and leaves one line per run, with its seed, trace hash and verdict, in $out/TURN/ends.
+simulate() { # TURN [FLAG...] FILE...
+    local turn=$out/$1
+    shift
+    rm -rf "$turn" && mkdir "$turn"
+    timeout "$call_seconds_max" "$sim" run --out "$turn" --trace "$turn/trace" "$@" >"$turn/summary" 2>&1
+    echo $? >"$turn/code"
+    grep -s '"event":"ends"' "$turn/trace" >"$turn/ends"
+}
+
+# What did not hold is printed with the command that replays it.
+judge() { # TURN
+    local code
+    code=$(<"$out/$1/code")
+    [[ -s $out/$1/ends ]] || fail "nothing ran in $1"
     if ((code != 0)); then
-        fail "exit code $code: $*"
-        cat "$out/summary"
+        fail "exit code $code in $1"
+        cat "$out/$1/summary"
     fi
 }
 
 mapfile -t files < <(printf '%s\n' simulations/scenarios/*.toml simulations/regressions/*.toml | grep -v '\*')
 ((${#files[@]} >= 12)) || fail "only ${#files[@]} scenarios where at least 12 are shipped"
 
-for turn in 1 2; do
-    simulate "${files[@]}"
-    cp "$out/ends" "$out/turn-$turn"
-    ran=$(wc -l <"$out/turn-$turn")
-    ((ran == ${#files[@]})) || fail "$ran runs of ${#files[@]} scenarios in turn $turn"
+for file in "${files[@]}"; do
+    simulate first "$file" &
+    simulate second "$file"
+    wait
+    judge first
+    judge second
+    if ! diff "$out/first/ends" "$out/second/ends"; then
+        fail "two runs of $file gave different traces"
+    fi
 done
-if ! diff "$out/turn-1" "$out/turn-2"; then
-    fail "two runs of one scenario and seed gave different traces"
-fi
 printf '%d scenarios, twice: %s\n' "${#files[@]}" "$( ((failed)) && echo 'not all well' || echo 'held, with equal traces')"
 
 # Fresh seeds: from the clock, so that every run of this script looks elsewhere.
@@ -63,8 +72,9 @@ end=$((SECONDS + fresh_seconds))
 while ((SECONDS < end)); do
     for file in "${files[@]}"; do
         ((SECONDS < end)) || break
-        simulate --seeds "$seed..$((seed + seeds_per_call - 1))" "$file"
-        ran=$((ran + $(wc -l <"$out/ends")))
+        simulate fresh --seeds "$seed..$((seed + seeds_per_call - 1))" "$file"
+        judge fresh
+        ran=$((ran + $(wc -l <"$out/fresh/ends")))
         seed=$((seed + seeds_per_call))
     done
 done

@@ -24,7 +24,15 @@ fn main() {
         );
         println!("  {:?}", record.writes);
         for violation in record.violations.iter().take(12) {
-            println!("  {:?} {} node {:?} {:?} at {}: {}", violation.property, violation.name, violation.node, violation.document, violation.at_us, violation.words);
+            println!(
+                "  {:?} {} node {:?} {:?} at {}: {}",
+                violation.property,
+                violation.name,
+                violation.node,
+                violation.document,
+                violation.at_us,
+                violation.words
+            );
         }
         for words in &record.undecided {
             println!("  undecided: {words}");

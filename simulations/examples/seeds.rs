@@ -41,8 +41,14 @@ fn main() -> ExitCode {
             let bad = record.verdict == Verdict::Violated;
             found += u32::from(bad);
             if bad || record.verdict != Verdict::Held {
-                let why = record.violations.first().map(|first| format!("{:?} {}", first.property, first.words));
-                println!("{} seed {seed}: {} {}", pair.scenario, record.verdict.word(), why.or(record.undecided.first().cloned()).unwrap_or_default());
+                let why =
+                    record.violations.first().map(|first| format!("{:?} {}", first.property, first.words));
+                println!(
+                    "{} seed {seed}: {} {}",
+                    pair.scenario,
+                    record.verdict.word(),
+                    why.or(record.undecided.first().cloned()).unwrap_or_default()
+                );
             }
             if planted.is_none() && record.verdict != Verdict::Held {
                 found += u32::from(!bad);

@@ -118,8 +118,13 @@ pub(super) fn run(args: &RunArgs, console: &mut Console<'_>) -> io::Result<u8> {
             }
         }
     }
-    show(&records, console)?;
-    match keep(args, &records, console) {
+    let kept = keep(args, &records, console);
+    match show(&records, console) {
+        // A reader that has seen enough changes no verdict.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
+        shown => shown?,
+    }
+    match kept {
         Ok(()) => Ok(report::verdict(&records).exit_code()),
         Err(error) => {
             writeln!(console.err, "{error}")?;

@@ -43,7 +43,7 @@ fn violations(record: &RunRecord, out: &mut String) {
 
 fn expectations(record: &RunRecord, out: &mut String) {
     for judged in record.expectations.iter().filter(|judged| !judged.held) {
-        let measured = judged.measured.as_deref().unwrap_or("nothing could be measured");
+        let measured = words::measured(judged);
         let _ = writeln!(out, "  expected {} {}, measured {measured}", judged.name, judged.bound);
     }
 }

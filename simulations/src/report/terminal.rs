@@ -74,7 +74,7 @@ fn run(record: &RunRecord, colour: Colour, out: &mut String) {
         line(out, "planted", &format!("this build has a planted defect: {planted}"));
     }
     for judged in &record.expectations {
-        let measured = judged.measured.as_deref().unwrap_or("nothing could be measured");
+        let measured = words::measured(judged);
         let mark = if judged.held { "held" } else { "MISSED" };
         line(out, "expected", &format!("{} {}: {measured} ({mark})", judged.name, judged.bound));
     }

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::record::{FaultRecord, Missed, RunRecord, Verdict, Violation};
+use crate::record::{FaultRecord, Judged, Missed, RunRecord, Verdict, Violation};
+use crate::scenario::Span;
 
 /// A time or span: `2.4 s`, `1 min 30 s`, `7 d 3 h`.
 pub fn time(us: u64) -> String {
@@ -77,6 +78,12 @@ pub fn verdict(record: &RunRecord) -> String {
             }
         },
     }
+}
+
+/// What was measured, as people read it: spans of time lose their microseconds.
+pub fn measured(judged: &Judged) -> String {
+    let measured = judged.measured.as_deref().unwrap_or("nothing could be measured");
+    measured.parse::<Span>().map_or_else(|_| measured.to_owned(), |span| time(span.0))
 }
 
 /// What a violation is called: `invariant 3, no-acknowledged-write-lost`.

@@ -8,8 +8,8 @@ use starling_crdt::replica::{LocalRequest, Note, Refusal, Reply};
 use super::faults::{self, PlannedFault};
 use super::workload::{self, PlannedEdit, PlannedWrite};
 use super::{fleet, judge};
-use crate::oracle::{Goal, Oracle};
 use crate::oracle::ledger::{Holding, Wrong};
+use crate::oracle::{Goal, Oracle};
 use crate::properties::{self, Finding};
 use crate::record::{
     Band, Bytes, Divergence, FaultSpan, Lag, Resources, RunRecord, SAMPLES_MAX, Violation, Writes,

@@ -32,9 +32,10 @@ impl Run<'_> {
         let now = self.world.now();
         // Everyone shows the same at the end, and had caught up with what the last fault kept away.
         let goal = self.oracle.goal;
-        let convergence_us = self.converged.and(goal).and_then(|goal| {
-            goal.reached.map(|reached| reached.saturating_sub(goal.since))
-        });
+        let convergence_us = self
+            .converged
+            .and(goal)
+            .and_then(|goal| goal.reached.map(|reached| reached.saturating_sub(goal.since)));
         let missed = self.missed();
         let propagation = self.propagation();
         let expectations = self.expectations(convergence_us, &propagation);

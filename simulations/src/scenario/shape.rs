@@ -238,6 +238,19 @@ fn distance(a: &str, b: &str) -> usize {
     rows[a.len()][b.len()]
 }
 
+/// The words under the tag of a list of tagged tables, for tests.
+#[cfg(test)]
+pub(crate) fn variant_names(shape: &Shape, member: &str) -> std::collections::BTreeSet<&'static str> {
+    let Shape::Table(fields) = shape else { return Default::default() };
+    let field = fields.iter().find(|field| field.name == member);
+    match field.map(|field| field.shape) {
+        Some(Shape::List(Shape::Tagged { variants, .. })) => {
+            variants.iter().map(|variant| variant.name).collect()
+        }
+        _ => Default::default(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -255,18 +268,5 @@ mod tests {
         for (a, b, steps) in rows {
             assert_eq!(distance(a, b), steps, "{a} {b}");
         }
-    }
-}
-
-/// The words under the tag of a list of tagged tables, for tests.
-#[cfg(test)]
-pub(crate) fn variant_names(shape: &Shape, member: &str) -> std::collections::BTreeSet<&'static str> {
-    let Shape::Table(fields) = shape else { return Default::default() };
-    let field = fields.iter().find(|field| field.name == member);
-    match field.map(|field| field.shape) {
-        Some(Shape::List(Shape::Tagged { variants, .. })) => {
-            variants.iter().map(|variant| variant.name).collect()
-        }
-        _ => Default::default(),
     }
 }

@@ -27,7 +27,7 @@ embed![
     "one-way-firewall",
     "flapping-uplink",
     "lossy-wan",
-    "ship-offline-for-a-week",
+    "ship-offline-for-hours",
     "three-sites-staged-heal",
     "rolling-restart",
     "power-cut",

@@ -279,4 +279,3 @@ fn poison(
     poisoned[place..place + 32].copy_from_slice(&public);
     Some(rehashed(poisoned))
 }
-

@@ -150,7 +150,7 @@ fn tables(record: &RunRecord, out: &mut String) {
             "<tr class=\"{class}\"><td class=\"words\">{}</td><td class=\"words\">{}</td><td class=\"words\">{}</td></tr>",
             escape(&judged.name),
             escape(&judged.bound),
-            escape(judged.measured.as_deref().unwrap_or("not measured")),
+            escape(&words::measured(judged)),
         );
     }
     out.push_str("</table></div><div><h2>Invariants</h2><table>");
