@@ -160,10 +160,7 @@ async fn writes(program: &Path, directory: &Path) -> Outcome<bool> {
     let (mut appends, mut puts) = (Vec::new(), Vec::new());
     for turn in 0..WRITES / TURN {
         for _ in 0..TURN {
-            let began = Instant::now();
-            file.write_all(&[7; 400])?;
-            file.sync_data()?;
-            appends.push(began.elapsed());
+            appends.push(append(&mut file)?);
         }
         for sample in turn * TURN..(turn + 1) * TURN {
             let (name, value) = (format!("d/{}", sample * 7 % DOCUMENTS), value(sample + DOCUMENTS));
@@ -185,6 +182,13 @@ async fn writes(program: &Path, directory: &Path) -> Outcome<bool> {
         shown(&format!("{clients} clients, {per_second:.0} writes/s"), &mut done);
     }
     Ok(held)
+}
+
+fn append(file: &mut File) -> Outcome<Duration> {
+    let began = Instant::now();
+    file.write_all(&[7; 400])?;
+    file.sync_data()?;
+    Ok(began.elapsed())
 }
 
 async fn load(node: &Node, clients: u64) -> Outcome<Vec<Duration>> {
@@ -252,7 +256,8 @@ async fn watch(nodes: &[Node]) -> Outcome<bool> {
     let (a, b) = (nodes[0].client(), nodes[1].client());
     let own = nodes[1].client();
     let mut watch = b.watch(SPACE, WatchQuery::default()).await?;
-    let (mut ways, mut puts, mut owns) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut ways, mut puts, mut owns, mut appends) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let mut file = File::create(nodes[0].directory.join("append"))?;
     let before = commits(&nodes[1]).await?;
     let mut ticks = tokio::time::interval(WATCH_PERIOD);
     for sample in 0..WATCHED {
@@ -270,6 +275,8 @@ async fn watch(nodes: &[Node]) -> Outcome<bool> {
         let (put, way) = timeout(PATIENCE, futures::future::try_join(put, seen)).await??;
         puts.push(put);
         ways.push(way);
+        // At the same pace: a disk and a processor that rest in between are slower than busy ones.
+        appends.push(append(&mut file)?);
     }
     let after = commits(&nodes[1]).await?;
     for sample in 0..OWN_WRITES {
@@ -278,6 +285,7 @@ async fn watch(nodes: &[Node]) -> Outcome<bool> {
         own.put(SPACE, &format!("o/{sample}"), value(sample), &WriteOptions::default()).await?;
         owns.push(began.elapsed());
     }
+    shown("append of 400 bytes and fdatasync, same pace", &mut appends);
     shown("acknowledged by A", &mut puts);
     let way = shown("seen at B", &mut ways);
     let own = shown("B's own writes, acknowledged", &mut owns);

@@ -150,4 +150,30 @@ mod tests {
         reversed.tips.reverse();
         assert_eq!(VerifiedIncarnation::verify(reversed), Err(IncarnationFault::Tips));
     }
+
+    #[test]
+    fn tips_are_bounded_sorted_and_distinct() {
+        let identity = Identity::from_seed(&[7; 32]);
+        let tip = |number: usize| {
+            let mut tip = [0; 32];
+            tip[..8].copy_from_slice(&(number as u64).to_be_bytes());
+            StatementId(tip)
+        };
+        let signed = |count: usize| {
+            let tips = (0..count).rev().map(tip).collect();
+            VerifiedIncarnation::sign(&identity, SpaceId([1; 32]), [2; 16], tips).certificate().clone()
+        };
+        assert!(VerifiedIncarnation::verify(signed(TIPS_MAX)).is_ok());
+        assert_eq!(VerifiedIncarnation::verify(signed(TIPS_MAX + 1)), Err(IncarnationFault::Tips));
+        let mut doubled = signed(2);
+        doubled.tips[1] = doubled.tips[0];
+        assert_eq!(VerifiedIncarnation::verify(doubled), Err(IncarnationFault::Tips));
+        let mut fewer = signed(2);
+        fewer.tips.pop();
+        assert!(matches!(VerifiedIncarnation::verify(fewer), Err(IncarnationFault::Signature(_))));
+        let twice = VerifiedIncarnation::sign(&identity, SpaceId([1; 32]), [2; 16], vec![tip(1), tip(1)]);
+        assert_eq!(twice.tips(), [tip(1)]);
+        let other = VerifiedIncarnation::sign(&identity, SpaceId([1; 32]), [3; 16], vec![tip(1)]);
+        assert_ne!(twice.actor(), other.actor(), "another nonce is another actor");
+    }
 }

@@ -187,6 +187,32 @@ fn two_nodes_that_saw_different_sides_of_a_fork_prove_it_to_each_other() {
 }
 
 #[test]
+fn the_shorter_side_of_a_fork_finds_its_proof() {
+    for (left, right) in [(1, 3), (3, 1), (2, 3)] {
+        let (mut mesh, space, rogue) = scene(60);
+        mesh.partition(&[0], &[1, 2]);
+        mesh.run(seconds(1));
+        for (node, text, length) in [(0, "left", left), (1, "right", right)] {
+            let mut last: Vec<ChangeHash> = vec![];
+            for seq in 1..=length {
+                let change = rogue.change(seq, seq, &last, vec![put(&format!("{text}{seq}"), 1)]);
+                mesh.gossip(node, rogue.key(), rogue.topic(), &rogue.payload("doc", &[&change]));
+                last = vec![change.hash];
+            }
+        }
+        mesh.heal();
+        mesh.run(seconds(120));
+        let shorter = usize::from(right < left);
+        assert_eq!(rows(&mesh, shorter, Table::Forks), 1, "{left} and {right} changes");
+        assert!(mesh.orphans(0) + mesh.orphans(1) <= 2, "what rests on the other side piles up");
+        assert!(mesh.linked(0, 1), "honest nodes stay together");
+        mesh.put(0, space, "other", "{}");
+        mesh.run(seconds(5));
+        assert_eq!(mesh.document(1, space, "other"), mesh.document(0, space, "other"));
+    }
+}
+
+#[test]
 fn a_dependency_that_never_comes_waits_within_bounds_and_is_asked_for() {
     let (mut mesh, space, rogue) = scene(7);
     let lost = rogue.change(1, 1, &[], vec![put("x", 1)]);

@@ -76,6 +76,11 @@ pub struct Metrics {
     deltas_admitted: Counter,
     deltas_refused: Family<Code, Counter>,
     offences: Family<Kind, Counter>,
+    orphans: Counter,
+    orphans_dropped: Counter,
+    forks: Counter,
+    quarantined: Counter,
+    exchanges: Counter,
     exchange_bytes: Family<Way, Counter>,
     gossip_messages: Family<Way, Counter>,
     peers_connected: Gauge,
@@ -126,10 +131,18 @@ impl Metrics {
         let commit_seconds = registered!("commit_seconds", "Time of one durable commit", durations());
         let writes = registered!("writes", "Local writes acknowledged", Counter::default());
         let deltas_admitted =
-            registered!("deltas_admitted", "Deltas of others taken into history", Counter::default());
+            registered!("deltas_admitted", "Changes of others taken into history", Counter::default());
         let deltas_refused =
             registered!("deltas_refused", "Deltas of others refused, by reason", Family::default());
         let offences = registered!("offences", "What peers did wrong, by kind", Family::default());
+        let orphans =
+            registered!("orphans", "Deltas that waited for something they need", Counter::default());
+        let orphans_dropped =
+            registered!("orphans_dropped", "Waiting deltas dropped for room", Counter::default());
+        let forks = registered!("forks", "Forks of authors found", Counter::default());
+        let quarantined =
+            registered!("quarantined", "Changes kept out of their documents", Counter::default());
+        let exchanges = registered!("exchanges", "Repair exchanges begun", Counter::default());
         let exchange_bytes = registered!("exchange_bytes", "Bytes of repair exchanges", Family::default());
         let gossip_messages = registered!("gossip_messages", "Gossip messages", Family::default());
         let peers_connected = registered!("peers_connected", "Peers connected now", Gauge::default());
@@ -150,6 +163,11 @@ impl Metrics {
             deltas_admitted,
             deltas_refused,
             offences,
+            orphans,
+            orphans_dropped,
+            forks,
+            quarantined,
+            exchanges,
             exchange_bytes,
             gossip_messages,
             peers_connected,
@@ -183,7 +201,7 @@ impl Metrics {
         self.writes.inc_by(count);
     }
 
-    /// So many deltas of others were taken into history.
+    /// So many changes of others were taken into history.
     pub fn deltas_admitted(&self, count: u64) {
         self.deltas_admitted.inc_by(count);
     }
@@ -196,6 +214,31 @@ impl Metrics {
     /// A peer did something wrong.
     pub fn offence(&self, kind: &'static str) {
         self.offences.get_or_create(&Kind { kind }).inc();
+    }
+
+    /// So many deltas wait for something they need.
+    pub fn orphans(&self, count: u64) {
+        self.orphans.inc_by(count);
+    }
+
+    /// So many that waited were dropped for room; repair brings them again.
+    pub fn orphans_dropped(&self, count: u64) {
+        self.orphans_dropped.inc_by(count);
+    }
+
+    /// So many forks were found.
+    pub fn forks(&self, count: u64) {
+        self.forks.inc_by(count);
+    }
+
+    /// So many changes are kept out of their documents from now on.
+    pub fn quarantined(&self, count: u64) {
+        self.quarantined.inc_by(count);
+    }
+
+    /// So many repair exchanges were begun.
+    pub fn exchanges(&self, count: u64) {
+        self.exchanges.inc_by(count);
     }
 
     /// Bytes of a repair exchange passed.
@@ -273,6 +316,11 @@ mod tests {
         metrics.deltas_admitted(4);
         metrics.delta_refused("bad-signature");
         metrics.offence("garbage");
+        metrics.orphans(3);
+        metrics.orphans_dropped(1);
+        metrics.forks(1);
+        metrics.quarantined(2);
+        metrics.exchanges(8);
         metrics.exchange_bytes(Traffic::In, 100);
         metrics.exchange_bytes(Traffic::Out, 7);
         metrics.gossip_message(Traffic::Out);
@@ -292,6 +340,11 @@ mod tests {
             "starling_deltas_admitted_total 4",
             "starling_deltas_refused_total{code=\"bad-signature\"} 1",
             "starling_offences_total{kind=\"garbage\"} 1",
+            "starling_orphans_total 3",
+            "starling_orphans_dropped_total 1",
+            "starling_forks_total 1",
+            "starling_quarantined_total 2",
+            "starling_exchanges_total 8",
             "starling_exchange_bytes_total{direction=\"in\"} 100",
             "starling_exchange_bytes_total{direction=\"out\"} 7",
             "starling_gossip_messages_total{direction=\"out\"} 1",

@@ -30,6 +30,11 @@ pub const STORE_FILE: &str = "store.redb";
 /// How long the replica's thread may take to end: with the network's second it stays within five.
 const DRIVER_STOP: Duration = Duration::from_secs(3);
 
+/// How long a start waits for its listeners; the node works without those that do not come up.
+const ADDRESSES_WAIT_MAX: Duration = Duration::from_secs(1);
+/// Between two looks at the addresses.
+const ADDRESSES_LOOK_PAUSE: Duration = Duration::from_millis(2);
+
 /// Why a node does not start. Nothing runs afterwards.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -161,10 +166,19 @@ impl Node {
         let replica = driver::start(replica, clock, inbox.clone(), outlet, metrics)
             .map_err(|source| StartError::System { what: "thread", source })?;
         let node = Self { handle, network, inbox, replica, http, clock };
+        node.await_addresses(config.listen.len()).await;
         for ticket in tickets {
             node.handle.request(LocalRequest::Join { ticket: Box::new(ticket) }).await?;
         }
         Ok(node)
+    }
+
+    /// Lets the listeners come up, so that what is announced first is complete.
+    async fn await_addresses(&self, wanted: usize) {
+        let give_up = tokio::time::Instant::now() + ADDRESSES_WAIT_MAX;
+        while self.listening().len() < wanted && tokio::time::Instant::now() < give_up {
+            tokio::time::sleep(ADDRESSES_LOOK_PAUSE).await;
+        }
     }
 
     /// Asks this node.

@@ -30,6 +30,15 @@ pub enum Misfit {
         /// The change admitted first.
         known: ChangeHash,
     },
+    /// It rests on what is not there, and not on its actor's previous change: it belongs to the other
+    /// side of a fork, of which this is not the proof.
+    #[error("the change does not rest on {known}, its actor's change {seq} here")]
+    OtherRun {
+        /// The sequence number before its own.
+        seq: u64,
+        /// The change that has it here.
+        known: ChangeHash,
+    },
     /// It does not rest on exactly its actor's previous change.
     #[error("the change does not depend on exactly its actor's previous change")]
     Sequence,
@@ -50,6 +59,7 @@ impl Misfit {
             Self::Known => "known",
             Self::Missing(_) => "missing_dependency",
             Self::Fork { .. } => "fork",
+            Self::OtherRun { .. } => "other_run",
             Self::Sequence => "sequence",
             Self::StartOp { .. } => "start_op",
         }
@@ -81,11 +91,15 @@ impl DocumentHistory {
         }
         let missing: Vec<ChangeHash> =
             chunk.dependencies.iter().filter(|hash| !self.nodes.contains_key(*hash)).copied().collect();
+        let seq = chunk.seq.saturating_sub(1);
+        let previous = self.by_actor.get(&(chunk.actor, seq));
         if !missing.is_empty() && !cfg!(starling_planted = "apply-in-arrival-order") {
-            return Err(Misfit::Missing(missing));
+            return Err(match previous.filter(|previous| !chunk.dependencies.contains(previous)) {
+                Some(known) => Misfit::OtherRun { seq, known: *known },
+                None => Misfit::Missing(missing),
+            });
         }
         // A change's own predecessor is the one dependency by the same actor, numbered one less.
-        let previous = chunk.seq.checked_sub(1).and_then(|seq| self.by_actor.get(&(chunk.actor, seq)));
         let own: Vec<&ChangeHash> = chunk
             .dependencies
             .iter()
@@ -256,6 +270,7 @@ mod tests {
             // A fork is one whatever else is wrong or missing.
             (chunk(9, 1, 1, 99, 3, &[8]), Misfit::Fork { known: hash(1) }, "fork"),
             (chunk(7, 1, 3, 7, 1, &[2, 8, 9]), missing, "missing_dependency"),
+            (chunk(7, 1, 3, 7, 1, &[3, 9]), Misfit::OtherRun { seq: 2, known: hash(2) }, "other_run"),
             // Without its predecessor, behind it, beside it, with one too many.
             (chunk(7, 1, 3, 7, 1, &[3]), Misfit::Sequence, "sequence"),
             (chunk(7, 1, 4, 7, 1, &[2]), Misfit::Sequence, "sequence"),

@@ -220,6 +220,13 @@ impl Core {
                 }
                 Ok(Taken::AuthorsFault)
             }
+            Some(Misfit::OtherRun { seq, .. }) => {
+                step.count(Counted::Refused("other_run"), 1);
+                if !self.fork_proven(step, space, &document, actor)? {
+                    self.plan_contradiction(step.now.monotonic, from, space, &document, actor, seq);
+                }
+                Ok(Taken::AuthorsFault)
+            }
             Some(misfit) if begun => {
                 self.blame_author(step, delta.author(), Offence::SequenceViolation, misfit.code());
                 Ok(Taken::AuthorsFault)

@@ -295,11 +295,17 @@ impl Core {
         let history = self.loaded_history(space_id, document)?;
         let (heads, deleted, changes) = (history.view_heads(), history.deleted(), history.changes());
         let bytes = history.approximate_bytes();
-        let key = self.document_key(space_id, document)?;
-        self.histories.resize(&key, bytes);
+        let cached = self.document_key(space_id, document)?;
+        self.histories.resize(&cached, bytes);
         let space = self.spaces.get_mut(&space_id).ok_or(Refusal::UnknownSpace(space_id))?;
         let key = space.index.document(document.as_str());
         let old = step.transaction.value(Table::Documents, &key)?;
+        if old.is_none() {
+            // What was just made is not kept built: of a bulk import nothing is touched again soon, and
+            // its peak would stay with the process, since the allocator gives little of it back.
+            self.views.remove(&cached);
+            self.histories.remove(&cached);
+        }
         let old: Option<DocumentRecord> = old.map(|value| record(&value, "document record")).transpose()?;
         if let Some(old) = &old {
             step.transaction.remove(Table::Changed, space.index.changed(old.commit, document));

@@ -401,6 +401,56 @@ mod tests {
         assert_eq!(transaction.last_row(Table::Meta, before_c).unwrap().unwrap().0, b"bb");
     }
 
+    fn bound(key: &[u8], kind: u64) -> Bound<&[u8]> {
+        match kind {
+            0 => Bound::Unbounded,
+            1 => Bound::Included(key),
+            _ => Bound::Excluded(key),
+        }
+    }
+
+    #[test]
+    fn a_transaction_reads_as_if_it_were_committed() {
+        // A few short keys, so that writes and removals meet what is stored; draws by SplitMix64.
+        let mut state = 1_u64;
+        let mut draw = |bound: u64| {
+            state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+            let mut z = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+            (z ^ (z >> 31)) % bound
+        };
+        for round in 0..400 {
+            let mut store = MemoryStore::new(StoreId([1; 16]));
+            let key = |draw: &mut dyn FnMut(u64) -> u64| vec![b'a' + draw(9) as u8; 1 + draw(2) as usize];
+            let mut stored = WriteBatch::default();
+            for _ in 0..draw(10) {
+                stored.put(Table::Meta, key(&mut draw), vec![draw(256) as u8]);
+            }
+            store.commit(&stored).unwrap();
+            let mut transaction = Transaction::new(&store);
+            for _ in 0..draw(10) {
+                if draw(2) == 0 {
+                    transaction.remove(Table::Meta, key(&mut draw));
+                } else {
+                    transaction.put_bytes(Table::Meta, key(&mut draw), vec![draw(256) as u8]);
+                }
+            }
+            let mut committed = MemoryStore::new(StoreId([1; 16]));
+            committed.commit(&stored).unwrap();
+            committed.commit(&transaction.batch).unwrap();
+            for _ in 0..20 {
+                let (start, end) = (key(&mut draw), key(&mut draw));
+                let range = KeyRange { start: bound(&start, draw(3)), end: bound(&end, draw(3)) };
+                let limit = draw(6) as usize;
+                let expected = committed.rows(Table::Meta, range, limit);
+                assert_eq!(transaction.rows(Table::Meta, range, limit), expected, "{round}: {range:?}");
+                let expected = committed.last_row(Table::Meta, range);
+                assert_eq!(transaction.last_row(Table::Meta, range), expected, "{round}: {range:?}");
+                assert_eq!(transaction.value(Table::Meta, &start), committed.value(Table::Meta, &start));
+            }
+        }
+    }
+
     #[test]
     fn a_walk_visits_every_row_of_a_prefix_across_pages() {
         let mut store = MemoryStore::new(StoreId([1; 16]));

@@ -145,10 +145,13 @@ mod tests {
             cache.insert(key(name), name, 10);
         }
         cache.drop_idle();
-        assert_eq!(cache.bytes(), 20);
+        assert_eq!(cache.bytes(), 2 * (10 + entry_bytes(&key("a"))));
         assert!(cache.touch(&key("b")).is_some());
         cache.drop_idle();
-        assert_eq!((cache.entries.len(), cache.by_use.len(), cache.bytes()), (1, 1, 10));
+        assert_eq!(
+            (cache.entries.len(), cache.by_use.len(), cache.bytes()),
+            (1, 1, 10 + entry_bytes(&key("b")))
+        );
         assert!(cache.touch(&key("a")).is_none());
     }
 

@@ -24,7 +24,7 @@ fn a_node_told_nothing_has_the_documented_defaults() {
     assert_eq!(config.listen, LISTEN_DEFAULT);
     assert_eq!(config.api_socket, directory.path().join("api.sock"));
     assert_eq!((config.http, config.mdns, config.profile), (None, true, Profile::Lan));
-    assert_eq!((config.log_level.as_str(), config.log_format), ("info", LogFormat::Text));
+    assert_eq!((config.log_level.as_str(), config.log_format), (super::LOG_LEVEL_DEFAULT, LogFormat::Text));
     assert!(config.advertise.is_empty() && config.join.is_empty() && config.api_socket_group.is_none());
     assert!(!config.name.as_str().is_empty());
 }

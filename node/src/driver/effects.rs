@@ -138,13 +138,13 @@ impl Outlet {
                 (0..by).for_each(|_| metrics.delta_refused(code));
                 tracing::warn!(event = "refused", code, count = by, "refused what a peer sent");
             }
-            Counted::Orphaned
-            | Counted::OrphansDropped
-            | Counted::Forks
-            | Counted::Quarantined
-            | Counted::Exchanges
-            | Counted::ServedBytes
-            | Counted::FetchedBytes => {}
+            Counted::Orphaned => metrics.orphans(by),
+            Counted::OrphansDropped => metrics.orphans_dropped(by),
+            Counted::Forks => metrics.forks(by),
+            Counted::Quarantined => metrics.quarantined(by),
+            Counted::Exchanges => metrics.exchanges(by),
+            // Part of the bytes of exchanges, which are counted whole where they leave and arrive.
+            Counted::ServedBytes | Counted::FetchedBytes => {}
         }
     }
 }

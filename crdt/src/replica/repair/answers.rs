@@ -1,0 +1,387 @@
+//! What the answers to this node's questions bring: statements, differences, deltas.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use minicbor::bytes::ByteVec;
+use rand_chacha::rand_core::Rng;
+
+use super::{
+    Asked, Goal, Goals, OFFERED_ITEMS_MAX, REPAIR_BUSY, REPAIR_LATER, REPAIR_RETRY, REPAIR_RETRY_DOUBLINGS,
+    STATEMENT_IDS_MAX, Task,
+};
+use crate::budget::Offence;
+use crate::charter::{Inserted, VerifiedStatement};
+use crate::exchange::{Greeting, OfferedItem, Reconciliation, RefusalCode, Response};
+use crate::gossip::{ScreenedAnswer, ScreenedDelta};
+use crate::history::ItemKey;
+use crate::id::{Actor, AuthorKey, DocumentName, SpaceId};
+use crate::incarnation::VerifiedIncarnation;
+use crate::jitter::between;
+use crate::replica::core::Core;
+use crate::replica::effect::{Counted, Note};
+use crate::replica::receive::Taken;
+use crate::replica::step::Step;
+use crate::store::tables::walk_prefix;
+use crate::store::{StoreError, Table};
+use crate::time::Moment;
+
+impl Core {
+    /// Handles the answer to a question of this node.
+    pub(in crate::replica) fn answered(
+        &mut self,
+        step: &mut Step<'_>,
+        key: AuthorKey,
+        id: u64,
+        answer: Result<ScreenedAnswer, String>,
+    ) -> Result<(), StoreError> {
+        let Some(asked) = self.peers.get_mut(&key).and_then(|peer| peer.asked.remove(&id)) else {
+            return Ok(());
+        };
+        let asked = match asked {
+            Asked::Confirm(question) => {
+                self.confirmed(step, key, question, answer.ok());
+                return Ok(());
+            }
+            asked => asked,
+        };
+        let forgets = answer.is_err() && cfg!(starling_planted = "forget-want-after-timeout");
+        if let (Asked::Fetch { space, goals, .. }, false) = (&asked, forgets) {
+            goals.keys().for_each(|item| {
+                self.fetching.remove(&(*space, *item));
+            });
+        }
+        match answer {
+            Err(_) => self.dialogue_failed(step, key, None),
+            Ok(ScreenedAnswer::Malformed(error)) => {
+                if !error.is_newer() {
+                    self.offend(step, key, Offence::Garbage, "malformed_answer");
+                }
+                step.note(Note::ExchangeRefused { peer: key, reason: error.to_string() });
+                self.dialogue_failed(step, key, None);
+            }
+            Ok(ScreenedAnswer::Plain(Response::Busy { retry_after_ms })) => {
+                self.dialogue_failed(step, key, Some(Duration::from_millis(retry_after_ms.into())));
+            }
+            Ok(ScreenedAnswer::Plain(Response::Refused { code, reason })) => {
+                self.refused_by(step, key, asked, code, reason);
+            }
+            Ok(answer) => {
+                let went_on = match self.take_answer(step, key, asked, answer) {
+                    Ok(true) => self.next_task(step, key),
+                    Ok(false) => {
+                        self.offend(step, key, Offence::Garbage, "unexpected_answer");
+                        self.dialogue_failed(step, key, None);
+                        Ok(())
+                    }
+                    Err(error) => Err(error),
+                };
+                if went_on.is_err() {
+                    self.dialogue_failed(step, key, None);
+                }
+                return went_on;
+            }
+        }
+        Ok(())
+    }
+
+    fn refused_by(
+        &mut self,
+        step: &mut Step<'_>,
+        key: AuthorKey,
+        asked: Asked,
+        code: RefusalCode,
+        reason: String,
+    ) {
+        if let Asked::Task(Task::Join { space, .. }) = asked {
+            if code == RefusalCode::JoinRefused
+                && let Some(space) = self.spaces.get_mut(&space).filter(|space| space.ticket.is_some())
+            {
+                space.join_refused = Some(reason.clone());
+                step.note(Note::JoinRefused { space: space.id, peer: key, reason });
+            }
+            // Others may witness; what this peer shares can still be exchanged.
+            if self.next_task(step, key).is_ok() {
+                return;
+            }
+        } else {
+            step.note(Note::ExchangeRefused { peer: key, reason });
+        }
+        self.dialogue_failed(step, key, None);
+    }
+
+    /// Ends a dialogue before its time; another one follows later.
+    fn dialogue_failed(&mut self, step: &Step<'_>, key: AuthorKey, retry: Option<Duration>) {
+        let Some(peer) = self.peers.get_mut(&key) else { return };
+        peer.running = false;
+        peer.tasks.clear();
+        let doubled = REPAIR_RETRY * 2_u32.pow(peer.failures.min(REPAIR_RETRY_DOUBLINGS));
+        peer.failures = peer.failures.saturating_add(1);
+        let delay = retry.map_or(doubled, |retry| retry.clamp(REPAIR_BUSY.0, REPAIR_BUSY.1));
+        peer.due = step.now.monotonic + between(&mut self.rng, delay, delay * 3 / 2);
+    }
+
+    /// Takes an answer that fits its question; `false` when it does not fit.
+    fn take_answer(
+        &mut self,
+        step: &mut Step<'_>,
+        key: AuthorKey,
+        asked: Asked,
+        answer: ScreenedAnswer,
+    ) -> Result<bool, StoreError> {
+        match (asked, answer) {
+            (Asked::Task(Task::Hello), ScreenedAnswer::Plain(Response::Hello(greetings))) => {
+                self.take_greetings(key, &greetings);
+            }
+            (Asked::Task(Task::Join { space, .. }), ScreenedAnswer::Plain(Response::Joined(statements))) => {
+                self.take_statements(step, space, key, &statements);
+            }
+            (
+                Asked::Task(Task::Statements { space }),
+                ScreenedAnswer::Plain(Response::Statements { statements, lacking, more }),
+            ) => {
+                let new = self.take_statements(step, space, key, &statements);
+                if !lacking.is_empty() {
+                    self.push_task(key, Task::Push { space, ids: lacking });
+                }
+                if more && new > 0 {
+                    self.push_task(key, Task::Statements { space });
+                }
+            }
+            (Asked::Task(Task::Push { .. }), ScreenedAnswer::Plain(Response::Done)) => {}
+            (
+                Asked::Task(Task::Reconcile { space, mut run }),
+                ScreenedAnswer::Plain(Response::Ranges(answers)),
+            ) => {
+                if let Some(held) = self.spaces.get(&space) {
+                    run.take_answers(&held.items, answers);
+                }
+                self.reconcile_on(step, key, space, run)?;
+            }
+            (Asked::Task(Task::Offer { space, items }), ScreenedAnswer::Plain(Response::Done)) => {
+                if !items.is_empty() {
+                    self.push_task(key, Task::Offer { space, items });
+                }
+            }
+            (Asked::Fetch { space, goals, rest }, ScreenedAnswer::Deltas { incarnations, deltas, more }) => {
+                self.take_deltas(step, key, space, incarnations, deltas, (goals, rest, more))?;
+            }
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+
+    fn push_task(&mut self, key: AuthorKey, task: Task) {
+        if let Some(peer) = self.peers.get_mut(&key) {
+            // What was just learnt comes before what was planned earlier.
+            peer.tasks.push_front(task);
+        }
+    }
+
+    fn take_greetings(&mut self, key: AuthorKey, greetings: &[Greeting]) {
+        let own = self.identity.key();
+        let theirs: BTreeMap<SpaceId, Greeting> = greetings
+            .iter()
+            .take(self.spaces.len())
+            .filter_map(|greeting| Some((self.greeted_space(key, own, greeting.tag)?, *greeting)))
+            .collect();
+        let Some(peer) = self.peers.get_mut(&key) else { return };
+        // Both sides greet when a connection comes up: only one then compares everything.
+        let compares = !peer.greeting || own < key;
+        let mut unequal = false;
+        for space in self.spaces.values() {
+            match theirs.get(&space.id) {
+                Some(greeting) => {
+                    if greeting.statements != space.charter.fingerprint() {
+                        peer.tasks.push_back(Task::Statements { space: space.id });
+                    }
+                    if greeting.items != space.items.fingerprint() {
+                        unequal = true;
+                        if compares {
+                            let run = Reconciliation::new(&space.items, self.rng.next_u64());
+                            peer.tasks.push_back(Task::Reconcile { space: space.id, run: Box::new(run) });
+                        }
+                    }
+                }
+                // The peer may not know yet that this node is a member: show it, once, and greet anew.
+                None if space.charter.is_member(key)
+                    && space.charter.is_member(own)
+                    && peer.pushed.insert(space.id) =>
+                {
+                    let ids = space.charter.ids().take(STATEMENT_IDS_MAX).collect();
+                    peer.tasks.push_back(Task::Push { space: space.id, ids });
+                    peer.tasks.push_back(Task::Hello);
+                }
+                None => {}
+            }
+        }
+        if unequal && !compares {
+            let due = self.now + between(&mut self.rng, REPAIR_LATER.1, REPAIR_LATER.1 * 2);
+            peer.due = peer.due.min(due);
+        }
+    }
+
+    /// Takes statements of a peer. Returns how many were new.
+    pub(in crate::replica) fn take_statements(
+        &mut self,
+        step: &mut Step<'_>,
+        space: SpaceId,
+        from: AuthorKey,
+        statements: &[ByteVec],
+    ) -> usize {
+        let mut new = 0;
+        for bytes in statements {
+            match VerifiedStatement::from_bytes(bytes) {
+                Ok(statement) if statement.space == space => {
+                    let inserted = self.insert_statement(step, space, statement);
+                    new += usize::from(matches!(inserted, Ok(Inserted::New { .. })));
+                }
+                Ok(_) => self.offend(step, from, Offence::Garbage, "foreign_space"),
+                Err(crate::charter::StatementError::UnknownKind(_)) => {
+                    step.count(Counted::Refused("unknown_kind"), 1);
+                }
+                Err(error) => self.offend(step, from, Offence::BadSignature, error.code()),
+            }
+        }
+        new
+    }
+
+    fn reconcile_on(
+        &mut self,
+        step: &Step<'_>,
+        key: AuthorKey,
+        space: SpaceId,
+        run: Box<Reconciliation>,
+    ) -> Result<(), StoreError> {
+        if !run.is_done() {
+            self.push_task(key, Task::Reconcile { space, run });
+            return Ok(());
+        }
+        let Reconciliation { wants, offers, forked, .. } = *run;
+        let mut goals: Goals = wants.into_iter().map(|(item, seq)| (item, Goal::Reach(seq))).collect();
+        for item in forked {
+            if let Some(seq) = self.unproven_fork(step, space, item)? {
+                goals.insert(item, Goal::Contradict(seq));
+            }
+        }
+        if !offers.is_empty() {
+            self.push_task(key, Task::Offer { space, items: offers });
+        }
+        if !goals.is_empty() {
+            self.push_task(key, Task::Fetch { space, goals });
+        }
+        Ok(())
+    }
+
+    /// The sequence number at which an item differs, unless the fork is proven already.
+    fn unproven_fork(
+        &self,
+        step: &Step<'_>,
+        space: SpaceId,
+        item: ItemKey,
+    ) -> Result<Option<u64>, StoreError> {
+        let Some(space) = self.spaces.get(&space) else { return Ok(None) };
+        let Some(item) = space.items.item(item) else { return Ok(None) };
+        let proven = self.fork_proven(step, space.id, &item.document, item.actor)?;
+        Ok((!proven).then_some(item.tip.seq))
+    }
+
+    /// Whether a fork of the actor in the document is proven.
+    pub(in crate::replica) fn fork_proven(
+        &self,
+        step: &Step<'_>,
+        space: SpaceId,
+        document: &DocumentName,
+        actor: Actor,
+    ) -> Result<bool, StoreError> {
+        let Some(space) = self.spaces.get(&space) else { return Ok(false) };
+        let prefix = space.index.actor_rows(document, actor);
+        let mut proven = false;
+        walk_prefix(&step.transaction, Table::Forks, &prefix, |_, _| {
+            proven = true;
+            Ok(())
+        })?;
+        Ok(proven)
+    }
+
+    /// Plans to ask a peer for its other change at `seq`, which proves a fork.
+    pub(in crate::replica) fn plan_contradiction(
+        &mut self,
+        now: Moment,
+        key: AuthorKey,
+        space: SpaceId,
+        document: &DocumentName,
+        actor: Actor,
+        seq: u64,
+    ) {
+        if let Some(peer) = self.peers.get_mut(&key) {
+            peer.plan_fetch(space, Goals::from([(ItemKey::of(document, actor), Goal::Contradict(seq))]));
+        }
+        self.repair_soon(now, key);
+    }
+
+    fn take_deltas(
+        &mut self,
+        step: &mut Step<'_>,
+        key: AuthorKey,
+        space: SpaceId,
+        incarnations: Vec<VerifiedIncarnation>,
+        deltas: Vec<ScreenedDelta>,
+        (goals, rest, more): (Goals, Goals, bool),
+    ) -> Result<(), StoreError> {
+        for incarnation in incarnations {
+            if incarnation.space() == space {
+                self.screener.learn_incarnation(incarnation);
+            }
+        }
+        let before = self.spaces.get(&space).map(|space| space.items.fingerprint());
+        for delta in deltas {
+            if let ScreenedDelta::Verified(delta, _) = &delta {
+                step.count(Counted::FetchedBytes, delta.bytes() as u64);
+            }
+            match self.take_delta(step, space, key, delta) {
+                Ok(Taken::Unknown) => step.count(Counted::Refused("unknown_incarnation"), 1),
+                Ok(_) => {}
+                // One document that cannot be read does not keep the others from being repaired.
+                Err(error) => step.note(Note::StoreFault { error }),
+            }
+        }
+        let after = self.spaces.get(&space).map(|space| space.items.fingerprint());
+        if !rest.is_empty() {
+            self.push_task(key, Task::Fetch { space, goals: rest });
+        }
+        // A peer that says there is more and sends nothing that helps is not asked again.
+        if more && before != after {
+            self.push_task(key, Task::Fetch { space, goals });
+        }
+        Ok(())
+    }
+
+    /// Runs a peer offers: those that help are fetched.
+    pub(in crate::replica) fn take_offer(
+        &mut self,
+        now: Moment,
+        key: AuthorKey,
+        space: SpaceId,
+        items: &[OfferedItem],
+    ) {
+        let Some(held) = self.spaces.get(&space) else { return };
+        let goals: Goals = items
+            .iter()
+            .take(OFFERED_ITEMS_MAX)
+            .filter(|offered| held.items.item(offered.key).is_none_or(|item| item.tip.seq < offered.seq))
+            .map(|offered| (offered.key, Goal::Reach(offered.seq)))
+            .collect();
+        let Some(peer) = self.peers.get_mut(&key).filter(|_| !goals.is_empty()) else { return };
+        peer.plan_fetch(space, goals);
+        if !peer.running {
+            peer.due = now;
+        }
+    }
+
+    /// Forgets a peer's dialogue.
+    pub(in crate::replica) fn peer_gone(&mut self, key: AuthorKey) {
+        self.peers.remove(&key);
+        self.fetching.retain(|_, by| *by != key);
+    }
+}
