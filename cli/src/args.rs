@@ -79,6 +79,7 @@ pub(crate) enum Command {
     Peers(commands::peers::PeersArgs),
     Conflicts(commands::conflicts::ConflictsArgs),
     Wait(commands::wait::WaitArgs),
+    Sim(commands::sim::SimArgs),
 }
 
 /// What every write of one document takes. Preconditions hold against this node's view only: two nodes

@@ -61,6 +61,11 @@ impl Output {
         self.terminal
     }
 
+    /// True when colour is wanted.
+    pub(crate) fn is_coloured(&self) -> bool {
+        self.colour
+    }
+
     /// A key or hash as this reader wants it: its first digits on a terminal, which every command
     /// accepts in its place as long as they are unique; whole in a pipe.
     pub(crate) fn id(&self, id: &str) -> String {

@@ -50,6 +50,17 @@ pub struct Options {
     pub seeds: Vec<Address>,
 }
 
+/// Memory a replica holds beside its store, in bytes, as far as it is measured.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Memory {
+    /// Deltas that wait for something.
+    pub orphans: usize,
+    /// Indexes of documents' histories.
+    pub histories: usize,
+    /// Built documents.
+    pub views: usize,
+}
+
 /// One node's state machine over its store.
 pub struct Replica<S: Store> {
     store: S,
@@ -130,6 +141,9 @@ impl<S: Store> Replica<S> {
         now: Now,
         work: impl FnOnce(&mut Core, &mut Step<'_>),
     ) -> Result<Vec<Effect>, StoreError> {
+        if self.stale && cfg!(starling_planted = "never-recover") {
+            return Err(StoreError::Io("given up".into()));
+        }
         let mut reloaded = Vec::new();
         if self.stale {
             self.core.load_store(&self.store, now)?;
@@ -162,13 +176,22 @@ impl<S: Store> Replica<S> {
                 self.core.committed(commit);
                 Ok(effects)
             }
+            Some(_) if cfg!(starling_planted = "announce-before-persist") => {
+                self.stale = self.core.load_store(&self.store, now).is_err();
+                Ok(effects)
+            }
             Some(error) => Ok(self.fail(now, effects, &error)),
         }
     }
 
     /// Turns the effects of a step that is not durable into refusals, and reads the store again.
     fn fail(&mut self, now: Now, effects: Vec<Effect>, error: &StoreError) -> Vec<Effect> {
-        self.stale = self.core.load_store(&self.store, now).is_err();
+        if !cfg!(starling_planted = "write-on-after-failed-commit") {
+            self.stale = self.core.load_store(&self.store, now).is_err();
+        }
+        if cfg!(starling_planted = "never-recover") {
+            self.stale = true;
+        }
         for effect in &effects {
             if let Effect::Ask { peer, id, .. } = effect {
                 self.core.question_lost(now.monotonic, *peer, *id);
@@ -187,6 +210,15 @@ impl<S: Store> Replica<S> {
     /// When the next step is due although nothing arrives.
     pub fn next_wakeup(&self) -> Moment {
         self.core.next_wakeup()
+    }
+
+    /// Memory this replica holds beside its store, in bytes.
+    pub fn memory(&self) -> Memory {
+        Memory {
+            orphans: self.core.orphans.bytes(),
+            histories: self.core.histories.bytes(),
+            views: self.core.views.bytes(),
+        }
     }
 
     /// Documents that exist and changes held, in all spaces together.

@@ -19,6 +19,7 @@ pub(crate) mod peers;
 pub(crate) mod put;
 pub(crate) mod rm;
 pub(crate) mod set;
+pub(crate) mod sim;
 pub(crate) mod space;
 pub(crate) mod status;
 pub(crate) mod up;
@@ -70,6 +71,7 @@ fn dispatch(global: &Global, command: Command, out: &mut Output) -> Outcome {
         Command::Peers(args) => interruptible(peers::run(global, args, out)),
         Command::Conflicts(args) => interruptible(conflicts::run(global, args, out)),
         Command::Wait(args) => interruptible(wait::run(global, args, out)),
+        Command::Sim(args) => sim::run(&args, out),
     }
 }
 

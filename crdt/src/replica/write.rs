@@ -89,6 +89,9 @@ impl Core {
         if known.expires < step.now.wall {
             return Ok(None);
         }
+        if cfg!(starling_planted = "forget-requests") {
+            return Ok(None);
+        }
         if known.digest != *digest {
             return Err(Refusal::RequestIdReused(write.request_id.clone().unwrap_or_default()));
         }
@@ -196,7 +199,9 @@ impl Core {
             return Ok(own.incarnation.actor());
         }
         let tips = space.charter.tips_for(own_key);
-        let incarnation = VerifiedIncarnation::sign(&self.identity, space.id, (self.nonces)(), tips);
+        let nonce = (self.nonces)();
+        let nonce = if cfg!(starling_planted = "reuse-incarnation") { [0; 16] } else { nonce };
+        let incarnation = VerifiedIncarnation::sign(&self.identity, space.id, nonce, tips);
         let actor = incarnation.actor();
         step.transaction.put(Table::Incarnations, space.index.incarnation(actor), incarnation.certificate());
         space.own = Some(OwnIncarnation { incarnation, born: step.now.monotonic, rights });
@@ -250,14 +255,21 @@ impl Core {
             admitted: seq + 1 - sent.first_seq,
         };
         let document = &sent.document;
-        step.transaction.put(Table::Deltas, space.index.delta(document, sent.actor, sent.first_seq), &stored);
+        let is_lost = cfg!(starling_planted = "lose-last-record") && self.arrival.is_multiple_of(16);
+        if !is_lost {
+            let key = space.index.delta(document, sent.actor, sent.first_seq);
+            step.transaction.put(Table::Deltas, key, &stored);
+        }
         let tip = FrontierRecord { seq, hash };
         step.transaction.put(Table::Frontiers, space.index.actor_rows(document, sent.actor), &tip);
         let name = space
             .items
             .item(ItemKey::of(document, sent.actor))
             .map_or_else(|| std::sync::Arc::new(document.clone()), |item| item.document.clone());
-        space.items.raise(&name, sent.actor, tip);
+        let is_own = space.own.as_ref().is_some_and(|own| own.incarnation.actor() == sent.actor);
+        if !(is_own && cfg!(starling_planted = "summary-without-own")) {
+            space.items.raise(&name, sent.actor, tip);
+        }
     }
 
     /// Ends the step: every run signed, every touched document's record written.

@@ -45,7 +45,8 @@ impl Core {
             }
             asked => asked,
         };
-        if let Asked::Fetch { space, goals, .. } = &asked {
+        let forgets = answer.is_err() && cfg!(starling_planted = "forget-want-after-timeout");
+        if let (Asked::Fetch { space, goals, .. }, false) = (&asked, forgets) {
             goals.keys().for_each(|item| {
                 self.fetching.remove(&(*space, *item));
             });

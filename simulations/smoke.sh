@@ -1,0 +1,83 @@
+#!/usr/bin/env bash
+# The simulator's share of the check script: the shipped scenarios twice with equal trace hashes, then
+# fresh seeds for a minute. Prints every failing seed with the command that replays it.
+#
+# Ends 0 only if every scenario ran and held and fresh seeds ran at all. Takes no arguments;
+# SMOKE_SECONDS is how long fresh seeds run, default 60, and STARLING_SIM the binary to use instead of
+# building one.
+set -uo pipefail
+cd "$(dirname "$0")/.." || exit 1
+
+fresh_seconds="${SMOKE_SECONDS:-60}"
+# No single call may take longer than this, in seconds.
+call_seconds_max=120
+seeds_per_call=2
+out=$(mktemp -d) || exit 1
+trap 'rm -rf "$out"' EXIT
+
+if [[ -n "${STARLING_SIM:-}" ]]; then
+    sim=$STARLING_SIM
+else
+    # The profile and features of the tests, so that nothing is built for this alone.
+    cargo build --locked --workspace --bin starling-sim || exit 1
+    sim=${CARGO_TARGET_DIR:-target}/debug/starling-sim
+fi
+
+failed=0
+fail() {
+    printf 'FAILED: %s\n' "$*"
+    failed=1
+}
+
+# Runs scenarios and leaves one line per run, with its seed, trace hash and verdict, in $out/TURN/ends.
+simulate() { # TURN [FLAG...] FILE...
+    local turn=$out/$1
+    shift
+    rm -rf "$turn" && mkdir "$turn"
+    timeout "$call_seconds_max" "$sim" run --out "$turn" --trace "$turn/trace" "$@" >"$turn/summary" 2>&1
+    echo $? >"$turn/code"
+    grep -s '"event":"ends"' "$turn/trace" >"$turn/ends"
+}
+
+# What did not hold is printed with the command that replays it.
+judge() { # TURN
+    local code
+    code=$(<"$out/$1/code")
+    [[ -s $out/$1/ends ]] || fail "nothing ran in $1"
+    if ((code != 0)); then
+        fail "exit code $code in $1"
+        cat "$out/$1/summary"
+    fi
+}
+
+mapfile -t files < <(printf '%s\n' simulations/scenarios/*.toml simulations/regressions/*.toml | grep -v '\*')
+((${#files[@]} >= 12)) || fail "only ${#files[@]} scenarios where at least 12 are shipped"
+
+for file in "${files[@]}"; do
+    simulate first "$file" &
+    simulate second "$file"
+    wait
+    judge first
+    judge second
+    if ! diff "$out/first/ends" "$out/second/ends"; then
+        fail "two runs of $file gave different traces"
+    fi
+done
+printf '%d scenarios, twice: %s\n' "${#files[@]}" "$( ((failed)) && echo 'not all well' || echo 'held, with equal traces')"
+
+# Fresh seeds: from the clock, so that every run of this script looks elsewhere.
+seed=$(($(date +%s) * 1000))
+ran=0
+end=$((SECONDS + fresh_seconds))
+while ((SECONDS < end)); do
+    for file in "${files[@]}"; do
+        ((SECONDS < end)) || break
+        simulate fresh --seeds "$seed..$((seed + seeds_per_call - 1))" "$file"
+        judge fresh
+        ran=$((ran + $(wc -l <"$out/fresh/ends")))
+        seed=$((seed + seeds_per_call))
+    done
+done
+((ran > 0)) || fail "zero fresh seeds ran"
+printf '%d fresh seeds in %d s\n' "$ran" "$fresh_seconds"
+exit "$failed"

@@ -1,0 +1,230 @@
+//! The ledger: every change that was ever made, by whom, when, and who holds it.
+//!
+//! Filled from what nodes acknowledge, from the frontiers their stores show, and from the chunks their
+//! stores hold; nothing here asks the core what it thinks.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::chunk::Hash;
+use crate::world::queue::Time;
+
+/// An actor, as the frontier names it.
+pub type Actor = [u8; 16];
+/// A document, by its name.
+pub type Document = String;
+/// One actor's run in one document.
+pub type RunKey = (Document, Actor);
+
+/// One change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Who made it: a place in the fleet.
+    pub author: usize,
+    /// When it was first seen at its author.
+    pub born: Time,
+    /// When a client was told that it is durable.
+    pub acknowledged: Option<Time>,
+    /// Its hash.
+    pub hash: Hash,
+    /// Its number among all changes.
+    pub number: u64,
+    /// Every disk that held it was destroyed: it may be gone for good.
+    pub excused: bool,
+}
+
+/// What one node holds.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Holding {
+    /// The highest change of each run, with its hash.
+    pub tips: BTreeMap<RunKey, (u64, Hash)>,
+    /// Heads of each document it shows.
+    pub heads: BTreeMap<Document, Vec<Hash>>,
+    /// A hash over all heads: equal on nodes that show the same.
+    pub shown: u64,
+    /// Acknowledged changes it holds.
+    pub acknowledged: u64,
+}
+
+/// Something about a tip that must not be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Wrong {
+    /// Two different changes have one place in a run.
+    Forked {
+        /// Whose run.
+        author: usize,
+        /// Where.
+        document: Document,
+        /// At which place.
+        seq: u64,
+    },
+    /// A node holds less of a run than it did.
+    Shrunk {
+        /// In which document.
+        document: Document,
+        /// How much it held.
+        from: u64,
+        /// How much it holds.
+        to: u64,
+    },
+    /// A run by nobody who may write: no honest node made it.
+    Foreign {
+        /// In which document.
+        document: Document,
+    },
+}
+
+/// The ledger.
+#[derive(Default)]
+pub struct Ledger {
+    runs: BTreeMap<RunKey, Vec<Entry>>,
+    by_hash: BTreeMap<Hash, (RunKey, u64)>,
+    holdings: Vec<Holding>,
+    acknowledged: u64,
+    numbers: u64,
+    /// Changes every node started with: nobody asked for them.
+    pub(super) founding: BTreeSet<RunKey>,
+}
+
+fn mixed(document: &str, heads: &[Hash]) -> u64 {
+    let mut state = 0xcbf2_9ce4_8422_2325_u64;
+    let mut mix = |byte: u8| state = (state ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+    document.bytes().for_each(&mut mix);
+    heads.iter().flatten().for_each(|byte| mix(*byte));
+    state ^ (state >> 31)
+}
+
+impl Ledger {
+    /// What a node holds.
+    pub fn holding(&mut self, node: usize) -> &mut Holding {
+        if self.holdings.len() <= node {
+            self.holdings.resize_with(node + 1, Holding::default);
+        }
+        &mut self.holdings[node]
+    }
+
+    /// What every node holds.
+    pub fn holdings(&self) -> &[Holding] {
+        &self.holdings
+    }
+
+    /// Every run with its changes.
+    pub fn runs(&self) -> impl Iterator<Item = (&RunKey, &Vec<Entry>)> {
+        self.runs.iter()
+    }
+
+    /// A run's changes.
+    pub fn run(&self, key: &RunKey) -> Option<&Vec<Entry>> {
+        self.runs.get(key)
+    }
+
+    /// Whether a run is one that every node started with.
+    pub fn is_founding(&self, key: &RunKey) -> bool {
+        self.founding.contains(key)
+    }
+
+    /// Acknowledged changes.
+    pub fn acknowledged(&self) -> u64 {
+        self.acknowledged
+    }
+
+    /// Acknowledged changes a node does not hold.
+    pub fn missing(&self, node: usize) -> u64 {
+        let held = self.holdings.get(node).map_or(0, |holding| holding.acknowledged);
+        self.acknowledged.saturating_sub(held)
+    }
+
+    /// Notes which heads a node shows of a document.
+    pub fn show(&mut self, node: usize, document: &str, heads: Vec<Hash>) {
+        let holding = self.holding(node);
+        if let Some(old) = holding.heads.get(document) {
+            holding.shown ^= mixed(document, old);
+        }
+        holding.shown ^= mixed(document, &heads);
+        holding.heads.insert(document.to_owned(), heads);
+    }
+
+    /// Forgets what a node showed and held: its process starts anew. Gives what it held.
+    pub fn forget(&mut self, node: usize) -> Holding {
+        std::mem::take(self.holding(node))
+    }
+
+    /// Notes that a change was made.
+    pub fn born(&mut self, key: &RunKey, seq: u64, hash: Hash, author: usize, at: Time) -> Option<Wrong> {
+        let run = self.runs.entry(key.clone()).or_default();
+        if let Some(known) = seq.checked_sub(1).and_then(|place| run.get(place as usize)) {
+            let forked = known.hash != hash;
+            return forked.then(|| Wrong::Forked { author, document: key.0.clone(), seq });
+        }
+        if seq != run.len() as u64 + 1 {
+            return None;
+        }
+        self.numbers += 1;
+        let number = self.numbers;
+        run.push(Entry { author, born: at, acknowledged: None, hash, number, excused: false });
+        self.by_hash.insert(hash, (key.clone(), seq));
+        None
+    }
+
+    /// Notes that a client was told that the change with this hash is durable. Gives who made it.
+    pub fn acknowledge(&mut self, hash: &Hash, at: Time) -> Option<usize> {
+        let (key, seq) = self.by_hash.get(hash)?.clone();
+        let entry = self.runs.get_mut(&key)?.get_mut(seq as usize - 1)?;
+        let author = entry.author;
+        if entry.acknowledged.is_some() {
+            return Some(author);
+        }
+        entry.acknowledged = Some(at);
+        self.acknowledged += 1;
+        for holding in &mut self.holdings {
+            if holding.tips.get(&key).is_some_and(|(held, _)| *held >= seq) {
+                holding.acknowledged += 1;
+            }
+        }
+        Some(author)
+    }
+
+    /// Notes how far a node holds a run. Gives the changes it did not hold before, by number of the
+    /// first and last, or what is wrong.
+    pub fn hold(&mut self, node: usize, key: &RunKey, seq: u64, hash: Hash) -> Result<(u64, u64), Wrong> {
+        let run = self.runs.get(key);
+        if let Some(known) = run.and_then(|run| run.get(seq as usize - 1)) {
+            if known.hash != hash {
+                let author = known.author;
+                return Err(Wrong::Forked { author, document: key.0.clone(), seq });
+            }
+        } else if !self.founding.contains(key) {
+            return Err(Wrong::Foreign { document: key.0.clone() });
+        }
+        let run: &[Entry] = run.map_or(&[], Vec::as_slice);
+        let held = self.holdings[node].tips.get(key).map_or(0, |(held, _)| *held);
+        if seq < held {
+            return Err(Wrong::Shrunk { document: key.0.clone(), from: held, to: seq });
+        }
+        let new = run.get(held as usize..seq as usize).unwrap_or(&[]);
+        let acknowledged = new.iter().filter(|entry| entry.acknowledged.is_some()).count() as u64;
+        let holding = &mut self.holdings[node];
+        holding.acknowledged += acknowledged;
+        holding.tips.insert(key.clone(), (seq, hash));
+        Ok((held + 1, seq))
+    }
+
+    /// After a disk was destroyed: changes that nobody holds any more are excused.
+    pub fn excuse(&mut self, lost: &Holding) {
+        for (key, (seq, _)) in &lost.tips {
+            let held =
+                self.holdings.iter().filter_map(|holding| holding.tips.get(key)).map(|(held, _)| *held);
+            let held = held.max().unwrap_or(0);
+            let Some(run) = self.runs.get_mut(key) else { continue };
+            for entry in run.iter_mut().take(*seq as usize).skip(held as usize) {
+                entry.excused = true;
+            }
+        }
+    }
+
+    /// Every change with its place: run, sequence number, entry.
+    pub fn entries(&self) -> impl Iterator<Item = (&RunKey, u64, &Entry)> {
+        self.runs.iter().flat_map(|(key, run)| {
+            run.iter().enumerate().map(move |(place, entry)| (key, place as u64 + 1, entry))
+        })
+    }
+}

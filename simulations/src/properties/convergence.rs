@@ -1,0 +1,59 @@
+//! 1. Equal records give equal heads and equal JSON, in any order, batching or duplication.
+
+use std::collections::BTreeMap;
+
+use super::Finding;
+
+/// What one node holds and shows of one document.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shown {
+    /// Where.
+    pub node: usize,
+    /// Which document.
+    pub document: String,
+    /// What it holds of it: each run with its last change.
+    pub records: Vec<([u8; 16], u64, [u8; 32])>,
+    /// Its heads.
+    pub heads: Vec<[u8; 32]>,
+    /// Its JSON text, where it was read.
+    pub json: Option<String>,
+}
+
+/// Compares what nodes show with what they hold.
+pub fn check(shown: &[Shown]) -> Vec<Finding> {
+    let mut first: BTreeMap<_, &Shown> = BTreeMap::new();
+    let mut findings = Vec::new();
+    for this in shown {
+        let other = first.entry((&this.document, &this.records, this.json.is_some())).or_insert(this);
+        let what = if other.heads != this.heads {
+            "heads"
+        } else if other.json != this.json {
+            "JSON"
+        } else {
+            continue;
+        };
+        let words = format!("holds the same changes as node {} but shows other {what}", other.node);
+        findings.push(Finding::at(1, this.node, words).in_document(&this.document));
+    }
+    findings
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(node: usize, head: u8, json: &str) -> Shown {
+        let records = vec![([1; 16], 3, [9; 32])];
+        Shown { node, document: "d".into(), records, heads: vec![[head; 32]], json: Some(json.into()) }
+    }
+
+    #[test]
+    fn equal_records_with_other_heads_or_json_are_found() {
+        assert_eq!(check(&[shown(0, 1, "{}"), shown(1, 1, "{}")]), []);
+        assert_eq!(check(&[shown(0, 1, "{}"), shown(1, 2, "{}")]).len(), 1);
+        assert_eq!(check(&[shown(0, 1, "{}"), shown(1, 1, "{\"a\":1}")]).len(), 1);
+        let mut more = shown(1, 2, "{}");
+        more.records[0].1 = 4;
+        assert_eq!(check(&[shown(0, 1, "{}"), more]), []);
+    }
+}

@@ -1,0 +1,31 @@
+//! 16. No panic, no deadlock; clock skew harms no safety property.
+
+use super::Finding;
+
+/// How a process misbehaved.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Misbehaved {
+    /// It panicked.
+    Panicked(String),
+    /// It asks to be woken for ever without doing anything.
+    Spins,
+}
+
+/// A process that panicked or spins.
+pub fn check(node: usize, misbehaved: &Misbehaved) -> Finding {
+    match misbehaved {
+        Misbehaved::Panicked(words) => Finding::at(16, node, format!("panicked: {words}")),
+        Misbehaved::Spins => Finding::at(16, node, "asks to be woken again and again and does nothing"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_is_told_in_its_words() {
+        assert!(check(3, &Misbehaved::Panicked("overflow".into())).words.contains("overflow"));
+        assert_eq!(check(3, &Misbehaved::Spins).node, Some(3));
+    }
+}

@@ -1,0 +1,211 @@
+//! Sentences and figures as people read them.
+
+use std::collections::BTreeMap;
+
+use crate::record::{FaultRecord, Judged, Missed, RunRecord, Verdict, Violation};
+use crate::scenario::Span;
+
+/// A time or span: `2.4 s`, `1 min 30 s`, `7 d 3 h`.
+pub fn time(us: u64) -> String {
+    let units = [("d", 86_400_000_000), ("h", 3_600_000_000), ("min", 60_000_000)];
+    for (index, (unit, factor)) in units.iter().enumerate() {
+        if us >= *factor {
+            let (below, smaller) = units.get(index + 1).copied().unwrap_or(("s", 1_000_000));
+            let rest = us % factor / smaller;
+            let whole = us / factor;
+            return if rest == 0 {
+                format!("{whole} {unit}")
+            } else {
+                format!("{whole} {unit} {rest} {below}")
+            };
+        }
+    }
+    match us {
+        0 => "0 s".into(),
+        1..1_000 => format!("{us} µs"),
+        1_000..1_000_000 => format!("{} ms", short(us as f64 / 1e3)),
+        _ => format!("{} s", short(us as f64 / 1e6)),
+    }
+}
+
+/// Bytes: `3.1 MiB`.
+pub fn bytes(bytes: u64) -> String {
+    let units = [("GiB", 1u64 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)];
+    let unit = units.iter().find(|(_, factor)| bytes >= *factor);
+    unit.map_or_else(
+        || format!("{bytes} B"),
+        |(unit, factor)| format!("{} {unit}", short(bytes as f64 / *factor as f64)),
+    )
+}
+
+/// A count with thin groups: `12 345`.
+pub fn count(count: u64) -> String {
+    let digits = count.to_string();
+    let mut grouped = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            grouped.push('\u{202f}');
+        }
+        grouped.push(digit);
+    }
+    grouped
+}
+
+/// Three figures that matter.
+fn short(number: f64) -> String {
+    let text = if number >= 99.95 { format!("{number:.0}") } else { format!("{number:.1}") };
+    text.trim_end_matches(".0").to_owned()
+}
+
+/// `1 node`, `2 nodes`.
+pub fn several(count: u64, one: &str) -> String {
+    if count == 1 { format!("1 {one}") } else { format!("{} {one}s", self::count(count)) }
+}
+
+/// The verdict in a sentence.
+pub fn verdict(record: &RunRecord) -> String {
+    match record.verdict {
+        Verdict::Held => {
+            let checks = record.properties.iter().map(|property| property.checks).sum();
+            format!("everything held, in {}", several(checks, "check"))
+        }
+        Verdict::Undecided => "the run could not tell".into(),
+        Verdict::Violated => match record.violations.as_slice() {
+            [] => "something that must hold did not".into(),
+            [one] => format!("{} did not hold", title(one)),
+            [first, rest @ ..] => {
+                format!("{} did not hold, and {} more", title(first), rest.len())
+            }
+        },
+    }
+}
+
+/// What was measured, as people read it: spans of time lose their microseconds.
+pub fn measured(judged: &Judged) -> String {
+    let measured = judged.measured.as_deref().unwrap_or("nothing could be measured");
+    measured.parse::<Span>().map_or_else(|_| measured.to_owned(), |span| time(span.0))
+}
+
+/// What a violation is called: `invariant 3, no-acknowledged-write-lost`.
+pub fn title(violation: &Violation) -> String {
+    match violation.property {
+        Some(number) => format!("invariant {number}, {}", violation.name),
+        None => format!("expectation {}", violation.name),
+    }
+}
+
+/// What made the run end as it did, in sentences: the first violation and the fault behind it, what
+/// kept it from telling, or what it went through and how it ended.
+pub fn cause(record: &RunRecord) -> String {
+    if let Some(violation) = record.violations.first() {
+        return violated(record, violation);
+    }
+    if record.verdict == Verdict::Undecided {
+        let reasons = record.undecided.join("; ");
+        return if reasons.is_empty() { "Nothing was checked.".into() } else { sentence(&reasons) };
+    }
+    let fired = record.faults.iter().filter(|fault| fault.fired > 0).count() as u64;
+    let went = if fired == 0 {
+        "Nothing went wrong.".into()
+    } else {
+        sentence(&format!("{} struck", several(fired, "fault")))
+    };
+    let settled = match record.timings.convergence_us {
+        Some(0) => " All honest nodes showed the same already when the last fault was healed.".into(),
+        Some(us) => format!(" All honest nodes showed the same {} after the last heal.", time(us)),
+        None => String::new(),
+    };
+    let kept = format!(" {} acknowledged, none lost.", several(record.writes.acknowledged, "write"));
+    went + &settled + &kept
+}
+
+fn violated(record: &RunRecord, violation: &Violation) -> String {
+    let place = match (violation.node, &violation.document) {
+        (Some(node), Some(document)) => format!(", at {} in {document}", record.node_name(node)),
+        (Some(node), None) => format!(", at {}", record.node_name(node)),
+        (None, Some(document)) => format!(", in {document}"),
+        (None, None) => String::new(),
+    };
+    let blamed = blamed(record, violation).map_or_else(
+        || " No fault was going on there.".into(),
+        |fault| format!(" The fault behind it: {}.", self::fault(record, fault)),
+    );
+    format!("{} Noticed at {}{place}.{blamed}", sentence(&violation.words), time(violation.at_us))
+}
+
+/// A fault in words: `partition (halves: east | west)`, or `restart (node-0)` where only its kind says
+/// what it is.
+pub fn fault(record: &RunRecord, fault: &FaultRecord) -> String {
+    if fault.words != fault.kind && !fault.words.is_empty() {
+        return format!("{} ({})", fault.kind, fault.words);
+    }
+    let mut nodes: Vec<u32> = fault.spans.iter().flat_map(|span| span.nodes.iter().copied()).collect();
+    nodes.sort_unstable();
+    nodes.dedup();
+    let mut names: Vec<&str> = nodes.iter().take(NAMES_MAX).map(|node| record.node_name(*node)).collect();
+    if nodes.len() > NAMES_MAX {
+        names.push("…");
+    }
+    if names.is_empty() { fault.kind.clone() } else { format!("{} ({})", fault.kind, names.join(", ")) }
+}
+
+/// Most nodes named in a sentence.
+const NAMES_MAX: usize = 4;
+
+/// The fault behind a violation: the one it names, or the one that kept most of what is still missing
+/// there away.
+pub fn blamed<'a>(record: &'a RunRecord, violation: &Violation) -> Option<&'a FaultRecord> {
+    let there = |missed: &&Missed| violation.node.is_none_or(|node| node == missed.node);
+    let lost = record.missed.iter().filter(|missed| missed.until_us.is_none()).filter(there);
+    let mut counts: BTreeMap<u32, usize> = BTreeMap::new();
+    lost.filter_map(|missed| missed.fault).for_each(|fault| *counts.entry(fault).or_default() += 1);
+    let most = counts.into_iter().max_by_key(|(_, count)| *count).map(|(fault, _)| fault);
+    record.faults.get(violation.fault.or(most)? as usize)
+}
+
+/// `words` as a sentence: a capital first, a full stop last.
+pub fn sentence(words: &str) -> String {
+    let mut letters = words.trim().chars();
+    let first: String = letters.next().map(|first| first.to_uppercase().collect()).unwrap_or_default();
+    let rest = letters.as_str().trim_end_matches('.');
+    format!("{first}{rest}.")
+}
+
+/// Why somebody was without a write.
+pub fn because(record: &RunRecord, missed: &Missed) -> String {
+    let fault = missed.fault.and_then(|fault| record.faults.get(fault as usize));
+    fault.map_or_else(|| "no fault was going on".into(), |fault| self::fault(record, fault))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_read_as_people_say_them() {
+        let rows = [
+            (0, "0 s"),
+            (250, "250 µs"),
+            (2_400, "2.4 ms"),
+            (2_400_000, "2.4 s"),
+            (90_000_000, "1 min 30 s"),
+        ];
+        for (us, text) in rows {
+            assert_eq!(time(us), text);
+        }
+        assert_eq!(time(7 * 86_400_000_000 + 3 * 3_600_000_000), "7 d 3 h");
+        assert_eq!((bytes(900), bytes(3 << 20)), ("900 B".to_owned(), "3 MiB".to_owned()));
+        assert_eq!(count(1_234_567), "1\u{202f}234\u{202f}567");
+    }
+
+    #[test]
+    fn the_cause_names_place_time_and_fault() {
+        let record = super::super::sample::violated();
+        let cause = cause(&record);
+        for part in ["west-1", "config/web", "1 min 35 s", "lose-unsynced"] {
+            assert!(cause.contains(part), "{part}: {cause}");
+        }
+        let held = super::super::sample::held();
+        assert!(super::cause(&held).contains("2.4 s after the last heal"), "{}", super::cause(&held));
+    }
+}
