@@ -8,3 +8,4 @@ mod demo;
 mod documents;
 mod refusals;
 mod usage;
+mod watched;

@@ -53,12 +53,14 @@ pub(super) async fn watch_over(State(guard): State<Guard>, request: Request, nex
     let micros = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
     match response.extensions().get::<Problem>() {
         Some(problem) if status >= 500 => {
-            tracing::warn!(%method, route, status, micros, code = %problem.code, detail = problem.detail, "request failed");
+            tracing::warn!(event = "request_failed", %method, route, status, micros, code = %problem.code, detail = problem.detail, "request failed");
         }
         Some(problem) => {
-            tracing::info!(%method, route, status, micros, code = %problem.code, detail = problem.detail, "request refused");
+            tracing::info!(event = "request_refused", %method, route, status, micros, code = %problem.code, detail = problem.detail, "request refused");
         }
-        None => tracing::debug!(%method, route, status, micros, "request answered"),
+        None => {
+            tracing::debug!(event = "request_answered", %method, route, status, micros, "request answered")
+        }
     }
     response
 }
