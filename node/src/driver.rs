@@ -8,6 +8,7 @@
 mod effects;
 mod inbox;
 mod screening;
+mod tell;
 mod timed;
 
 use std::sync::Arc;

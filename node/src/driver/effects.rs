@@ -7,9 +7,10 @@ use starling_crdt::address::Address;
 use starling_crdt::budget::Offence;
 use starling_crdt::connect::DialTarget;
 use starling_crdt::id::AuthorKey;
-use starling_crdt::replica::{Counted, Effect, Input, MessageToken, Note, Verdict};
+use starling_crdt::replica::{Effect, Input, MessageToken, Verdict};
 
 use super::screening::Raw;
+use super::tell::tell;
 use super::{Inbox, Screening};
 use crate::handle::NodeHandle;
 use crate::metrics::{Metrics, Traffic};
@@ -91,16 +92,12 @@ impl Outlet {
             Effect::Block(peer) => self.send(Command::Block { peer }),
             Effect::Unblock(peer) => self.send(Command::Unblock { peer }),
             Effect::Changed(change) => self.handle.announce_changes(vec![change]),
-            Effect::Offence { peer, offence, code } => {
-                self.metrics().offence(offence.code());
-                tracing::warn!(event = "offence", %peer, offence = offence.code(), code, "a peer broke a rule");
+            Effect::Offence { .. }
+            | Effect::MemberChanged { .. }
+            | Effect::Count { .. }
+            | Effect::Note(_) => {
+                tell(self.metrics(), &effect);
             }
-            Effect::MemberChanged { space, member, state, reason } => {
-                let (state, reason) = (state.name(), reason.code());
-                tracing::info!(event = "member", %space, %member, state, reason, "a member is {state}");
-            }
-            Effect::Count { what, by } => self.count(what, by),
-            Effect::Note(note) => log(&note),
         }
     }
 
@@ -127,49 +124,6 @@ impl Outlet {
         if self.network.send(Command::Dial { peer, addresses: addresses.clone() }).is_err() {
             self.shared.names().dials.remove(&addresses);
             self.inbox.put(Input::DialFailed { target });
-        }
-    }
-
-    fn count(&self, what: Counted, by: u64) {
-        let metrics = self.metrics();
-        match what {
-            Counted::Written => metrics.writes(by),
-            Counted::Admitted => metrics.deltas_admitted(by),
-            Counted::Refused(code) => {
-                (0..by).for_each(|_| metrics.delta_refused(code));
-                tracing::debug!(event = "refused", code, count = by, "refused what a peer sent");
-            }
-            Counted::Orphaned => metrics.orphans(by),
-            Counted::OrphansDropped => metrics.orphans_dropped(by),
-            Counted::Forks => metrics.forks(by),
-            Counted::Quarantined => metrics.quarantined(by),
-            Counted::Exchanges => metrics.exchanges(by),
-            // Part of the bytes of exchanges, which are counted whole where they leave and arrive.
-            Counted::ServedBytes | Counted::FetchedBytes => {}
-        }
-    }
-}
-
-fn log(note: &Note) {
-    match note {
-        Note::Joined { space } => tracing::info!(event = "joined", %space, "this node is a member now"),
-        Note::JoinRefused { space, peer, reason } => {
-            tracing::warn!(event = "join_refused", %space, %peer, reason, "a member refused to witness the join");
-        }
-        Note::Fork { space, document, author, seq } => {
-            tracing::error!(event = "fork", %space, %document, %author, seq, "an author signed two changes with one number");
-        }
-        Note::Quarantined { space, document, change, reason } => {
-            tracing::warn!(event = "quarantined", %space, %document, %change, reason, "a change is kept out of its document");
-        }
-        Note::ExchangeRefused { peer, reason } => {
-            tracing::warn!(event = "exchange_refused", %peer, reason, "a peer refused an exchange");
-        }
-        Note::VoidStatement { space, reason } => {
-            tracing::warn!(event = "void_statement", %space, reason = reason.code(), "a statement is without effect");
-        }
-        Note::StoreFault { error } => {
-            tracing::error!(event = "store_fault", %error, "the store failed; what was asked was refused");
         }
     }
 }
