@@ -67,6 +67,8 @@ pub struct Replica<S: Store> {
     core: Core,
     /// Set when memory may disagree with the store: nothing is done before it was read again.
     stale: bool,
+    /// Set when memory was read again late: the topics to follow are told once more.
+    reloaded: bool,
 }
 
 impl<S: Store> Replica<S> {
@@ -86,7 +88,7 @@ impl<S: Store> Replica<S> {
         let seeds = options.seeds.clone();
         let mut core = Core::new(&store, identity, options, seed, nonces, now)?;
         core.add_seeds(seeds);
-        Ok(Self { store, core, stale: false })
+        Ok(Self { store, core, stale: false, reloaded: false })
     }
 
     /// What the shell must do once after opening: topics to follow, peers to refuse.
@@ -103,6 +105,7 @@ impl<S: Store> Replica<S> {
         if self.stale {
             self.core.load_store(&self.store, now)?;
             self.stale = false;
+            self.reloaded = true;
         }
         Ok(())
     }
@@ -144,12 +147,10 @@ impl<S: Store> Replica<S> {
         if self.stale && cfg!(starling_planted = "never-recover") {
             return Err(StoreError::Io("given up".into()));
         }
-        let mut reloaded = Vec::new();
-        if self.stale {
-            self.core.load_store(&self.store, now)?;
-            self.stale = false;
-            reloaded = self.core.topics_followed();
-        }
+        self.ready(now)?;
+        // A space made by a step whose commit was in doubt may be durable after all.
+        let reloaded =
+            if std::mem::take(&mut self.reloaded) { self.core.topics_followed() } else { Vec::new() };
         self.core.now = now.monotonic;
         let commit = self.core.last_commit() + 1;
         let mut step = Step::new(now, commit, &self.store);

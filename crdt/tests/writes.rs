@@ -312,6 +312,8 @@ fn a_space_that_a_failed_commit_made_after_all_is_followed() {
 fn while_the_store_cannot_be_read_nothing_is_done_and_afterwards_all_is_as_before() {
     let mut alone = Alone::new();
     let space = alone.create();
+    written(alone.reply(local(write(space, "doc", r#"{"a": 0}"#))));
+    // From its second write on a document is kept built, so the next one fails only at its end.
     written(alone.reply(local(write(space, "doc", r#"{"a": 1}"#))));
     alone.how.store(UNREADABLE, Ordering::SeqCst);
     let failed = alone.step(vec![local(write(space, "doc", r#"{"a": 2}"#))]).unwrap();
