@@ -50,6 +50,7 @@ impl Victim {
             .env("STARLING_PROFILE", "local")
             .env("STARLING_LISTEN", "/ip4/127.0.0.1/tcp/0")
             .env("STARLING_LOG_FORMAT", "json")
+            .env("STARLING_LOG_LEVEL", "info,starling_node=debug")
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(File::create(&log).expect("a log"))
