@@ -31,6 +31,7 @@ mod diff;
 mod edit;
 mod index;
 mod json;
+mod patch;
 mod pointer;
 mod read;
 mod validate;
@@ -46,6 +47,7 @@ pub use canonical::{CanonicalError, canonical};
 pub use conflicts::{Conflict, ConflictValue};
 pub use edit::{Commit, Edit, EditError, Edited, LocalChange};
 pub use json::{Json, JsonError, JsonErrorKind};
+pub use patch::{Patch, PatchError, PatchStep};
 pub use pointer::{Pointer, PointerError};
 pub use read::ReadError;
 

@@ -32,6 +32,11 @@ pub const JSON_DEPTH_MAX: usize = DOCUMENT_DEPTH_MAX + 2;
 /// what differs between their common beginning and end is replaced as a whole. The memory of the
 /// comparison grows with the square of this.
 pub const SEQUENCE_DIFF_EDITS_MAX: usize = 1_000;
+/// Most operations of one JSON Patch. Above it the patch is refused: each is looked up in the document.
+pub const PATCH_STEPS_MAX: usize = 10_000;
+/// Bytes of values that `move`, `copy` and `test` of one JSON Patch may read in all. Past it the patch
+/// is refused as too large: a short patch could otherwise read a large document thousands of times.
+pub const PATCH_READ_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Most operations by which one write moves members of concurrent maps into the winner. What is
 /// beyond it stays where it is, and is read there: a hostile map must not make honest writes large.
 pub const MAP_MERGE_OPS_MAX: usize = 1_000;

@@ -6,12 +6,14 @@
 
 mod answer;
 mod batch;
+mod confirm;
 mod documents;
 mod guard;
 mod input;
 mod limits;
 mod listen;
 mod node;
+mod openapi;
 mod peers;
 mod problems;
 mod report;
@@ -21,6 +23,7 @@ mod spaces;
 mod state;
 mod status;
 mod watch;
+mod writes;
 
 use std::{net::SocketAddr, path::PathBuf};
 

@@ -16,7 +16,17 @@ use starling_node::{
     node::{Node, NodeDied},
     shutdown::{self, ShutdownTrigger},
 };
-use tokio::{task::JoinHandle, time::timeout};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::UnixStream,
+    task::JoinHandle,
+    time::timeout,
+};
+
+#[path = "http/surface.rs"]
+mod surface;
+#[path = "http/writes.rs"]
+mod writes;
 
 /// Far above what any of these needs; passing it is a failure, not a pace.
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -64,6 +74,23 @@ impl Running {
         let options = WriteOptions::default();
         self.client.put("shop", name, value.to_string(), &options).await.expect("written").heads
     }
+}
+
+async fn connect(node: &Running) -> UnixStream {
+    UnixStream::connect(node.directory.path().join("api.sock")).await.expect("a connection")
+}
+
+/// The whole answer to a request that says `Connection: close`.
+async fn raw(node: &Running, request: &str) -> String {
+    let mut stream = connect(node).await;
+    stream.write_all(request.as_bytes()).await.expect("sent");
+    let mut answer = Vec::new();
+    timeout(DEADLINE, stream.read_to_end(&mut answer)).await.expect("in time").expect("readable");
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+fn get(path: &str) -> String {
+    format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
 }
 
 #[track_caller]

@@ -1,9 +1,11 @@
 //! Local edits: each one automerge change, or none.
 
 mod commit;
+mod patch;
 mod steps;
 
 use super::json::Json;
+use super::patch::{Patch, PatchStep};
 use super::pointer::Pointer;
 use super::read::ReadError;
 use super::write::WriteError;
@@ -79,6 +81,8 @@ pub enum Edit {
         /// The patch.
         patch: Json,
     },
+    /// Applies a JSON Patch (RFC 6902) to the document: all of its operations, or none.
+    Patch(Patch),
     /// Adds to a counter, which is created when nothing is there.
     Increment {
         /// Where.
@@ -96,6 +100,7 @@ impl Edit {
         match self {
             Self::Put { value, .. } | Self::Set { value, .. } | Self::Insert { value, .. } => value.weight(),
             Self::Merge { patch, .. } => patch.weight(),
+            Self::Patch(patch) => patch.weight(),
             Self::Splice { insert, .. } => insert.len(),
             Self::Unset { .. } | Self::Increment { .. } | Self::Remove => 0,
         }
@@ -156,6 +161,12 @@ pub enum EditError {
         /// Its length in code points.
         length: usize,
     },
+    /// A patch tests for a value that is not there. Nothing was written.
+    #[error("the patch expects another value at {0}")]
+    TestFailed(Pointer),
+    /// A value cannot be moved into itself.
+    #[error("{0} cannot be moved into itself")]
+    IntoItself(Pointer),
     /// A counter would start or move farther than allowed, or leave the range of 64 bits.
     #[error(
         "out of range: a counter starts within ±{COUNTER_START_MAX}, moves by at most {COUNTER_STEP_MAX} at once, \
@@ -205,6 +216,8 @@ impl EditError {
             Self::NotAText(_) => "not-a-text",
             Self::NotAList(_) => "not-a-list",
             Self::TextTooShort { .. } => "text-too-short",
+            Self::TestFailed(_) => "test-failed",
+            Self::IntoItself(_) => "into-itself",
             Self::CounterOverflow => "counter-overflow",
             Self::TooDeep => "too-deep",
             Self::NotFinite => "not-finite",
@@ -298,18 +311,27 @@ fn check(commit: Commit<'_>, edit: &Edit) -> Result<(), EditError> {
             return Err(EditError::ReservedMessage);
         }
     }
-    let (steps, value) = match edit {
-        Edit::Put { value, .. } => (0, value),
-        Edit::Set { pointer, value } | Edit::Insert { pointer, value } => (pointer.steps().len(), value),
-        Edit::Merge { pointer, patch } => (pointer.steps().len(), patch),
+    match edit {
+        Edit::Put { value, .. } => check_value(&Pointer::root(), value),
+        Edit::Set { pointer, value } | Edit::Insert { pointer, value } => check_value(pointer, value),
+        Edit::Merge { pointer, patch } => check_value(pointer, patch),
+        Edit::Patch(patch) => patch.steps().iter().try_for_each(|step| match step {
+            PatchStep::Add { path, value } | PatchStep::Replace { path, value } => check_value(path, value),
+            PatchStep::Remove { .. }
+            | PatchStep::Move { .. }
+            | PatchStep::Copy { .. }
+            | PatchStep::Test { .. } => Ok(()),
+        }),
         Edit::Increment { by, .. } if by.unsigned_abs() > COUNTER_STEP_MAX.unsigned_abs() => {
-            return Err(EditError::CounterOverflow);
+            Err(EditError::CounterOverflow)
         }
-        Edit::Increment { .. } | Edit::Unset { .. } | Edit::Splice { .. } | Edit::Remove => {
-            return Ok(());
-        }
-    };
-    if steps == 0 && !matches!(value, Json::Map(_)) {
+        Edit::Increment { .. } | Edit::Unset { .. } | Edit::Splice { .. } | Edit::Remove => Ok(()),
+    }
+}
+
+/// A value that is to stand at a place.
+fn check_value(place: &Pointer, value: &Json) -> Result<(), EditError> {
+    if place.is_root() && !matches!(value, Json::Map(_)) {
         return Err(EditError::RootNotObject);
     }
     if !value.is_finite() {
@@ -318,8 +340,8 @@ fn check(commit: Commit<'_>, edit: &Edit) -> Result<(), EditError> {
     if !value.counters_fit() {
         return Err(EditError::CounterOverflow);
     }
-    // The outermost container of the value lies `steps` deep.
-    if (steps + value.depth()).saturating_sub(1) > DOCUMENT_DEPTH_MAX {
+    // The outermost container of the value lies as deep as the pointer has steps.
+    if (place.steps().len() + value.depth()).saturating_sub(1) > DOCUMENT_DEPTH_MAX {
         return Err(EditError::TooDeep);
     }
     Ok(())

@@ -6,25 +6,24 @@
 
 mod batch;
 mod connection;
+mod documents;
 mod error;
 mod exchange;
 mod watch;
 
 use std::time::Duration;
 
-use hyper::{Method, StatusCode, body::Bytes, header};
+use hyper::{Method, header};
 use tokio::sync::mpsc;
 
 pub use batch::{BatchClosed, BatchLines, BatchResults};
+pub use documents::{Confirm, PatchKind, Read, ReadOptions, WriteOptions};
 pub use error::{Attempt, ClientError};
 pub use watch::Watch;
 
 use crate::{
-    Heads, NodeAddress,
-    document::{
-        BatchLine, BatchResult, ConflictList, Document, DocumentList, HEADS_HEADER, ListQuery,
-        NDJSON_MEDIA_TYPE, Operation, WatchQuery, Written,
-    },
+    NodeAddress,
+    document::{BatchLine, BatchResult, NDJSON_MEDIA_TYPE, WatchQuery},
     member::{MemberList, Wait, Waited},
     peer::{AddPeer, BlockPeer, PeerAdded, PeerList},
     route,
@@ -32,48 +31,12 @@ use crate::{
     status::{Health, Status},
 };
 use connection::{Connections, RequestBody};
-use exchange::{header_value, to_json};
 
 /// How long a request may take unless the client is told otherwise.
 pub const REQUEST_TIME_MAX: Duration = Duration::from_secs(30);
 
 /// What a wait may take beyond the time it was asked to wait.
 const WAIT_TIME_EXTRA: Duration = Duration::from_secs(10);
-
-/// How a document is read.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ReadOptions {
-    /// At these heads instead of the present view.
-    pub at: Option<Heads>,
-    /// Only the value at this pointer.
-    pub pointer: Option<String>,
-    /// Not if the entity tag is still this one.
-    pub unless_etag: Option<String>,
-}
-
-/// A document, or that it is what the caller already has.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Read {
-    /// The document as it is.
-    Found(Document),
-    /// The entity tag given is still the present one.
-    NotModified,
-}
-
-/// Under what conditions a document is written. They hold against this node's view only.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct WriteOptions {
-    /// The heads a whole-document put was derived from.
-    pub base: Option<Heads>,
-    /// Only if these are the heads now.
-    pub if_heads: Option<Heads>,
-    /// Only if this is the entity tag now.
-    pub if_etag: Option<String>,
-    /// Only if the document does not exist.
-    pub if_absent: bool,
-    /// Makes the write safe to send again: the node remembers what it answered.
-    pub request_id: Option<String>,
-}
 
 /// A client of one node. Cheap to make; it connects with its first request.
 pub struct Client {
@@ -186,119 +149,6 @@ impl Client {
     /// See [`ClientError`].
     pub async fn join(&self, ticket: &str) -> Result<Joined, ClientError> {
         self.send_json(Method::POST, route::JOIN, &Join { ticket: ticket.to_owned() }).await
-    }
-
-    /// One page of a space's documents.
-    ///
-    /// # Errors
-    /// See [`ClientError`].
-    pub async fn documents(&self, space: &str, query: &ListQuery) -> Result<DocumentList, ClientError> {
-        let limit = query.limit.map(|limit| limit.to_string());
-        let path = route::with_query(
-            &route::documents(space),
-            &[
-                ("prefix", query.prefix.as_deref()),
-                ("after", query.after.as_deref()),
-                ("limit", limit.as_deref()),
-                ("deleted", query.deleted.then_some("true")),
-            ],
-        );
-        self.read_json(&path).await
-    }
-
-    /// The present value of a document.
-    ///
-    /// # Errors
-    /// See [`ClientError`].
-    pub async fn document(&self, space: &str, name: &str) -> Result<Document, ClientError> {
-        match self.read(space, name, &ReadOptions::default()).await? {
-            Read::Found(document) => Ok(document),
-            Read::NotModified => Err(self.not_understood(304, "no value although none was held".to_owned())),
-        }
-    }
-
-    /// A document as the options say.
-    ///
-    /// # Errors
-    /// See [`ClientError`].
-    pub async fn read(&self, space: &str, name: &str, options: &ReadOptions) -> Result<Read, ClientError> {
-        let at = options.at.as_ref().map(ToString::to_string);
-        let path = route::with_query(
-            &route::document(space, name),
-            &[("at", at.as_deref()), ("pointer", options.pointer.as_deref())],
-        );
-        let mut request = self.request(Method::GET, &path)?;
-        if let Some(etag) = &options.unless_etag {
-            request.headers_mut().insert(header::IF_NONE_MATCH, header_value(etag)?);
-        }
-        let (status, headers, body) = self.exchange(request).await?;
-        if status == StatusCode::NOT_MODIFIED.as_u16() {
-            return Ok(Read::NotModified);
-        }
-        let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-        let heads = text(HEADS_HEADER).unwrap_or_default().parse();
-        Ok(Read::Found(Document {
-            value: self.parse(status, &body)?,
-            heads: heads.map_err(|error| {
-                self.not_understood(status, format!("heads that cannot be read: {error}"))
-            })?,
-            etag: text(header::ETAG.as_str()).map(str::to_owned),
-        }))
-    }
-
-    /// Writes a whole document, as the JSON text of its value.
-    ///
-    /// # Errors
-    /// See [`ClientError`].
-    pub async fn put(
-        &self,
-        space: &str,
-        name: &str,
-        json: impl Into<Bytes>,
-        options: &WriteOptions,
-    ) -> Result<Written, ClientError> {
-        let request =
-            self.write_request(Method::PUT, &route::document(space, name), Some(json.into()), options)?;
-        self.answer(request).await
-    }
-
-    /// Deletes a document.
-    ///
-    /// # Errors
-    /// See [`ClientError`].
-    pub async fn delete(
-        &self,
-        space: &str,
-        name: &str,
-        options: &WriteOptions,
-    ) -> Result<Written, ClientError> {
-        let request = self.write_request(Method::DELETE, &route::document(space, name), None, options)?;
-        self.answer(request).await
-    }
-
-    /// Does one operation in a document.
-    ///
-    /// # Errors
-    /// See [`ClientError`].
-    pub async fn operate(
-        &self,
-        space: &str,
-        name: &str,
-        operation: &Operation,
-        options: &WriteOptions,
-    ) -> Result<Written, ClientError> {
-        let body = to_json(operation)?;
-        let request =
-            self.write_request(Method::POST, &route::operations(space, name), Some(body), options)?;
-        self.answer(request).await
-    }
-
-    /// The places of a document that hold more than one value.
-    ///
-    /// # Errors
-    /// See [`ClientError`].
-    pub async fn conflicts(&self, space: &str, name: &str) -> Result<ConflictList, ClientError> {
-        self.read_json(&route::conflicts(space, name)).await
     }
 
     /// The members of a space.

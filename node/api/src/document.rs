@@ -1,9 +1,18 @@
 //! Documents: listing, writing, watching, conflicts, batches.
 
+mod batch;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{Heads, Position, Problem};
+use crate::{
+    Heads, Position, Problem,
+    member::{Holder, Nodes},
+};
+
+#[cfg(feature = "schema")]
+pub(crate) use batch::BatchResultWire;
+pub use batch::{BatchLine, BatchResult};
 
 /// Response header that carries a document's heads, comma separated.
 pub const HEADS_HEADER: &str = "starling-heads";
@@ -20,8 +29,18 @@ pub const REQUEST_ID_LENGTH_MAX: usize = 128;
 /// Media type of batches and other streams of records.
 pub const NDJSON_MEDIA_TYPE: &str = "application/x-ndjson";
 
+/// Media type of a JSON Merge Patch (RFC 7396).
+pub const MERGE_PATCH_MEDIA_TYPE: &str = "application/merge-patch+json";
+
+/// Media type of a JSON Patch (RFC 6902).
+pub const JSON_PATCH_MEDIA_TYPE: &str = "application/json-patch+json";
+
+/// Media type of a document as an automerge file.
+pub const AUTOMERGE_MEDIA_TYPE: &str = "application/octet-stream";
+
 /// Query of `GET /v1/spaces/{space}/docs`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ListQuery {
     /// Only names that start with this.
@@ -40,6 +59,7 @@ pub struct ListQuery {
 
 /// One document in a listing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct DocumentItem {
     /// Its name.
     pub name: String,
@@ -60,6 +80,7 @@ pub struct DocumentItem {
 
 /// Answer of `GET /v1/spaces/{space}/docs`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct DocumentList {
     /// In order of name.
     pub items: Vec<DocumentItem>,
@@ -70,6 +91,7 @@ pub struct DocumentList {
 
 /// Query of `GET /v1/spaces/{space}/docs/{*name}`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ReadQuery {
     /// Read at these heads (comma separated) instead of the present view.
@@ -78,10 +100,26 @@ pub struct ReadQuery {
     /// Only the value at this RFC 6901 pointer.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub pointer: Option<String>,
+    /// In which form; absent means JSON. As an automerge file only the whole present document is given.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub format: Option<ReadFormat>,
 }
 
-/// Query of `PUT` and `DELETE` on a document and of `POST …/ops/{*name}`.
+/// In which form a document is read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "lowercase")]
+pub enum ReadFormat {
+    /// Its value as JSON.
+    #[default]
+    Json,
+    /// The document with its history, as every automerge program reads it.
+    Automerge,
+}
+
+/// Query of `PUT`, `PATCH` and `DELETE` on a document and of `POST …/ops/{*name}`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct WriteQuery {
     /// The heads (comma separated) the body was derived from; absent means the present view. Only for `PUT`.
@@ -90,6 +128,12 @@ pub struct WriteQuery {
     /// Write only if these (comma separated) are the heads of this node's view.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub if_heads: Option<String>,
+    /// Answer only when so many other nodes hold the write, or `all` that are neither away nor left.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub confirm: Option<String>,
+    /// How long to wait for them, such as `5s`, which is also the default. Only with `confirm`.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub timeout: Option<String>,
 }
 
 /// A document as read.
@@ -105,6 +149,7 @@ pub struct Document {
 
 /// What a durable write did.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Written {
     /// Heads of the document after it.
     pub heads: Heads,
@@ -115,10 +160,35 @@ pub struct Written {
     /// Whether the write made the document, or the increment made the counter.
     #[serde(skip_serializing_if = "is_false", default)]
     pub created: bool,
+    /// Who else holds it, where that was asked; the status is then 202 unless `satisfied`.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub confirmed: Option<Confirmed>,
+}
+
+/// Who holds a write besides the node that made it. The write is durable there either way.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Confirmed {
+    /// How many others were asked for.
+    pub asked: Nodes,
+    /// How many others said that they hold it.
+    pub count: u64,
+    /// Whether that is as many as asked for.
+    pub satisfied: bool,
+    /// Who said so.
+    pub holders: Vec<Holder>,
+    /// Who did not say so in time.
+    pub missing: Vec<Holder>,
+    /// Who was away or had left, and so was not waited for.
+    pub not_waited_for: Vec<Holder>,
+    /// Why nobody was asked, where the node could not.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub problem: Option<Problem>,
 }
 
 /// Body of `POST /v1/spaces/{space}/ops/{*name}`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "op", rename_all = "lowercase", deny_unknown_fields)]
 pub enum Operation {
     /// Add to a counter; an absent one is created.
@@ -135,108 +205,36 @@ pub enum Operation {
         /// The value, with special forms.
         value: Value,
     },
-}
-
-/// One line of a batch's body.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "op", rename_all = "lowercase", deny_unknown_fields)]
-pub enum BatchLine {
-    /// Write a whole document.
-    Put {
-        /// The document.
-        doc: String,
-        /// What it shall be.
-        value: Value,
-        /// The heads the value was derived from.
-        #[serde(skip_serializing_if = "Option::is_none", default)]
-        base: Option<Heads>,
-    },
-    /// Delete a document.
-    Delete {
-        /// The document.
-        doc: String,
-    },
-    /// Replace one value.
-    Set {
-        /// The document.
-        doc: String,
-        /// Where the value goes.
+    /// Remove one value: a member, or an element of a list.
+    Remove {
+        /// Where it is.
         pointer: String,
-        /// The value.
+    },
+    /// Insert an element into a list.
+    Insert {
+        /// Before which position; `-` as the last step appends.
+        pointer: String,
+        /// The element.
         value: Value,
     },
-    /// Add to a counter.
-    Increment {
-        /// The document.
-        doc: String,
-        /// Where the counter is.
+    /// Replace characters of a text.
+    Splice {
+        /// Where the text is.
         pointer: String,
-        /// How much.
-        by: i64,
+        /// Position of the first character replaced, in Unicode code points.
+        at: u64,
+        /// How many characters are removed.
+        #[serde(default)]
+        delete: u64,
+        /// What takes their place.
+        #[serde(default)]
+        insert: String,
     },
-}
-
-impl BatchLine {
-    /// The document it is about.
-    #[must_use]
-    pub fn doc(&self) -> &str {
-        match self {
-            Self::Put { doc, .. }
-            | Self::Delete { doc }
-            | Self::Set { doc, .. }
-            | Self::Increment { doc, .. } => doc,
-        }
-    }
-}
-
-/// One line of a batch's answer, in the order of the lines asked.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "BatchResultWire", into = "BatchResultWire")]
-pub struct BatchResult {
-    /// The document; absent where the line could not be read.
-    pub doc: Option<String>,
-    /// The heads after the write, or why it was refused.
-    pub outcome: Result<Heads, Problem>,
-}
-
-#[derive(Serialize, Deserialize)]
-struct BatchResultWire {
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    doc: Option<String>,
-    #[serde(skip_serializing_if = "is_false", default)]
-    ok: bool,
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    heads: Option<Heads>,
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    error: Option<Problem>,
-}
-
-impl From<BatchResult> for BatchResultWire {
-    fn from(result: BatchResult) -> Self {
-        let ok = result.outcome.is_ok();
-        let (heads, error) = match result.outcome {
-            Ok(heads) => (Some(heads), None),
-            Err(problem) => (None, Some(problem)),
-        };
-        Self { doc: result.doc, ok, heads, error }
-    }
-}
-
-impl TryFrom<BatchResultWire> for BatchResult {
-    type Error = &'static str;
-
-    fn try_from(wire: BatchResultWire) -> Result<Self, Self::Error> {
-        let outcome = match (wire.ok, wire.heads, wire.error) {
-            (true, Some(heads), None) => Ok(heads),
-            (false, None, Some(problem)) => Err(problem),
-            _ => return Err("a batch result is either ok with heads or an error"),
-        };
-        Ok(Self { doc: wire.doc, outcome })
-    }
 }
 
 /// One of several values that were written at one place without knowledge of each other.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ConflictValue {
     /// The value; absent where it is the deletion of the document.
     #[serde(skip_serializing_if = "Option::is_none", default, deserialize_with = "present")]
@@ -258,6 +256,7 @@ pub struct ConflictValue {
 
 /// One place with more than one value.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Conflict {
     /// Where, as an RFC 6901 pointer.
     pub pointer: String,
@@ -267,6 +266,7 @@ pub struct Conflict {
 
 /// Answer of `GET /v1/spaces/{space}/conflicts/{*name}`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ConflictList {
     /// In document order.
     pub items: Vec<Conflict>,
@@ -274,6 +274,7 @@ pub struct ConflictList {
 
 /// Query of `GET /v1/spaces/{space}/watch`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct WatchQuery {
     /// Only documents whose name starts with this.
@@ -286,6 +287,7 @@ pub struct WatchQuery {
 
 /// One event of a watch: a document's view changed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct WatchEvent {
     /// Id of the space, hex.
     pub space: String,

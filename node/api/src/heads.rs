@@ -80,6 +80,7 @@ impl std::fmt::Display for Heads {
 
 /// Where a store stands: what a watch resumes from. Opaque to everyone but the node that said it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(transparent)]
 pub struct Position(pub String);
 

@@ -8,12 +8,15 @@
 pub mod address;
 pub mod client;
 pub mod document;
+pub mod duration;
 pub mod exit;
 pub mod heads;
 pub mod member;
 pub mod peer;
 pub mod problem;
 pub mod route;
+#[cfg(feature = "schema")]
+mod schema;
 pub mod space;
 pub mod status;
 

@@ -6,6 +6,7 @@ use crate::{Position, space::Role};
 
 /// How a member stands from this node's view.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum MemberState {
     /// This node itself.
@@ -46,6 +47,7 @@ impl std::fmt::Display for MemberState {
 
 /// One member, and the last this node heard of its node. Remote figures are as old as `age_ms` says.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Member {
     /// What its node calls itself; the key's first digits where it never said.
     pub name: String,
@@ -96,6 +98,7 @@ const fn is_false(value: &bool) -> bool {
 
 /// Answer of `GET /v1/spaces/{space}/members`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct MemberList {
     /// In order of name, then key.
     pub items: Vec<Member>,
@@ -162,6 +165,7 @@ impl std::fmt::Display for Nodes {
 
 /// Body of `POST /v1/spaces/{space}/wait`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Wait {
     /// The document whose present heads must be held; absent means the whole space.
@@ -175,6 +179,7 @@ pub struct Wait {
 
 /// A member, by key and name.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Holder {
     /// Public key, hex.
     pub key: String,
@@ -184,6 +189,7 @@ pub struct Holder {
 
 /// Answer of `POST /v1/spaces/{space}/wait`; status 200 when satisfied, 202 when not.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Waited {
     /// Who holds it, besides this node.
     pub holders: Vec<Holder>,

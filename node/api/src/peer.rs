@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// Who opened a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Direction {
     /// The peer dialled us.
@@ -31,6 +32,7 @@ impl std::fmt::Display for Direction {
 
 /// A peer that is connected, blocked, or both.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Peer {
     /// Public key, hex.
     pub key: String,
@@ -63,6 +65,7 @@ pub struct Peer {
 
 /// How long a peer stays blocked.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Blocked {
     /// Milliseconds left; absent means until it is unblocked.
     #[serde(skip_serializing_if = "Option::is_none", default)]
@@ -71,6 +74,7 @@ pub struct Blocked {
 
 /// Answer of `GET /v1/peers`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct PeerList {
     /// Connected peers first, then blocked ones, by key.
     pub items: Vec<Peer>,
@@ -78,6 +82,7 @@ pub struct PeerList {
 
 /// Body of `POST /v1/peers`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct AddPeer {
     /// A multiaddr, or HOST or HOST:PORT.
@@ -86,6 +91,7 @@ pub struct AddPeer {
 
 /// Answer of `POST /v1/peers`: the address is dialled now and retried for ever.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct PeerAdded {
     /// The address as understood.
     pub address: String,
@@ -93,6 +99,7 @@ pub struct PeerAdded {
 
 /// Body of `PUT /v1/peers/{id}/block`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct BlockPeer {
     /// Seconds; absent means until it is unblocked.

@@ -81,6 +81,8 @@ codes! {
     BadPosition = "bad-position", 400, Usage, "not a position";
     /// The operation does not fit the value it was aimed at, such as an increment of a string.
     BadOperation = "bad-operation", 400, Usage, "operation does not fit the value";
+    /// The body is not a JSON Patch.
+    BadPatch = "bad-patch", 400, Usage, "not a JSON Patch";
     /// More than one space answers to the name or id prefix.
     AmbiguousSpace = "ambiguous-space", 400, Usage, "more than one space matches";
     /// More than one peer or member answers to the name or prefix.
@@ -123,10 +125,14 @@ codes! {
     PositionOfAnotherStore = "position-of-another-store", 410, NotFound, "position of another store";
     /// If-Match, If-None-Match or if_heads did not hold; nothing was written.
     PreconditionFailed = "precondition-failed", 412, Precondition, "precondition failed";
+    /// The patch tests for a value that is not there; nothing was written.
+    PatchTestFailed = "patch-test-failed", 412, Precondition, "a test of the patch failed";
     /// The body is longer than a request may be.
     BodyTooLarge = "body-too-large", 413, Usage, "body too large";
     /// The write would be one change above the protocol's limit.
     ChangeTooLarge = "change-too-large", 413, Usage, "change too large";
+    /// The body is of a media type that the route does not take.
+    UnsupportedMediaType = "unsupported-media-type", 415, Usage, "media type not taken here";
     /// The node is busy; the answer carries Retry-After.
     Busy = "busy", 503, TryLater, "busy";
     /// As many watchers as the node serves are connected.
@@ -164,6 +170,7 @@ impl std::fmt::Display for Code {
 
 /// What went wrong with one request, for a program (`code`) and for a person (`detail`, `hint`).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Problem {
     /// A URI that names the kind of problem; absent means `about:blank`.
     #[serde(rename = "type", skip_serializing_if = "Option::is_none", default)]
@@ -258,6 +265,7 @@ mod tests {
             (410, ExitCode::NotFound),
             (412, ExitCode::Precondition),
             (413, ExitCode::Usage),
+            (415, ExitCode::Usage),
             (500, ExitCode::Failed),
             (503, ExitCode::TryLater),
             (507, ExitCode::TryLater),

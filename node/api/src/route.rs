@@ -41,11 +41,13 @@ pub const HEALTH: &str = "/healthz";
 pub const READY: &str = "/readyz";
 /// Figures in the Prometheus text form.
 pub const METRICS: &str = "/metrics";
+/// The API described: an OpenAPI document.
+pub const OPENAPI: &str = "/openapi.json";
 
 /// Every pattern, for checks that compare router, client and prose.
 pub const ALL: &[&str] = &[
     STATUS, SPACES, SPACE, DOCUMENTS, DOCUMENT, OPERATIONS, CONFLICTS, BATCH, WATCH, MEMBERS, INVITES, WAIT,
-    JOIN, PEERS, PEER_BLOCK, HEALTH, READY, METRICS,
+    JOIN, PEERS, PEER_BLOCK, HEALTH, READY, METRICS, OPENAPI,
 ];
 
 /// Path of one space, by name, id or id prefix.

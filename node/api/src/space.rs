@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// What a member may do; each role may do what the ones before it may.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
     /// Read documents.
@@ -34,6 +35,7 @@ impl std::fmt::Display for Role {
 
 /// Whether this node takes part in a space yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum JoinState {
     /// The charter admits this node.
@@ -44,6 +46,7 @@ pub enum JoinState {
 
 /// Body of `POST /v1/spaces`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct CreateSpace {
     /// What people call it; not unique across nodes.
@@ -52,6 +55,7 @@ pub struct CreateSpace {
 
 /// One space as this node sees it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Space {
     /// Hash of its genesis, hex: unique everywhere.
     pub id: String,
@@ -87,6 +91,7 @@ pub struct Space {
 
 /// Answer of `GET /v1/spaces`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SpaceList {
     /// In order of name, then id.
     pub items: Vec<Space>,
@@ -94,6 +99,7 @@ pub struct SpaceList {
 
 /// Body of `POST /v1/spaces/{space}/invites`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct CreateInvite {
     /// What whoever joins by it may do.
@@ -111,6 +117,7 @@ pub struct CreateInvite {
 
 /// Answer of `POST /v1/spaces/{space}/invites`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Invite {
     /// What the invited node passes to `join`; a secret.
     pub ticket: String,
@@ -120,6 +127,7 @@ pub struct Invite {
 
 /// Body of `POST /v1/join`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Join {
     /// The ticket as `invite` printed it.
@@ -128,6 +136,7 @@ pub struct Join {
 
 /// Answer of `POST /v1/join`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Joined {
     /// Id of the space, hex.
     pub space: String,

@@ -6,6 +6,7 @@ use crate::{Position, space::Space};
 
 /// Something an operator should look at.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Warning {
     /// A stable word.
     pub code: String,
@@ -18,6 +19,7 @@ pub struct Warning {
 
 /// Figures of the store.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct StoreStatus {
     /// Bytes on disk.
     pub bytes: u64,
@@ -27,6 +29,7 @@ pub struct StoreStatus {
 
 /// Answer of `GET /v1/status`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Status {
     /// What the node calls itself.
     pub name: String,
@@ -58,6 +61,7 @@ pub struct Status {
 
 /// Answer of `GET /healthz` and `GET /readyz`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Health {
     /// `ok`; anything else comes as a problem.
     pub status: String,

@@ -40,6 +40,11 @@ fn whole_examples_round_trip() {
     round_trips::<DocumentList>(json!({"items": [{"name": "a", "heads": [A], "changes": 2, "deleted": true,
         "modified": "2026-01-02T03:04:05Z", "author": A}], "next": "a"}));
     round_trips::<Written>(json!({"heads": [A], "position": "s-8", "changed": true, "created": true}));
+    round_trips::<Written>(
+        json!({"heads": [A], "position": "s-8", "changed": true, "confirmed": {"asked": "all",
+        "count": 1, "satisfied": false, "holders": [{"key": A, "name": "n1"}], "missing": [], "not_waited_for": [],
+        "problem": {"title": "t", "status": 503, "detail": "d", "code": "busy"}}}),
+    );
     round_trips::<ConflictList>(json!({"items": [{"pointer": "/a", "values": [
         {"value": 1, "actor": "00", "author": A, "author_name": "n1", "change": A, "shown": true},
         {"value": {"x": []}, "actor": "01", "author": A}, {"actor": "02", "author": A}]}]}));
@@ -85,6 +90,14 @@ fn operations_and_batch_lines_say_what_they_do() {
         json!({"op": "set", "doc": "a", "pointer": "/x", "value": 18_446_744_073_709_551_615_u64}),
     );
     round_trips::<BatchLine>(json!({"op": "increment", "doc": "a", "pointer": "/n", "by": i64::MIN}));
+    round_trips::<Operation>(json!({"op": "remove", "pointer": "/x"}));
+    round_trips::<Operation>(json!({"op": "insert", "pointer": "/l/-", "value": 1}));
+    round_trips::<Operation>(json!({"op": "splice", "pointer": "/t", "at": 2, "delete": 1, "insert": "é"}));
+    round_trips::<BatchLine>(
+        json!({"op": "splice", "doc": "a", "pointer": "/t", "at": 2, "delete": 0, "insert": ""}),
+    );
+    round_trips::<BatchLine>(json!({"op": "patch", "doc": "a", "patch": [{"op": "remove", "path": "/x"}]}));
+    round_trips::<BatchLine>(json!({"op": "merge", "doc": "a", "patch": {"x": 1}}));
     round_trips::<BatchResult>(json!({"doc": "a", "ok": true, "heads": [A]}));
     round_trips::<BatchResult>(
         json!({"error": {"title": "t", "status": 400, "detail": "d", "code": "bad-json"}}),

@@ -16,6 +16,10 @@ use super::limits::{BODY_BYTES_MAX, BODY_TIME_MAX};
 /// What a busy node tells a client to wait, in seconds.
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("1");
 
+/// What `PATCH` takes, for whoever sent something else (RFC 5789, section 3.1).
+const ACCEPT_PATCH: HeaderValue =
+    HeaderValue::from_static("application/merge-patch+json, application/json-patch+json");
+
 /// A problem on its way out. The response carries its code as an extension, for log and figures.
 #[derive(Debug)]
 pub(super) struct Refused(pub(super) Box<Problem>);
@@ -41,6 +45,9 @@ impl IntoResponse for Refused {
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(PROBLEM_MEDIA_TYPE));
         if status == StatusCode::SERVICE_UNAVAILABLE {
             headers.insert(header::RETRY_AFTER, RETRY_AFTER);
+        }
+        if status == StatusCode::UNSUPPORTED_MEDIA_TYPE {
+            headers.insert(HeaderName::from_static("accept-patch"), ACCEPT_PATCH);
         }
         response.extensions_mut().insert(*self.0);
         response

@@ -1,19 +1,20 @@
-//! Documents: listed, read, written, deleted, operated on; their conflicts.
+//! Documents: listed and read; their conflicts.
 
 use axum::{
     extract::State,
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header, request::Parts},
     response::{IntoResponse as _, Response},
 };
-use starling_api::document::{ConflictList, DocumentList, HEADS_HEADER, ListQuery, ReadQuery, WriteQuery};
-use starling_crdt::{
-    document::Edit,
-    id::ChangeHash,
-    replica::{EntityTag, Write},
+use starling_api::{
+    Code,
+    document::{
+        AUTOMERGE_MEDIA_TYPE, ConflictList, DocumentList, HEADS_HEADER, ListQuery, ReadFormat, ReadQuery,
+    },
 };
+use starling_crdt::{id::ChangeHash, replica::EntityTag};
 
 use super::{
-    answer::{Answer, Asked, Names, Refused, Whole, json},
+    answer::{Answer, Asked, Names, Refused, json, refused},
     input, report,
     state::Api,
 };
@@ -44,63 +45,19 @@ pub(super) async fn read(
             return Ok((StatusCode::NOT_MODIFIED, heads_headers(&heads)).into_response());
         }
     }
+    if query.format == Some(ReadFormat::Automerge) {
+        if at.is_some() || pointer.is_some() {
+            let detail = "an automerge file is of the whole present document: leave out at and pointer";
+            return Err(refused(Code::BadRequest, detail));
+        }
+        let found = api.node.automerge_file(space, name).await?;
+        let kind = [(header::CONTENT_TYPE, AUTOMERGE_MEDIA_TYPE)];
+        return Ok((kind, heads_headers(&found.heads), found.bytes).into_response());
+    }
     let found = api.node.read(space, name, at, pointer).await?;
     let mut response = json(StatusCode::OK, found.text);
     response.headers_mut().extend(heads_headers(&found.heads));
     Ok(response)
-}
-
-pub(super) async fn put(
-    State(api): State<Api>,
-    Names(place): Names<(String, String)>,
-    Asked(query): Asked<WriteQuery>,
-    parts: Parts,
-    Whole(body): Whole,
-) -> Result<Response, Refused> {
-    let value = input::whole_document(input::value(&body)?)?;
-    let base = input::heads(query.base.as_deref())?;
-    write(&api, place, &query, &parts, Edit::Put { value, base }).await
-}
-
-pub(super) async fn delete(
-    State(api): State<Api>,
-    Names(place): Names<(String, String)>,
-    Asked(query): Asked<WriteQuery>,
-    parts: Parts,
-) -> Result<Response, Refused> {
-    input::without_base(&query)?;
-    write(&api, place, &query, &parts, Edit::Remove).await
-}
-
-pub(super) async fn operate(
-    State(api): State<Api>,
-    Names(place): Names<(String, String)>,
-    Asked(query): Asked<WriteQuery>,
-    parts: Parts,
-    Whole(body): Whole,
-) -> Result<Response, Refused> {
-    input::without_base(&query)?;
-    let edit = input::operation(&body)?;
-    write(&api, place, &query, &parts, edit).await
-}
-
-async fn write(
-    api: &Api,
-    (space, name): (String, String),
-    query: &WriteQuery,
-    parts: &Parts,
-    edit: Edit,
-) -> Result<Response, Refused> {
-    let write = Write {
-        space: api.node.space(&space).await?,
-        document: input::document_name(&name)?,
-        edit,
-        condition: input::condition(parts, query)?,
-        request_id: input::request_id(parts)?,
-    };
-    let written = api.node.write(write).await?;
-    let status = if written.created { StatusCode::CREATED } else { StatusCode::OK };
-    Ok((heads_headers(&written.heads), Answer(status, report::written(&written))).into_response())
 }
 
 pub(super) async fn conflicts(
@@ -113,7 +70,7 @@ pub(super) async fn conflicts(
 }
 
 /// The heads, and the tag that follows from them. Both are hex digits, which any header may hold.
-fn heads_headers(heads: &[ChangeHash]) -> HeaderMap {
+pub(super) fn heads_headers(heads: &[ChangeHash]) -> HeaderMap {
     let tag = format!("\"{}\"", EntityTag::of(heads));
     let texts =
         [(header::ETAG, tag), (HeaderName::from_static(HEADS_HEADER), report::heads(heads).to_string())];

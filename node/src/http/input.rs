@@ -6,7 +6,7 @@ use starling_api::{
     document::{IDEMPOTENCY_HEADER, WriteQuery},
 };
 use starling_crdt::{
-    document::{Edit, Json, JsonError, JsonErrorKind, Pointer},
+    document::{Edit, Json, JsonError, JsonErrorKind, Patch, PatchError, Pointer},
     id::{ChangeHash, DocumentName},
     limits::REQUEST_ID_BYTES_MAX,
     replica::{Condition, EntityTag},
@@ -124,6 +124,11 @@ impl Members {
         match operation {
             "increment" => Ok(Edit::Increment { pointer: self.pointer()?, by: self.integer("by")? }),
             "set" => Ok(Edit::Set { pointer: self.pointer()?, value: self.value("value")? }),
+            "remove" => Ok(Edit::Unset { pointer: self.pointer()? }),
+            "insert" => Ok(Edit::Insert { pointer: self.pointer()?, value: self.value("value")? }),
+            "splice" => self.splice(),
+            "patch" => json_patch(self.value("patch")?),
+            "merge" => merge_patch(self.value("patch")?),
             "put" => {
                 Ok(Edit::Put { value: whole_document(self.value("value")?)?, base: self.heads("base")? })
             }
@@ -132,17 +137,49 @@ impl Members {
         }
     }
 
+    fn splice(&mut self) -> Result<Edit, Refused> {
+        let insert = if self.0.contains_key("insert") { self.text("insert")? } else { String::new() };
+        let delete = if self.0.contains_key("delete") { self.count("delete")? } else { 0 };
+        Ok(Edit::Splice { pointer: self.pointer()?, at: self.count("at")?, delete, insert })
+    }
+
+    fn count(&mut self, name: &str) -> Result<usize, Refused> {
+        usize::try_from(self.integer(name)?)
+            .map_err(|_| refused(Code::BadRequest, format!("the member {name:?} is negative")))
+    }
+
     fn pointer(&mut self) -> Result<Pointer, Refused> {
         pointer(&self.text("pointer")?)
     }
 }
 
+/// The edit of a JSON Patch.
+pub(super) fn json_patch(value: Json) -> Result<Edit, Refused> {
+    Patch::of(value).map(Edit::Patch).map_err(|error| {
+        let code = match error {
+            PatchError::Pointer { .. } => Code::BadPointer,
+            PatchError::TooManySteps(_) => Code::ChangeTooLarge,
+            _ => Code::BadPatch,
+        };
+        refused(code, error.to_string())
+    })
+}
+
+/// The edit of a JSON Merge Patch to a whole document, which stays an object.
+pub(super) fn merge_patch(value: Json) -> Result<Edit, Refused> {
+    Ok(Edit::Merge { pointer: Pointer::root(), patch: whole_document(value)? })
+}
+
+/// What an operation may do to one document; a batch does more.
+const OPERATIONS: [&str; 5] = ["increment", "set", "remove", "insert", "splice"];
+
 /// The edit that the body of an operation asks for.
 pub(super) fn operation(body: &[u8]) -> Result<Edit, Refused> {
     let mut members = Members::of(value(body)?)?;
     let operation = members.text("op")?;
-    if !["increment", "set"].contains(&operation.as_str()) {
-        return Err(refused(Code::BadRequest, format!("{operation:?} is neither \"increment\" nor \"set\"")));
+    if !OPERATIONS.contains(&operation.as_str()) {
+        let detail = format!("there is no operation {operation:?}; there are {}", OPERATIONS.join(", "));
+        return Err(refused(Code::BadRequest, detail));
     }
     let edit = members.edit(&operation)?;
     members.nothing_else()?;
@@ -264,6 +301,16 @@ mod tests {
         assert_eq!(edit(r#"{"op":"delete"}"#).ok(), Some(Edit::Remove));
         let set = edit(r#"{"op":"set","pointer":"","value":{"$counter":3}}"#).ok();
         assert_eq!(set, Some(Edit::Set { pointer: Pointer::root(), value: Json::Counter(3) }));
+        let at = |text: &str| pointer(text).expect("a pointer");
+        let remove = edit(r#"{"op":"remove","pointer":"/l/0"}"#).ok();
+        assert_eq!(remove, Some(Edit::Unset { pointer: at("/l/0") }));
+        let insert = edit(r#"{"op":"insert","pointer":"/l/-","value":[]}"#).ok();
+        assert_eq!(insert, Some(Edit::Insert { pointer: at("/l/-"), value: Json::List(Vec::new()) }));
+        let splice = edit(r#"{"op":"splice","pointer":"/t","at":2,"insert":"é"}"#).ok();
+        let expected = Edit::Splice { pointer: at("/t"), at: 2, delete: 0, insert: "é".into() };
+        assert_eq!(splice, Some(expected));
+        assert!(matches!(edit(r#"{"op":"merge","patch":{"a":null}}"#).ok(), Some(Edit::Merge { .. })));
+        assert_eq!(edit(r#"{"op":"patch","patch":[]}"#).ok(), Some(Edit::Patch(Patch::default())));
         let hash = "ab".repeat(32);
         let put = edit(&format!(r#"{{"op":"put","value":{{}},"base":["{hash}"]}}"#)).ok();
         assert!(matches!(put, Some(Edit::Put { base: Some(heads), .. }) if heads.len() == 1));
@@ -274,6 +321,13 @@ mod tests {
             (r#"{"op":"increment","pointer":"/n","by":1.5}"#, Code::BadRequest),
             (r#"{"op":"increment","pointer":"n","by":1}"#, Code::BadPointer),
             (r#"{"op":"delete","doc2":"x"}"#, Code::BadRequest),
+            (r#"{"op":"splice","pointer":"/t"}"#, Code::BadRequest),
+            (r#"{"op":"splice","pointer":"/t","at":-1}"#, Code::BadRequest),
+            (r#"{"op":"splice","pointer":"/t","at":0,"insert":1}"#, Code::BadRequest),
+            (r#"{"op":"insert","pointer":"/l/0"}"#, Code::BadRequest),
+            (r#"{"op":"patch","patch":{}}"#, Code::BadPatch),
+            (r#"{"op":"patch","patch":[{"op":"remove","path":"x"}]}"#, Code::BadPointer),
+            (r#"{"op":"merge","patch":[]}"#, Code::RootNotObject),
             (r#"{"op":"put","value":[]}"#, Code::RootNotObject),
             (r#"{"op":"put","value":{},"base":["zz"]}"#, Code::BadHeads),
             (r#"{"op":"put","value":{},"base":"zz"}"#, Code::BadHeads),
@@ -286,7 +340,7 @@ mod tests {
     fn conditions_come_from_headers_and_query() {
         let tag = "0f".repeat(16);
         let foreign = format!("\"{tag}\", W/\"{tag}\", \"x\", nonsense");
-        let query = WriteQuery { base: None, if_heads: Some("ab".repeat(32)) };
+        let query = WriteQuery { if_heads: Some("ab".repeat(32)), ..WriteQuery::default() };
         let read = condition(&parts(&[("if-match", &foreign), ("if-none-match", "*")]), &query)
             .expect("a condition");
         assert_eq!(read.tags, Some(vec![EntityTag([0x0f; 16])]));

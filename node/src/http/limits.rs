@@ -47,6 +47,9 @@ pub(crate) const PAGE_ITEMS_MAX: usize = 1_000;
 /// Longest that one request may wait for other nodes.
 pub(crate) const WAIT_TIME_MAX: Duration = Duration::from_secs(600);
 
+/// How long a write waits for other nodes to confirm it, where the client does not say.
+pub(crate) const CONFIRM_TIME_DEFAULT: Duration = Duration::from_secs(5);
+
 /// How long a line of a batch waits for room in the node's inbox, and how often it looks. Past it:
 /// that line is answered with 503.
 pub(crate) const SUBMIT_TIME_MAX: Duration = Duration::from_secs(30);

@@ -55,7 +55,10 @@ fn edit(error: &EditError) -> Problem {
     let code = match error {
         EditError::RootNotObject => Code::RootNotObject,
         EditError::MissingParent(_) | EditError::NotFound(_) => Code::UnknownPointer,
-        EditError::NoPosition(_) | EditError::TextTooShort { .. } => Code::BadPointer,
+        EditError::NoPosition(_) | EditError::TextTooShort { .. } | EditError::IntoItself(_) => {
+            Code::BadPointer
+        }
+        EditError::TestFailed(_) => Code::PatchTestFailed,
         EditError::NotAContainer(_)
         | EditError::NotACounter(_)
         | EditError::NotAText(_)
@@ -103,6 +106,7 @@ mod tests {
             (Refusal::Precondition { heads: Vec::new() }, Code::PreconditionFailed, 412),
             (Refusal::Edit(EditError::RootNotObject), Code::RootNotObject, 400),
             (Refusal::Edit(EditError::TooLarge), Code::ChangeTooLarge, 413),
+            (Refusal::Edit(EditError::TestFailed(Default::default())), Code::PatchTestFailed, 412),
             (Refusal::Edit(EditError::UnknownBase(ChangeHash([1; 32]))), Code::UnknownHeads, 404),
             (Refusal::RequestIdReused("a".into()), Code::RequestIdReused, 400),
             (Refusal::TooMany { what: "waits" }, Code::Busy, 503),

@@ -151,6 +151,7 @@ pub(super) fn written(written: &starling_crdt::replica::Written) -> Written {
         position: position(written.position),
         changed: written.changed,
         created: written.created,
+        confirmed: None,
     }
 }
 

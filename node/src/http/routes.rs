@@ -2,32 +2,53 @@
 
 use axum::{
     Router,
-    routing::{get, post, put},
+    routing::{MethodRouter, get, post, put},
 };
 use starling_api::route;
 
-use super::{batch, documents, peers, spaces, state::Api, status, watch};
+use super::{batch, documents, openapi, peers, spaces, state::Api, status, watch, writes};
 
 /// Every route of the API.
 pub(super) fn routes(api: Api) -> Router {
-    Router::new()
-        .route(route::STATUS, get(status::status))
-        .route(route::SPACES, get(spaces::list).post(spaces::create))
-        .route(route::SPACE, get(spaces::show))
-        .route(route::DOCUMENTS, get(documents::list))
-        .route(route::DOCUMENT, get(documents::read).put(documents::put).delete(documents::delete))
-        .route(route::OPERATIONS, post(documents::operate))
-        .route(route::CONFLICTS, get(documents::conflicts))
-        .route(route::BATCH, post(batch::run))
-        .route(route::WATCH, get(watch::watch))
-        .route(route::MEMBERS, get(spaces::members))
-        .route(route::INVITES, post(spaces::invite))
-        .route(route::WAIT, post(spaces::wait))
-        .route(route::JOIN, post(spaces::join))
-        .route(route::PEERS, get(peers::list).post(peers::add))
-        .route(route::PEER_BLOCK, put(peers::block).delete(peers::unblock))
-        .route(route::HEALTH, get(status::health))
-        .route(route::READY, get(status::ready))
-        .route(route::METRICS, get(status::metrics))
-        .with_state(api)
+    let router =
+        table().into_iter().fold(Router::new(), |router, (path, methods)| router.route(path, methods));
+    router.with_state(api)
+}
+
+/// The routes, as a list that a test can compare with what is described.
+fn table() -> Vec<(&'static str, MethodRouter<Api>)> {
+    vec![
+        (route::STATUS, get(status::status)),
+        (route::SPACES, get(spaces::list).post(spaces::create)),
+        (route::SPACE, get(spaces::show)),
+        (route::DOCUMENTS, get(documents::list)),
+        (route::DOCUMENT, get(documents::read).put(writes::put).patch(writes::patch).delete(writes::delete)),
+        (route::OPERATIONS, post(writes::operate)),
+        (route::CONFLICTS, get(documents::conflicts)),
+        (route::BATCH, post(batch::run)),
+        (route::WATCH, get(watch::watch)),
+        (route::MEMBERS, get(spaces::members)),
+        (route::INVITES, post(spaces::invite)),
+        (route::WAIT, post(spaces::wait)),
+        (route::JOIN, post(spaces::join)),
+        (route::PEERS, get(peers::list).post(peers::add)),
+        (route::PEER_BLOCK, put(peers::block).delete(peers::unblock)),
+        (route::HEALTH, get(status::health)),
+        (route::READY, get(status::ready)),
+        (route::METRICS, get(status::metrics)),
+        (route::OPENAPI, get(openapi::serve)),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn what_is_routed_is_what_the_client_knows() {
+        let routed: BTreeSet<&str> = table().iter().map(|(path, _)| *path).collect();
+        assert_eq!(routed, route::ALL.iter().copied().collect());
+    }
 }

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use automerge::ROOT;
 
-use super::{Edit, EditError};
+use super::{Edit, EditError, patch};
 use crate::document::json::Json;
 use crate::document::pointer::{Pointer, list_position};
 use crate::document::read::Node;
@@ -26,6 +26,7 @@ pub(super) fn write(writer: &mut Writer<'_, '_>, edit: &Edit) -> Result<bool, Ed
             splice(writer, pointer, *at..at.saturating_add(*delete), insert).map(|()| false)
         }
         Edit::Merge { pointer, patch } => merge_patch(writer, pointer, patch).map(|()| false),
+        Edit::Patch(patch) => patch::write(writer, patch).map(|()| false),
         Edit::Increment { pointer, by } => increment(writer, pointer, *by),
         Edit::Remove => {
             for key in writer.view().members(&[ROOT])?.into_keys() {
@@ -36,7 +37,7 @@ pub(super) fn write(writer: &mut Writer<'_, '_>, edit: &Edit) -> Result<bool, Ed
     }
 }
 
-fn set(writer: &mut Writer<'_, '_>, pointer: &Pointer, value: &Json) -> Result<(), EditError> {
+pub(super) fn set(writer: &mut Writer<'_, '_>, pointer: &Pointer, value: &Json) -> Result<(), EditError> {
     let Some((parent, step)) = pointer.split_last() else {
         let Json::Map(members) = value else {
             return Err(EditError::RootNotObject);
@@ -109,7 +110,7 @@ fn increment(writer: &mut Writer<'_, '_>, pointer: &Pointer, by: i64) -> Result<
     }
 }
 
-fn unset(writer: &mut Writer<'_, '_>, pointer: &Pointer) -> Result<(), EditError> {
+pub(super) fn unset(writer: &mut Writer<'_, '_>, pointer: &Pointer) -> Result<(), EditError> {
     let Some((parent, step)) = pointer.split_last() else {
         return Err(EditError::RootNotObject);
     };
@@ -126,7 +127,7 @@ fn unset(writer: &mut Writer<'_, '_>, pointer: &Pointer) -> Result<(), EditError
     }
 }
 
-fn insert(writer: &mut Writer<'_, '_>, pointer: &Pointer, value: &Json) -> Result<(), EditError> {
+pub(super) fn insert(writer: &mut Writer<'_, '_>, pointer: &Pointer, value: &Json) -> Result<(), EditError> {
     let Some((parent, step)) = pointer.split_last() else {
         return Err(EditError::NotAList(pointer.clone()));
     };

@@ -14,7 +14,11 @@ use super::{
     Client, ClientError, WriteOptions,
     connection::{Connection, RequestBody},
 };
-use crate::{NodeAddress, Problem, document::IDEMPOTENCY_HEADER, route};
+use crate::{
+    NodeAddress, Problem,
+    document::{IDEMPOTENCY_HEADER, Written},
+    route,
+};
 
 /// Largest answer that is read into memory; far above what a node holds of one document.
 const ANSWER_BYTES_MAX: usize = 256 * 1024 * 1024;
@@ -77,7 +81,15 @@ impl Client {
     ) -> Result<Request<RequestBody>, ClientError> {
         let base = options.base.as_ref().map(ToString::to_string);
         let if_heads = options.if_heads.as_ref().map(ToString::to_string);
-        let path = route::with_query(path, &[("base", base.as_deref()), ("if_heads", if_heads.as_deref())]);
+        let confirm = options.confirm.map(|confirm| confirm.nodes.to_string());
+        let timeout = options.confirm.map(|confirm| format!("{}ms", confirm.timeout.as_millis()));
+        let members = [
+            ("base", base.as_deref()),
+            ("if_heads", if_heads.as_deref()),
+            ("confirm", confirm.as_deref()),
+            ("timeout", timeout.as_deref()),
+        ];
+        let path = route::with_query(path, &members);
         let mut request = self.request(method, &path)?;
         if let Some(body) = body {
             set_json(&mut request, body);
@@ -93,6 +105,18 @@ impl Client {
             headers.insert(IDEMPOTENCY_HEADER, header_value(id)?);
         }
         Ok(request)
+    }
+
+    /// The answer of a write, which takes as long as others are waited for.
+    pub(super) async fn written(
+        &self,
+        request: Request<RequestBody>,
+        options: &WriteOptions,
+    ) -> Result<Written, ClientError> {
+        let waited = options.confirm.map_or(Duration::ZERO, |confirm| confirm.timeout);
+        let limit = self.request_time_max.saturating_add(waited);
+        let (status, _, body) = self.exchange_within(limit, request).await?;
+        self.parse(status, &body)
     }
 
     pub(super) async fn exchange(

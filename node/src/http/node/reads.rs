@@ -33,6 +33,12 @@ pub(in super::super) struct Found {
     pub(in super::super) heads: Vec<ChangeHash>,
 }
 
+/// A document as an automerge file, and its heads.
+pub(in super::super) struct File {
+    pub(in super::super) bytes: Vec<u8>,
+    pub(in super::super) heads: Vec<ChangeHash>,
+}
+
 impl Node {
     pub(in super::super) async fn list(
         &self,
@@ -75,6 +81,20 @@ impl Node {
             let value =
                 document.read(pointer.as_ref(), at.as_deref()).map_err(|error| problems::read(&error))?;
             Ok(Found { text: value.to_text(), heads: at.unwrap_or_else(|| document.heads()) })
+        })
+        .await?
+    }
+
+    pub(in super::super) async fn automerge_file(
+        &self,
+        space: SpaceId,
+        name: DocumentName,
+    ) -> Result<File, Refused> {
+        self.look(space, name, |document, known, name| {
+            if known.deleted {
+                return Err(deleted(name));
+            }
+            Ok(File { bytes: document.to_automerge_file(), heads: document.heads() })
         })
         .await?
     }
