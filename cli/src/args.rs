@@ -14,6 +14,8 @@ use clap::{
 };
 
 use starling_api::Heads;
+pub(crate) use starling_api::duration::parse as duration;
+use starling_api::member::Nodes;
 
 use crate::commands;
 use crate::output::Format;
@@ -71,9 +73,15 @@ pub(crate) enum Command {
     Ls(commands::ls::LsArgs),
     Set(commands::set::SetArgs),
     Inc(commands::inc::IncArgs),
+    Patch(commands::patch::PatchArgs),
+    Splice(commands::splice::SpliceArgs),
+    Insert(commands::insert::InsertArgs),
     Rm(commands::rm::RmArgs),
     Watch(commands::watch::WatchArgs),
     Import(commands::import::ImportArgs),
+    Export(commands::export::ExportArgs),
+    Batch(commands::batch::BatchArgs),
+    Bench(commands::bench::BenchArgs),
     Status(commands::status::StatusArgs),
     Members(commands::members::MembersArgs),
     Peers(commands::peers::PeersArgs),
@@ -95,6 +103,20 @@ pub(crate) struct WriteArgs {
     /// A name of your own for this write: repeating it within 24 hours changes nothing.
     #[arg(long, value_name = "ID")]
     pub(crate) request_id: Option<String>,
+    #[command(flatten)]
+    pub(crate) confirm: ConfirmArgs,
+}
+
+/// Waiting for other nodes after a write.
+#[derive(Debug, Clone, Copy, Default, Args)]
+pub(crate) struct ConfirmArgs {
+    /// Wait until so many other nodes hold the write, or `all` members that are neither away nor left.
+    /// Exit code 6 when fewer say so in time; the write is durable on this node either way.
+    #[arg(long, value_name = "N|all")]
+    pub(crate) confirm: Option<Nodes>,
+    /// How long to wait for them; 5s unless said.
+    #[arg(long, value_name = "TIME", requires = "confirm", value_parser = duration)]
+    pub(crate) timeout: Option<Duration>,
 }
 
 /// The command line as clap sees it, every flag with its environment twin.
@@ -140,28 +162,9 @@ fn upper(name: &str) -> String {
     name.to_uppercase().replace('-', "_")
 }
 
-/// Parses `500ms`, `5s`, `10m`, `24h`, `7d`.
-pub(crate) fn duration(text: &str) -> Result<Duration, String> {
-    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    let wrong =
-        || format!("`{text}` is no duration: write a number and ms, s, m, h or d, such as 90s or 24h");
-    let number: u64 = digits.parse().map_err(|_| wrong())?;
-    let millis = match &text[digits.len()..] {
-        "ms" => 1,
-        "s" => 1_000,
-        "m" => 60_000,
-        "h" => 3_600_000,
-        "d" => 86_400_000,
-        _ => return Err(wrong()),
-    };
-    number.checked_mul(millis).map(Duration::from_millis).ok_or_else(wrong)
-}
-
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
-    use super::{ClapCommand, command, duration};
+    use super::{ClapCommand, command};
 
     fn flags_without_twin(command: &ClapCommand, path: &str, found: &mut Vec<String>) {
         for arg in command.get_arguments() {
@@ -188,14 +191,5 @@ mod tests {
     #[test]
     fn the_definition_is_consistent() {
         command().debug_assert();
-    }
-
-    #[test]
-    fn durations_need_a_known_unit() {
-        assert_eq!(duration("24h"), Ok(Duration::from_secs(86_400)));
-        assert_eq!(duration("250ms"), Ok(Duration::from_millis(250)));
-        for wrong in ["", "5", "h", "5 s", "-5s", "99999999999999999999s", "18446744073709551615d"] {
-            assert!(duration(wrong).is_err(), "{wrong}");
-        }
     }
 }

@@ -10,8 +10,8 @@ use serde_json::json;
 use starling_api::document::{BatchLine, BatchResult};
 use starling_api::{ExitCode as Exit, Problem};
 
-use crate::args::Global;
-use crate::commands::counted;
+use crate::args::{ConfirmArgs, Global};
+use crate::commands::{counted, write};
 use crate::connect::Session;
 use crate::failure::{Failure, Outcome};
 use crate::import::{Fault, Naming, Reader, Record, sources};
@@ -52,6 +52,8 @@ pub(crate) struct ImportArgs {
     /// Only read the files and print the names that would be written.
     #[arg(long)]
     dry_run: bool,
+    #[command(flatten)]
+    confirm: ConfirmArgs,
 }
 
 pub(crate) async fn run(global: &Global, args: ImportArgs, out: &mut Output) -> Outcome {
@@ -84,6 +86,8 @@ pub(crate) async fn run(global: &Global, args: ImportArgs, out: &mut Output) -> 
         Sender { session: &session, space: &space, bar: progress(None, "imported") }
             .send(records, &mut tally, out)
             .await?;
+        tally.end(args.dry_run, started.elapsed(), out)?;
+        return write::confirm_all(&session, &space, args.confirm).await;
     }
     tally.end(args.dry_run, started.elapsed(), out)
 }

@@ -1,7 +1,6 @@
 //! `starling inc`
 
 use clap::Args;
-use starling_api::ExitCode as Exit;
 use starling_api::document::Operation;
 
 use crate::args::{Global, WriteArgs};
@@ -32,9 +31,8 @@ pub(crate) async fn run(global: &Global, args: IncArgs, out: &mut Output) -> Out
     let space = session.space().await?;
     let operation = Operation::Increment { pointer: args.pointer.clone(), by: args.by };
     let written = session.client.operate(&space, &args.doc, &operation, &args.write.into()).await?;
-    write::print(out, &args.doc, &written)?;
     if written.created {
         note(&format!("created the counter {} in {}", args.pointer, args.doc));
     }
-    Ok(Exit::Done)
+    write::end(out, &args.doc, &written)
 }

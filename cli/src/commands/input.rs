@@ -12,7 +12,7 @@ use crate::output::note;
 
 /// Largest document body that is sent: what a node reads, which is one change (1 MiB) and its envelope.
 /// A node refuses a longer one before it has arrived, and that answer can get lost on the way back.
-const BODY_BYTES_MAX: u64 = 1024 * 1024 + 64 * 1024;
+pub(crate) const BODY_BYTES_MAX: u64 = 1024 * 1024 + 64 * 1024;
 
 /// The text that `ARGUMENT|@FILE|-` means; no argument means standard input.
 pub(crate) fn argument(argument: Option<&str>) -> Result<String, Failure> {
@@ -33,6 +33,15 @@ pub(crate) fn argument(argument: Option<&str>) -> Result<String, Failure> {
             None => Ok(argument.to_owned()),
         },
     }
+}
+
+/// One JSON value that `ARGUMENT|@FILE|-` means; `usage` shows how a string is written.
+pub(crate) fn value(argument: &str, usage: &str) -> Result<serde_json::Value, Failure> {
+    let text = self::argument(Some(argument))?;
+    crate::import::strict_json(&text).map_err(|why| {
+        Failure::usage(format!("the value is no JSON that can be stored: {why}"))
+            .next(format!("a string needs its quotes, as in {usage}"))
+    })
 }
 
 /// All text of a source, up to a limit.

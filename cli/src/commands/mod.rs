@@ -1,26 +1,32 @@
 //! One module per command, and the dispatch to them.
 
 mod announce;
+pub(crate) mod batch;
+pub(crate) mod bench;
 pub(crate) mod completions;
 pub(crate) mod conflicts;
 pub(crate) mod demo;
+pub(crate) mod export;
 pub(crate) mod get;
 pub(crate) mod id;
 pub(crate) mod import;
 pub(crate) mod inc;
 mod input;
+pub(crate) mod insert;
 pub(crate) mod invite;
 pub(crate) mod join;
 pub(crate) mod ls;
 pub(crate) mod members;
 pub(crate) mod offline;
 pub(crate) mod pages;
+pub(crate) mod patch;
 pub(crate) mod peers;
 pub(crate) mod put;
 pub(crate) mod rm;
 pub(crate) mod set;
 pub(crate) mod sim;
 pub(crate) mod space;
+pub(crate) mod splice;
 pub(crate) mod status;
 pub(crate) mod up;
 pub(crate) mod version;
@@ -63,9 +69,15 @@ fn dispatch(global: &Global, command: Command, out: &mut Output) -> Outcome {
         Command::Ls(args) => interruptible(ls::run(global, args, out)),
         Command::Set(args) => interruptible(set::run(global, args, out)),
         Command::Inc(args) => interruptible(inc::run(global, args, out)),
+        Command::Patch(args) => interruptible(patch::run(global, args, out)),
+        Command::Splice(args) => interruptible(splice::run(global, args, out)),
+        Command::Insert(args) => interruptible(insert::run(global, args, out)),
         Command::Rm(args) => interruptible(rm::run(global, args, out)),
         Command::Watch(args) => interruptible(watch::run(global, args, out)),
         Command::Import(args) => interruptible(import::run(global, args, out)),
+        Command::Export(args) => interruptible(export::run(global, args, out)),
+        Command::Batch(args) => interruptible(batch::run(global, args, out)),
+        Command::Bench(args) => bench::run(global, &args, out),
         Command::Status(args) => interruptible(status::run(global, args, out)),
         Command::Members(args) => interruptible(members::run(global, args, out)),
         Command::Peers(args) => interruptible(peers::run(global, args, out)),

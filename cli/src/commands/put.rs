@@ -1,8 +1,8 @@
 //! `starling put`
 
 use clap::Args;
+use starling_api::Heads;
 use starling_api::client::WriteOptions;
-use starling_api::{ExitCode as Exit, Heads};
 
 use crate::args::{Global, WriteArgs};
 use crate::commands::{input, write};
@@ -35,6 +35,5 @@ pub(crate) async fn run(global: &Global, args: PutArgs, out: &mut Output) -> Out
     let space = session.space().await?;
     let options = WriteOptions { base: args.base, ..args.write.into() };
     let written = session.client.put(&space, &args.doc, json, &options).await?;
-    write::print(out, &args.doc, &written)?;
-    Ok(Exit::Done)
+    write::end(out, &args.doc, &written)
 }

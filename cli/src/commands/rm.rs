@@ -8,7 +8,7 @@ use starling_api::client::WriteOptions;
 use starling_api::document::BatchLine;
 use starling_api::{Code, ExitCode as Exit, Heads};
 
-use crate::args::Global;
+use crate::args::{ConfirmArgs, Global};
 use crate::commands::pages::Pages;
 use crate::commands::{counted, write};
 use crate::connect::Session;
@@ -42,6 +42,8 @@ pub(crate) struct RmArgs {
     /// A name of your own for this deletion: repeating it within 24 hours changes nothing.
     #[arg(long, value_name = "ID", conflicts_with = "prefix")]
     request_id: Option<String>,
+    #[command(flatten)]
+    confirm: ConfirmArgs,
 }
 
 pub(crate) async fn run(global: &Global, args: RmArgs, out: &mut Output) -> Outcome {
@@ -69,14 +71,14 @@ async fn remove_one(session: &Session, space: &str, doc: &str, args: &RmArgs, ou
     let options = WriteOptions {
         if_heads: args.if_heads.clone(),
         request_id: args.request_id.clone(),
+        confirm: args.confirm.into(),
         ..WriteOptions::default()
     };
     match session.client.delete(space, doc, &options).await {
-        Ok(written) => write::print(out, doc, &written)?,
-        Err(error) if absent(error.problem().map(|problem| problem.code)) => {}
-        Err(error) => return Err(error.into()),
+        Ok(written) => write::end(out, doc, &written),
+        Err(error) if absent(error.problem().map(|problem| problem.code)) => Ok(Exit::Done),
+        Err(error) => Err(error.into()),
     }
-    Ok(Exit::Done)
 }
 
 async fn remove_below(
@@ -118,7 +120,8 @@ async fn remove_below(
     bar.finish_and_clear();
     match first_refusal {
         Some(exit) => Err(Failure::new(exit, "partly-refused", "some documents were not deleted")),
-        None => Ok(Exit::Done),
+        None if args.dry_run => Ok(Exit::Done),
+        None => write::confirm_all(session, space, args.confirm).await,
     }
 }
 

@@ -1,13 +1,12 @@
 //! `starling set`
 
 use clap::Args;
-use starling_api::ExitCode as Exit;
 use starling_api::document::Operation;
 
 use crate::args::{Global, WriteArgs};
 use crate::commands::{input, write};
 use crate::connect::Session;
-use crate::failure::{Failure, Outcome};
+use crate::failure::Outcome;
 use crate::output::Output;
 
 /// Replace one value in a document.
@@ -25,17 +24,11 @@ pub(crate) struct SetArgs {
 }
 
 pub(crate) async fn run(global: &Global, args: SetArgs, out: &mut Output) -> Outcome {
-    let text = input::argument(Some(&args.json))?;
-    let value = crate::import::strict_json(&text).map_err(|why| {
-        Failure::usage(format!("the value is no JSON that can be stored: {why}")).next(format!(
-            "a string needs its quotes, as in starling set {} {} '\"text\"'",
-            args.doc, args.pointer
-        ))
-    })?;
+    let usage = format!("starling set {} {} '\"text\"'", args.doc, args.pointer);
+    let value = input::value(&args.json, &usage)?;
     let session = Session::open(global)?;
     let space = session.space().await?;
     let operation = Operation::Set { pointer: args.pointer, value };
     let written = session.client.operate(&space, &args.doc, &operation, &args.write.into()).await?;
-    write::print(out, &args.doc, &written)?;
-    Ok(Exit::Done)
+    write::end(out, &args.doc, &written)
 }

@@ -5,9 +5,10 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use starling_api::ExitCode as Exit;
-use starling_api::member::{Holder, Nodes, Wait, Waited};
+use starling_api::member::{Nodes, Wait, Waited};
 
 use crate::args::{Global, duration};
+use crate::commands::write::names;
 use crate::connect::Session;
 use crate::failure::{Failure, Outcome};
 use crate::output::Output;
@@ -74,11 +75,4 @@ fn print(waited: &Waited, out: &mut Output) -> io::Result<()> {
         }
     }
     out.rows(&["state", "name", "key"], rows)
-}
-
-fn names(holders: &[Holder]) -> String {
-    if holders.is_empty() {
-        return "nobody".to_owned();
-    }
-    holders.iter().map(|holder| holder.name.as_str()).collect::<Vec<_>>().join(", ")
 }

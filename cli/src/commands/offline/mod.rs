@@ -3,6 +3,7 @@
 //! Promises: what they print is what the node would print of its documents; a store in use is left
 //! alone. Leaves out: every write, and everything that only a running node knows.
 
+pub(crate) mod export;
 pub(crate) mod id;
 pub(crate) mod read;
 mod stopped;

@@ -114,7 +114,7 @@ pub(crate) fn status(directory: &Path, out: &mut Output) -> Outcome {
     Ok(Exit::Done)
 }
 
-fn open(directory: &Path) -> Result<StoppedNode, Failure> {
+pub(super) fn open(directory: &Path) -> Result<StoppedNode, Failure> {
     let node = StoppedNode::open(directory)?;
     hint("no node runs here; this is what its store holds");
     Ok(node)
@@ -146,7 +146,7 @@ fn hashes(heads: &Heads) -> Result<Vec<ChangeHash>, Failure> {
         .map_err(|error| Failure::new(Exit::Usage, "bad-heads", "not heads").caused_by(&error))
 }
 
-fn fault(fault: ReadFault) -> Failure {
+pub(super) fn fault(fault: ReadFault) -> Failure {
     match fault {
         ReadFault::UnknownDocument(name) => unknown_document(&name),
         ReadFault::UnknownSpace(_) => {
@@ -161,7 +161,7 @@ fn unknown_document(name: &DocumentName) -> Failure {
         .because(format!("{name} does not exist here, or is deleted"))
 }
 
-fn unreadable(error: ReadError) -> Failure {
+pub(super) fn unreadable(error: ReadError) -> Failure {
     let (exit, code) = match error {
         ReadError::NotFound(_) => (Exit::NotFound, "unknown-pointer"),
         ReadError::UnknownHead(_) => (Exit::NotFound, "unknown-heads"),

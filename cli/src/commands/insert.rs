@@ -1,0 +1,34 @@
+//! `starling insert`
+
+use clap::Args;
+use starling_api::document::Operation;
+
+use crate::args::{Global, WriteArgs};
+use crate::commands::{input, write};
+use crate::connect::Session;
+use crate::failure::Outcome;
+use crate::output::Output;
+
+/// Insert an element into a list; what others insert meanwhile stays.
+#[derive(Debug, Args)]
+pub(crate) struct InsertArgs {
+    /// The document's name.
+    doc: String,
+    /// Before which element, as a JSON pointer such as /hosts/0; /hosts/- appends.
+    pointer: String,
+    /// The element as JSON (a string needs its quotes), `@FILE`, or `-` for standard input.
+    #[arg(value_name = "JSON|@FILE|-", allow_hyphen_values = true)]
+    json: String,
+    #[command(flatten)]
+    write: WriteArgs,
+}
+
+pub(crate) async fn run(global: &Global, args: InsertArgs, out: &mut Output) -> Outcome {
+    let usage = format!("starling insert {} {} '\"text\"'", args.doc, args.pointer);
+    let value = input::value(&args.json, &usage)?;
+    let session = Session::open(global)?;
+    let space = session.space().await?;
+    let operation = Operation::Insert { pointer: args.pointer, value };
+    let written = session.client.operate(&space, &args.doc, &operation, &args.write.into()).await?;
+    write::end(out, &args.doc, &written)
+}
