@@ -52,7 +52,7 @@ pub(crate) struct Global {
     pub(crate) output: Format,
     /// The node's directory: identity, store, API socket. Default: $XDG_DATA_HOME/starling, or
     /// /var/lib/starling for root. Given explicitly, only this directory's socket is tried, and
-    /// `status`, `get` and `ls` read the store of a stopped node.
+    /// `status`, `get`, `ls` and `export` read the store of a stopped node.
     #[arg(long, global = true, value_name = "DIR")]
     pub(crate) data_dir: Option<PathBuf>,
 }

@@ -156,9 +156,9 @@ async fn a_watch_resumes_by_last_event_id_which_wins_over_since() {
     let mut again = watch_raw(&node, &format!("?since={begin}"), &header).await;
     let told = read_until(&mut again, "\"name\":\"b\"").await;
     assert!(!told.contains("\"name\":\"a\""), "it was told before: {told}");
-    let other = "0".repeat(32);
-    let foreign = id.split_once('-').map(|(_, commit)| format!("Last-Event-ID: {other}-{commit}\r\n"));
-    let mut refused = watch_raw(&node, "", &foreign.expect("a store and a commit")).await;
+    let (store, commit) = id.split_once('-').expect("a store and a commit");
+    let foreign = format!("Last-Event-ID: {}-{commit}\r\n", "0".repeat(store.len()));
+    let mut refused = watch_raw(&node, "", &foreign).await;
     let told = read_until(&mut refused, "hint").await;
     assert!(told.starts_with("HTTP/1.1 410 ") && told.contains("position-of-another-store"), "{told}");
     drop((first, again, refused));

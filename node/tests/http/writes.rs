@@ -205,9 +205,11 @@ async fn a_write_says_who_else_holds_it_who_does_not_and_who_was_not_waited_for(
     let confirmed = written.confirmed.expect("it was asked for");
     assert!(!confirmed.satisfied && confirmed.count <= 1, "{confirmed:?}");
     b.stop().await;
-    until("the other is known to have left", || async {
+    // Its farewell may be lost on the way; then its silence tells.
+    let is_gone = |state: MemberState| matches!(state, MemberState::Left | MemberState::Away);
+    until("the other is known to be gone", || async {
         let members = a.client.members("shop").await.ok()?.items;
-        members.iter().any(|member| member.state == MemberState::Left).then_some(())
+        members.iter().any(|member| is_gone(member.state)).then_some(())
     })
     .await;
     let deleted = a.client.delete("shop", "d", &confirm(Nodes::All, DEADLINE)).await.expect("written");
