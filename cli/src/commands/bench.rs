@@ -247,6 +247,11 @@ async fn delete_below(client: &Client, space: &str, prefix: &str) -> Result<u64,
     Ok(count)
 }
 
+/// For people; programs get microseconds.
+fn milliseconds(micros: u64) -> String {
+    format!("{:.3}", Duration::from_micros(micros).as_secs_f64() * 1_000.0)
+}
+
 fn print(report: &Report, out: &mut Output) -> std::io::Result<()> {
     if out.is_json() {
         return out.json(report);
@@ -254,7 +259,7 @@ fn print(report: &Report, out: &mut Output) -> std::io::Result<()> {
     let workload = Workload::to_possible_value(&report.workload);
     let workload = workload.map_or_else(String::new, |value| value.get_name().to_owned());
     out.rows(
-        &["workload", "clients", "seconds", "done", "errors", "per second", "p50 µs", "p99 µs", "max µs"],
+        &["workload", "clients", "seconds", "done", "errors", "per second", "p50 ms", "p99 ms", "max ms"],
         [vec![
             workload,
             report.clients.to_string(),
@@ -262,9 +267,9 @@ fn print(report: &Report, out: &mut Output) -> std::io::Result<()> {
             report.done.to_string(),
             report.errors.to_string(),
             format!("{:.0}", report.per_second),
-            report.p50_us.to_string(),
-            report.p99_us.to_string(),
-            report.max_us.to_string(),
+            milliseconds(report.p50_us),
+            milliseconds(report.p99_us),
+            milliseconds(report.max_us),
         ]],
     )?;
     if let Some(error) = &report.first_error {

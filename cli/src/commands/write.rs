@@ -61,7 +61,10 @@ fn print(out: &mut Output, document: &str, written: &Written) -> std::io::Result
     };
     out.line(&format!("{document}: {what}, heads {}", written.heads))?;
     if let Some(confirmed) = written.confirmed.as_ref().filter(|confirmed| confirmed.satisfied) {
-        out.line(&format!("held by {} too", names(&confirmed.holders)))?;
+        match confirmed.holders.as_slice() {
+            [] => out.line("there was nobody to wait for")?,
+            holders => out.line(&format!("held by {} too", names(holders)))?,
+        }
         if !confirmed.not_waited_for.is_empty() {
             out.line(&format!("not waited for, being away: {}", names(&confirmed.not_waited_for)))?;
         }

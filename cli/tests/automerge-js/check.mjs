@@ -9,6 +9,8 @@ import * as Automerge from "@automerge/automerge";
 const root = process.argv[2];
 
 function form(value) {
+  // The numbers of the check are exact as either.
+  if (typeof value === "bigint") return Number(value);
   if (typeof value === "string") return { $text: value };
   if (Automerge.isImmutableString(value)) return value.toString();
   if (Automerge.isCounter(value)) return { $counter: Number(value.value) };

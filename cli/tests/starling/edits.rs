@@ -126,6 +126,7 @@ fn a_write_that_too_few_confirm_is_durable_and_ends_with_6() {
     let ran = node.run(&["put", "a", "{\"n\":1}", "--confirm", "1", "--timeout", "100ms"]).expect(6);
     assert_eq!(ran.line().len(), 64, "the heads are printed all the same: {}", ran.stdout);
     assert!(ran.stderr.contains("confirmed by 0 others, asked for 1"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("no other member"), "{}", ran.stderr);
     assert_eq!(node.run(&["get", "a", "/n"]).expect(0).line(), "1");
     node.run(&["set", "a", "/n", "2", "--confirm", "all"]).expect(0);
     let json = node.run(&["--output", "json", "inc", "a", "/c", "--confirm", "all"]).expect(0).json();

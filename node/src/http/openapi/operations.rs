@@ -55,6 +55,9 @@ const VALUE: &[Code] = &[
 const HEADS: &[(&str, &str)] =
     &[("ETag", "Hash of the heads, quoted."), ("Starling-Heads", "The heads, comma separated.")];
 
+/// The one write that has a base.
+const PUT: &str = "put_document";
+
 const WRITTEN: &[u16] = &[200, 201, 202];
 
 pub(super) fn write(to: &mut Writer) {
@@ -172,7 +175,9 @@ fn documents(to: &mut Writer) {
 
 /// What every write of one document takes, answers and refuses.
 fn write_of(to: &mut Writer, id: &'static str, summary: &'static str) -> Operation {
-    let (query, written) = (to.query::<WriteQuery>(), to.schema::<Written>());
+    let (mut query, written) = (to.query::<WriteQuery>(), to.schema::<Written>());
+    // Only a whole document has a base; elsewhere it is refused.
+    query.retain(|parameter| id == PUT || parameter["name"] != "base");
     Operation::new(id, summary)
         .parameters(query)
         .header("If-Match", "Only if the entity tag on this node is one of these, or `*`: if it exists.")
@@ -186,7 +191,7 @@ fn write_of(to: &mut Writer, id: &'static str, summary: &'static str) -> Operati
 }
 
 fn writes(to: &mut Writer) {
-    let put = write_of(to, "put_document", "Writes the difference between the base and the body.")
+    let put = write_of(to, PUT, "Writes the difference between the base and the body.")
         .body(json!({ "type": "object" }))
         .refuses(&[BODY, VALUE, &[Code::UnknownHeads]]);
     to.operation(route::DOCUMENT, "put", put);
