@@ -211,6 +211,7 @@ async fn a_write_carries_its_conditions() {
         if_etag: Some("\"t\"".into()),
         if_absent: false,
         request_id: Some("once".into()),
+        confirm: None,
     };
     assert!(client.put("s", "d", "{\"a\":1}", &options).await.expect("written").changed);
     client.delete("s", "d", &WriteOptions::default()).await.expect("written");
