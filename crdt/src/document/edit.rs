@@ -86,6 +86,19 @@ pub enum Edit {
         /// By how much; may be negative.
         by: i64,
     },
+    /// Settles a conflict: one value in place of every value at `pointer`. At the root it settles a
+    /// deletion that ran into edits, in favour of the edits.
+    Resolve {
+        /// Where.
+        pointer: Pointer,
+        /// The value that stands; without it, the one that is shown.
+        value: Option<Json>,
+    },
+    /// Makes the document what it was at earlier heads; deletes it, if it was deleted then.
+    Revert {
+        /// The heads.
+        to: Vec<ChangeHash>,
+    },
     /// Deletes the document: removes every member of the root.
     Remove,
 }
@@ -97,7 +110,8 @@ impl Edit {
             Self::Put { value, .. } | Self::Set { value, .. } | Self::Insert { value, .. } => value.weight(),
             Self::Merge { patch, .. } => patch.weight(),
             Self::Splice { insert, .. } => insert.len(),
-            Self::Unset { .. } | Self::Increment { .. } | Self::Remove => 0,
+            Self::Resolve { value, .. } => value.as_ref().map_or(0, Json::weight),
+            Self::Unset { .. } | Self::Increment { .. } | Self::Revert { .. } | Self::Remove => 0,
         }
     }
 }
@@ -255,6 +269,10 @@ impl Document {
         if self.damaged {
             return Err(EditError::Damaged);
         }
+        if let Edit::Revert { to } = edit {
+            let edit = self.going_back(to)?;
+            return self.edit(commit, &edit);
+        }
         check(commit, edit)?;
         let base = match edit {
             Edit::Put { base: Some(heads), .. } => Some(self.known_heads(heads)?),
@@ -283,6 +301,17 @@ impl Document {
     }
 }
 
+impl Document {
+    /// The edit that makes the document what it was.
+    fn going_back(&self, to: &[ChangeHash]) -> Result<Edit, EditError> {
+        self.known_heads(to)?;
+        if self.is_deleted(Some(to)) {
+            return Ok(Edit::Remove);
+        }
+        Ok(Edit::Put { value: self.read(None, Some(to))?, base: None })
+    }
+}
+
 /// Whether the heads are those of the present document, which are sorted and distinct.
 fn same_heads(heads: &[automerge::ChangeHash], present: &[automerge::ChangeHash]) -> bool {
     heads.len() == present.len() && present.iter().all(|head| heads.contains(head))
@@ -305,9 +334,13 @@ fn check(commit: Commit<'_>, edit: &Edit) -> Result<(), EditError> {
         Edit::Increment { by, .. } if by.unsigned_abs() > COUNTER_STEP_MAX.unsigned_abs() => {
             return Err(EditError::CounterOverflow);
         }
-        Edit::Increment { .. } | Edit::Unset { .. } | Edit::Splice { .. } | Edit::Remove => {
-            return Ok(());
-        }
+        Edit::Resolve { pointer, value: Some(value) } => (pointer.steps().len(), value),
+        Edit::Increment { .. }
+        | Edit::Unset { .. }
+        | Edit::Splice { .. }
+        | Edit::Resolve { value: None, .. }
+        | Edit::Revert { .. }
+        | Edit::Remove => return Ok(()),
     };
     if steps == 0 && !matches!(value, Json::Map(_)) {
         return Err(EditError::RootNotObject);

@@ -38,6 +38,7 @@ impl Document {
         finish: Finish,
     ) -> Result<Option<Outcome>, EditError> {
         let exists = self.index.heads_count() > 0 && !self.is_deleted(None);
+        let settles = self.settles_deletion(edit);
         let counters_left = self.counters_left();
         self.automerge.set_actor(bridge::actor_id(commit.actor));
         let mut tx = self.automerge.transaction();
@@ -58,7 +59,7 @@ impl Document {
         };
         // A document comes into being, or is gone, even by an edit that changes no member.
         let exists_after = !matches!(edit, Edit::Remove);
-        if ops == 0 && exists == exists_after {
+        if ops == 0 && exists == exists_after && !settles {
             tx.rollback();
             return Ok(None);
         }
@@ -138,6 +139,13 @@ impl Document {
             merges.push(merge);
         }
         Ok(merges)
+    }
+
+    /// Whether the edit decides between a deletion and edits beside it, which takes a change even when
+    /// no member changes.
+    fn settles_deletion(&self, edit: &Edit) -> bool {
+        let at_root = matches!(edit, Edit::Resolve { pointer, .. } if pointer.is_root());
+        at_root && !self.is_deleted(None) && self.heads().iter().any(|head| self.is_deleted(Some(&[*head])))
     }
 
     /// Operation counters left, the next change's first included.
