@@ -131,7 +131,7 @@ impl Printer {
 
     fn by(start: &str, writer: &Writer, out: &mut Output) -> io::Result<()> {
         let time = writer.claimed_time.as_deref().unwrap_or("no time of any calendar");
-        let line = format!("{start}{}, claims {time}, in {}", name(writer, out), out.id(&writer.change));
+        let line = format!("{start}{}, in {}, claims {time}", name(writer, out), out.id(&writer.change));
         out.pieces(&[(Some(Colour::Dim), &line)])
     }
 

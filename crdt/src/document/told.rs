@@ -238,6 +238,14 @@ impl Teller<'_, '_> {
                 None => return,
             },
         };
+        let last = self.told.last().map(|(told, _)| told);
+        let again = last.is_some_and(|last| {
+            draft.is_some() && last.pointer == pointer && matches!(last.deed, Deed::Set(_) | Deed::Remove)
+        });
+        // Of several values that one change puts at one place, the last stays.
+        if again {
+            self.told.pop();
+        }
         self.told.push((Told { pointer, deed, gone }, draft));
     }
 
@@ -369,6 +377,24 @@ mod tests {
         assert_eq!(words(&last[0]), ["/a remove", "/n remove"]);
         let lost = document.tell(&[&rest[0]]).expect("sound");
         assert!(words(&lost[0])[0].ends_with(" gone"), "{lost:?}");
+    }
+
+    #[test]
+    fn a_settled_conflict_is_told_as_the_value_that_stands() {
+        let (mut here, mut there) = (Document::new(), Document::new());
+        let bytes = edit(&mut here, 1, &put(r#"{"a": 1, "l": [null]}"#));
+        assert!(there.apply(&[&bytes]).is_empty());
+        for place in ["/a", "/l/0"] {
+            let pointer: Pointer = place.parse().expect("p");
+            edit(&mut here, 1, &Edit::Set { pointer: pointer.clone(), value: json("2") });
+            let bytes = edit(&mut there, 2, &Edit::Set { pointer: pointer.clone(), value: json("3") });
+            assert!(here.apply(&[&bytes]).is_empty());
+            let shown = here.read(Some(&pointer), None).expect("there").to_text();
+            let bytes = edit(&mut here, 1, &Edit::Resolve { pointer, value: None });
+            let telling = here.tell(&[&bytes]).expect("sound").remove(0);
+            assert_eq!(words(&telling), [format!("{place} set {shown}")]);
+            assert_eq!(here.conflicts(), Ok(vec![]));
+        }
     }
 
     #[test]

@@ -65,7 +65,10 @@ impl Inspector<'_> {
                     found.map_err(|fault| unread(&fault))?.map(|(commit, name)| (commit, name, None))
                 }
             };
-            let Some((commit, name, after)) = here else { return Ok(page) };
+            let Some((commit, name, after)) = here else {
+                page.next = None;
+                return Ok(page);
+            };
             let part = self.part(&name, &wanted, after, PAGE_BYTES_MAX - bytes)?;
             wanted.limit -= part.items.len();
             bytes += part.bytes;

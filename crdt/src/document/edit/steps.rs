@@ -94,6 +94,10 @@ fn resolve(writer: &mut Writer<'_, '_>, pointer: &Pointer, value: Option<&Json>)
         },
         Node::Scalar(_) | Node::Text(_) => return Err(EditError::NotAContainer(parent)),
     };
+    // Automerge would take a value that is shown already for a removal of the others, which history could
+    // not tell from a removal of the value.
+    let other = if *value == Json::Null { Json::Bool(false) } else { Json::Null };
+    writer.replace(&slot, &other)?;
     Ok(writer.replace(&slot, value)?)
 }
 

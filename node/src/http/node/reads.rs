@@ -115,7 +115,7 @@ impl Node {
 
 fn deleted(name: &DocumentName) -> Refused {
     Problem::new(Code::UnknownDocument, format!("document {name:?} is deleted"))
-        .with_hint("its past still answers: read it with at=HEADS, or list with deleted=true")
+        .with_hint("its past still answers: see its history, or read it at earlier heads")
         .into()
 }
 
