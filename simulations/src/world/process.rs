@@ -129,8 +129,7 @@ impl World {
         self.trace_note(node, b"start");
         self.observe(Observation::Started { node });
         self.release(node, starts, standing);
-        let phase = self.chance.stream(Purpose::Phase, node as u64, starts).below(HEARTBEAT);
-        self.queue.schedule(self.now + phase, Event::Heartbeat { node, process: starts });
+        self.beat_soon(node);
         self.deliver(node, Input::Listening { addresses: vec![address(node)] }, 0);
         true
     }
@@ -154,6 +153,7 @@ impl World {
             nonce[8..].copy_from_slice(&nonces.next().to_be_bytes());
             nonce
         });
+        let phase = self.chance.stream(Purpose::Phase, node as u64, starts).below(HEARTBEAT);
         let seed = self.chance.bytes(Purpose::Replica, node as u64, starts);
         let reader = store.reader();
         let replica = Replica::open(store, here.identity.clone(), options, seed, nonces, at)
@@ -172,7 +172,7 @@ impl World {
             idle_steps: 0,
             links: BTreeMap::new(),
             asked: BTreeMap::new(),
-            gossip: Neighbourhood::default(),
+            gossip: Neighbourhood::new(phase),
         })
     }
 
@@ -414,6 +414,7 @@ impl World {
         }
         self.trace_note(node, b"resume");
         self.reachability_changed();
+        self.beat_soon(node);
         let now = self.now;
         if let Some(process) = self.nodes[node].process.as_mut() {
             process.step_scheduled = true;
