@@ -35,12 +35,13 @@ use crate::time::{Moment, Now};
 pub const BEACON_PERIOD_MIN: Duration = Duration::from_secs(5);
 /// Period above which beacons would say too little.
 pub const BEACON_PERIOD_MAX: Duration = Duration::from_secs(60 * 60);
-/// Members up to which the shortest period is used. Beyond, the period grows in proportion, so that
-/// a space carries about one beacon a second however large it is.
+/// Members up to which the shortest period is used.
 pub const BEACON_MEMBERS_FLAT: u32 = 5;
-/// While a node has nothing new to say its period doubles with each beacon, at most so often: an idle
-/// space of any size carries a beacon in sixteen seconds. Passed on by everyone, a beacon costs each node
-/// up to 3 kB.
+/// What each further member adds to the period: a large space carries a beacon in four seconds. Passed on
+/// and offered by everyone, a beacon costs each node up to 3 kB, so beacons cost it less than 1 kB/s
+/// however large the space is.
+pub const BEACON_PERIOD_PER_MEMBER: Duration = Duration::from_secs(4);
+/// While a node has nothing new to say its period doubles with each beacon, at most so often.
 pub const CALM_DOUBLINGS_MAX: u32 = 4;
 /// Least time between two beacons of one node, however much there is to report: a bound on what one
 /// flapping link costs.
@@ -56,8 +57,8 @@ const REPORT_JITTER: Duration = Duration::from_millis(400);
 
 /// How often a node of a space with this many members sends a beacon while something happens.
 pub fn own_beacon_period(members: usize) -> Duration {
-    let members = u32::try_from(members).unwrap_or(u32::MAX).max(BEACON_MEMBERS_FLAT);
-    let grown = BEACON_PERIOD_MIN.saturating_mul(members) / BEACON_MEMBERS_FLAT;
+    let further = u32::try_from(members).unwrap_or(u32::MAX).saturating_sub(BEACON_MEMBERS_FLAT);
+    let grown = BEACON_PERIOD_MIN.saturating_add(BEACON_PERIOD_PER_MEMBER.saturating_mul(further));
     grown.min(BEACON_PERIOD_MAX)
 }
 

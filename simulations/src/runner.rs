@@ -5,11 +5,16 @@
 
 mod act;
 pub mod faults;
+mod findings;
 pub mod fleet;
 mod judge;
 mod run;
+mod sample;
+mod settle;
 mod tell;
+mod watch;
 pub mod workload;
+mod writes;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};

@@ -115,7 +115,6 @@ impl Neighbourhood {
             self.seen_from += 64;
         }
     }
-
 }
 
 impl World {
