@@ -58,6 +58,7 @@ impl Core {
                 key,
                 &RequestRecord { digest, expires, reply: codec::encode(&written) },
             );
+            self.remembers_request(step.now.monotonic, expires);
         }
         Ok(written)
     }
