@@ -9,6 +9,7 @@ use crate::limits::{DELTA_BYTES_MAX, DELTA_CHANGES_MAX};
 use crate::store::StoreRead;
 use crate::store::tables::Transaction;
 use crate::time::{Now, WallTime};
+use crate::view::DocumentKey;
 
 /// Everything a step gathers. Nothing of it leaves before the commit.
 pub(super) struct Step<'s> {
@@ -21,6 +22,8 @@ pub(super) struct Step<'s> {
     pub(super) touched: BTreeMap<(SpaceId, DocumentName), Touch>,
     /// Own changes that wait for their signature: one delta per document at the end of the step.
     pub(super) runs: BTreeMap<(SpaceId, DocumentName), Run>,
+    /// Documents that had no record before.
+    pub(super) made: Vec<DocumentKey>,
 }
 
 /// Whose change touched a document last.
@@ -64,6 +67,7 @@ impl<'s> Step<'s> {
             effects: Vec::new(),
             touched: BTreeMap::new(),
             runs: BTreeMap::new(),
+            made: Vec::new(),
         }
     }
 

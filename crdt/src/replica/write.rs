@@ -27,6 +27,11 @@ use crate::view::BuiltView;
 /// order of arrival, and equal records shall give equal reasons.
 pub(super) const RESTS_ON_QUARANTINED: &str = "rests on a quarantined change";
 
+/// New documents of one step that stay built after it. What single writes make is likely to be written
+/// again; of a bulk import nothing is touched again soon, and its peak would stay with the process, since
+/// the allocator gives little of it back.
+const MADE_KEPT_MAX: usize = 16;
+
 /// How long a new incarnation rides along with its deltas: whoever was there hears it at least once.
 const INCARNATION_INLINE: std::time::Duration = std::time::Duration::from_secs(60);
 
@@ -281,6 +286,13 @@ impl Core {
         for ((space, document), touch) in std::mem::take(&mut step.touched) {
             self.write_record(step, space, &document, touch)?;
         }
+        let made = std::mem::take(&mut step.made);
+        if made.len() > MADE_KEPT_MAX {
+            for document in &made {
+                self.views.remove(document);
+                self.histories.remove(document);
+            }
+        }
         Ok(())
     }
 
@@ -301,10 +313,7 @@ impl Core {
         let key = space.index.document(document.as_str());
         let old = step.transaction.value(Table::Documents, &key)?;
         if old.is_none() {
-            // What was just made is not kept built: of a bulk import nothing is touched again soon, and
-            // its peak would stay with the process, since the allocator gives little of it back.
-            self.views.remove(&cached);
-            self.histories.remove(&cached);
+            step.made.push(cached);
         }
         let old: Option<DocumentRecord> = old.map(|value| record(&value, "document record")).transpose()?;
         if let Some(old) = &old {
