@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use super::effect::{Counted, Effect, Note, Refusal, Reply};
 use super::input::RequestTicket;
+use crate::chunk::ChangeChunk;
+use crate::document::LocalChange;
 use crate::id::{Actor, AuthorKey, DocumentName, SpaceId};
 use crate::limits::{DELTA_BYTES_MAX, DELTA_CHANGES_MAX};
 use crate::store::StoreRead;
@@ -36,7 +38,7 @@ pub(super) struct Touch {
 /// Own changes of one document, consecutive, not signed yet.
 pub(super) struct Run {
     pub(super) actor: Actor,
-    pub(super) changes: Vec<Vec<u8>>,
+    pub(super) changes: Vec<(ChangeChunk, Vec<u8>)>,
     bytes: usize,
 }
 
@@ -52,9 +54,9 @@ impl Run {
                 || (self.changes.len() < DELTA_CHANGES_MAX && self.bytes + bytes <= DELTA_BYTES_MAX))
     }
 
-    pub(super) fn push(&mut self, change: Vec<u8>) {
-        self.bytes += change.len();
-        self.changes.push(change);
+    pub(super) fn push(&mut self, change: LocalChange) {
+        self.bytes += change.bytes.len();
+        self.changes.push((change.chunk, change.bytes));
     }
 }
 
