@@ -8,12 +8,13 @@ use super::pointer::Pointer;
 use super::read::ReadError;
 use super::write::WriteError;
 use super::{DELETION_MESSAGE, Document, is_deletion};
+use crate::chunk::ChangeChunk;
 use crate::id::{Actor, ChangeHash};
 use crate::limits::{
     CHANGE_DEPENDENCIES_MAX, CHANGE_MESSAGE_BYTES_MAX, COUNTER_START_MAX, COUNTER_STEP_MAX,
     DOCUMENT_DEPTH_MAX,
 };
-use commit::Finish;
+use commit::{Finish, hashes};
 
 /// Most heads that one change merges: its actor's own last change may come on top.
 const MERGED_HEADS_MAX: usize = CHANGE_DEPENDENCIES_MAX - 1;
@@ -119,8 +120,8 @@ impl Edit {
 /// A change made here, to be signed and stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LocalChange {
-    /// Its hash.
-    pub hash: ChangeHash,
+    /// What it says of itself, its hash included.
+    pub chunk: ChangeChunk,
     /// The uncompressed change chunk.
     pub bytes: Vec<u8>,
 }
@@ -294,7 +295,7 @@ impl Document {
                 Ok(Edited { changes, created: outcome.created })
             }
             Err(error) => {
-                self.take_back(&changes);
+                self.take_back(&hashes(&changes));
                 Err(error)
             }
         }
