@@ -205,7 +205,7 @@ mod tests {
     fn edit(document: &mut Document, actor: u8, edit: &Edit) -> (ChangeHash, Vec<u8>) {
         let commit = Commit { actor: Actor([actor; 16]), time_seconds: 0, message: None };
         let change = document.edit(commit, edit).expect("fits").changes.remove(0);
-        (change.hash, change.bytes)
+        (change.chunk.hash, change.bytes)
     }
 
     fn put(text: &str) -> Edit {

@@ -112,7 +112,7 @@ mod tests {
         let pointer = [key.to_owned()].into_iter().collect();
         let edit = Edit::Set { pointer, value: Json::Integer(time) };
         let change = document.edit(commit, &edit).expect("fits").changes.remove(0);
-        (change.hash, change.bytes)
+        (change.chunk.hash, change.bytes)
     }
 
     /// Two changes by actor 1 at 10 and 30; beside the second one by actor 2, whose clock is behind.
