@@ -161,6 +161,9 @@ pub struct NodeRecord {
     pub behaviour: String,
     /// How often its process started.
     pub starts: u64,
+    /// When its disk had reached its capacity; absent if it never did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disk_full_us: Option<u64>,
     /// Offences it charged to others.
     pub offences_seen: u64,
     /// Offences others charged to it.

@@ -18,6 +18,7 @@ use std::thread;
 use crate::record::RunRecord;
 use crate::scenario::{Role, Scenario};
 use crate::world::founding::Founding;
+use crate::world::log::EventLog;
 
 /// Why a run could not begin.
 #[derive(Debug, thiserror::Error)]
@@ -52,7 +53,15 @@ impl<'a> Stage<'a> {
     /// # Errors
     /// [`RunError`] when a node's store cannot be made.
     pub fn run(&self, seed: u64) -> Result<RunRecord, RunError> {
-        run::Run::new(self.scenario, &self.founding, seed).map(run::Run::finish).map_err(RunError)
+        self.run_logged(seed, None)
+    }
+
+    /// Runs one seed and writes its events to a log as they happen, if there is one.
+    ///
+    /// # Errors
+    /// [`RunError`] when a node's store cannot be made.
+    pub fn run_logged(&self, seed: u64, log: Option<EventLog>) -> Result<RunRecord, RunError> {
+        run::Run::new(self.scenario, &self.founding, seed, log).map(run::Run::finish).map_err(RunError)
     }
 }
 

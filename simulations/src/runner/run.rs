@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use starling_crdt::replica::{LocalRequest, Note, Refusal, Reply};
+use starling_crdt::store::StoreError;
 
 use super::faults::{self, PlannedFault};
 use super::workload::{self, PlannedEdit, PlannedWrite};
@@ -18,6 +19,7 @@ use crate::scenario::Scenario;
 use crate::world::disk::Disk;
 use crate::world::event::{Observation, Seen};
 use crate::world::founding::{Founding, document_name};
+use crate::world::log::EventLog;
 use crate::world::queue::{MILLISECOND, SECOND, Time};
 use crate::world::{Progress, World};
 
@@ -141,6 +143,8 @@ pub(super) struct Run<'a> {
     pub(super) harmed_until: BTreeMap<usize, Time>,
     /// Nodes that may not open their store: bits of it rotted, or the disk is full.
     pub(super) unsound: BTreeSet<usize>,
+    /// Nodes whose disk is as full as its capacity lets it be, and since when.
+    pub(super) filled: BTreeMap<usize, Time>,
     pub(super) hostile: BTreeSet<usize>,
     pub(super) findings: Vec<Violation>,
     pub(super) known: BTreeSet<(u32, Option<usize>, Option<String>)>,
@@ -164,9 +168,17 @@ pub(super) struct Run<'a> {
 
 impl<'a> Run<'a> {
     /// Sets everything up and puts it on the agenda.
-    pub(super) fn new(scenario: &'a Scenario, founding: &'a Founding, seed: u64) -> Result<Self, String> {
+    pub(super) fn new(
+        scenario: &'a Scenario,
+        founding: &'a Founding,
+        seed: u64,
+        log: Option<EventLog>,
+    ) -> Result<Self, String> {
         let began = Instant::now();
-        let world = World::new(fleet::setup(scenario, founding, seed)?);
+        let mut world = World::new(fleet::setup(scenario, founding, seed)?);
+        if let Some(log) = log {
+            world.log_to(log);
+        }
         let faults = faults::plan(scenario, seed);
         let nodes = scenario.nodes().len();
         let hostile = world
@@ -193,6 +205,7 @@ impl<'a> Run<'a> {
             harmed: BTreeMap::new(),
             harmed_until: BTreeMap::new(),
             unsound: BTreeSet::new(),
+            filled: BTreeMap::new(),
             hostile,
             findings: Vec::new(),
             known: BTreeSet::new(),
@@ -323,6 +336,7 @@ impl<'a> Run<'a> {
     /// Whether something keeps a node from answering as it should.
     pub(super) fn is_harmed(&self, node: usize) -> bool {
         self.harmed.get(&node).is_some_and(|reasons| *reasons > 0)
+            || self.filled.contains_key(&node)
             || !self.world.node(node).runs()
             || self.world.node(node).is_paused()
     }
@@ -439,6 +453,9 @@ impl<'a> Run<'a> {
                 let wrong = Wrong::Forked { author, document: document.as_str().to_owned(), seq };
                 self.wrongs(node, vec![wrong]);
             }
+            Observation::Noted { node, note: Note::StoreFault { error: StoreError::Full } } => {
+                self.full(node, at);
+            }
             Observation::Stepped { node, inputs, effects, .. } => {
                 self.count_check(11);
                 if self.is_honest(node)
@@ -448,6 +465,15 @@ impl<'a> Run<'a> {
                 }
             }
             _ => {}
+        }
+    }
+
+    /// A disk took no more although no fault filled it: then its capacity did.
+    fn full(&mut self, node: usize, at: Time) {
+        let plans = self.scenario.nodes();
+        let bounded = plans.get(node).is_some_and(|plan| plan.group.disk.capacity.is_some());
+        if bounded && self.harmed.get(&node).is_none_or(|reasons| *reasons == 0) {
+            self.filled.entry(node).or_insert(at);
         }
     }
 

@@ -45,6 +45,9 @@ pub(super) fn place(address: &Address) -> Option<usize> {
 }
 
 pub(super) fn at_rest(setup: NodeSetup) -> Node {
+    if let Some(capacity) = setup.capacity {
+        setup.disk.limit(capacity);
+    }
     Node {
         key: setup.identity.key(),
         name: setup.name,
@@ -55,6 +58,7 @@ pub(super) fn at_rest(setup: NodeSetup) -> Node {
         hostile: setup.hostile,
         starts: 0,
         sync: setup.sync,
+        capacity: setup.capacity,
         seeds: setup.seeds.into_iter().map(address).collect(),
         process: None,
         paused: false,
@@ -241,7 +245,7 @@ impl World {
         let committed = process.commits.load(Ordering::Relaxed) > before;
         if failing {
             self.nodes[node].disk.heal();
-            self.fill_again(node);
+            self.limit_again(node);
             if committed && let Some((_, fault)) = self.nodes[node].trouble.failing {
                 self.fired(&[fault]);
             }
@@ -374,7 +378,7 @@ impl World {
         if let Some(loss) = loss {
             // The power goes before the store is dropped, or closing it would write.
             self.nodes[node].disk = self.nodes[node].disk.after_crash(loss);
-            self.fill_again(node);
+            self.limit_again(node);
         }
         self.trace_note(node, b"end");
         let silent = matches!(death, Death::Unsynced | Death::Torn);
@@ -474,14 +478,19 @@ impl World {
             Some(_) => self.nodes[node].disk.fill(),
             None => {
                 self.nodes[node].disk.heal();
+                self.limit_again(node);
                 true
             }
         }
     }
 
-    fn fill_again(&mut self, node: usize) {
-        if self.nodes[node].trouble.full.is_some() {
-            self.nodes[node].disk.fill();
+    /// A disk that was healed or replaced has no limit of its own: what holds for the node's comes back.
+    fn limit_again(&mut self, node: usize) {
+        let here = &self.nodes[node];
+        if here.trouble.full.is_some() {
+            here.disk.fill();
+        } else if let Some(capacity) = here.capacity {
+            here.disk.limit(capacity);
         }
     }
 
@@ -494,7 +503,7 @@ impl World {
     pub fn replace_disk(&mut self, node: usize, disk: Disk) {
         debug_assert!(self.nodes[node].process.is_none());
         self.nodes[node].disk = disk;
-        self.fill_again(node);
+        self.limit_again(node);
     }
 
     /// A new empty disk of the kind a node has.
@@ -538,13 +547,16 @@ impl World {
             hostile: None,
             starts: 0,
             sync: here.sync,
+            capacity: here.capacity,
             seeds: here.seeds.clone(),
             process: None,
             paused: false,
             blocked: BTreeSet::new(),
             trouble: Trouble::default(),
         };
+        self.trace.introduce(copy.key, &copy.name);
         self.nodes.push(copy);
+        self.limit_again(place);
         Some(place)
     }
 }
