@@ -135,6 +135,12 @@ fn filled(record: &RunRecord) -> String {
 }
 
 fn violated(record: &RunRecord, violation: &Violation) -> String {
+    let missed = record.expectations.iter().find(|judged| judged.name == violation.name && !judged.held);
+    if let (None, Some(judged)) = (violation.property, missed) {
+        let fault = blamed(record, violation)
+            .map_or(String::new(), |fault| format!(" The fault behind it: {}.", self::fault(record, fault)));
+        return format!("Expected {} {}, measured {}.{fault}", judged.name, judged.bound, measured(judged));
+    }
     let place = match (violation.node, &violation.document) {
         (Some(node), Some(document)) => format!(", at {} in {document}", record.node_name(node)),
         (Some(node), None) => format!(", at {}", record.node_name(node)),
@@ -211,6 +217,21 @@ mod tests {
         assert_eq!(time(7 * 86_400_000_000 + 3 * 3_600_000_000), "7 d 3 h");
         assert_eq!((bytes(900), bytes(3 << 20)), ("900 B".to_owned(), "3 MiB".to_owned()));
         assert_eq!(count(1_234_567), "1\u{202f}234\u{202f}567");
+    }
+
+    #[test]
+    fn a_missed_expectation_is_said_with_what_was_measured() {
+        let mut record = super::super::sample::violated();
+        let name = "converges_within".to_owned();
+        record.expectations = vec![Judged {
+            name: name.clone(),
+            bound: "at most 1s".into(),
+            measured: Some("5244730us".into()),
+            held: false,
+        }];
+        record.violations = vec![Violation { name, ..Violation::default() }];
+        record.missed.clear();
+        assert_eq!(cause(&record), "Expected converges_within at most 1s, measured 5.2 s.");
     }
 
     #[test]

@@ -366,6 +366,10 @@ impl<'a> Run<'a> {
                 self.maybe_converged();
             }
             Observation::Started { node } => self.started(*node),
+            // Before the refusals that come of it, or they would seem to have no reason.
+            Observation::Noted { node, note: Note::StoreFault { error: StoreError::Full } } => {
+                self.full(*node, seen.at);
+            }
             _ => {}
         }
     }
@@ -452,9 +456,6 @@ impl<'a> Run<'a> {
                 let Some(author) = self.world.nodes_of(author).next() else { return };
                 let wrong = Wrong::Forked { author, document: document.as_str().to_owned(), seq };
                 self.wrongs(node, vec![wrong]);
-            }
-            Observation::Noted { node, note: Note::StoreFault { error: StoreError::Full } } => {
-                self.full(node, at);
             }
             Observation::Stepped { node, inputs, effects, .. } => {
                 self.count_check(11);
