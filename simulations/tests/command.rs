@@ -142,8 +142,8 @@ fn what_cannot_be_run_is_said_with_place_and_a_word_that_would_do() {
     let place = Place::new("wrong");
     place.write("wrong.toml", &SHORT.replace("count", "cuont"));
     let said = place.expect(8, &["lint", "wrong.toml"]).out;
-    assert!(said.starts_with("wrong.toml:11:1: unknown key \"cuont\": did you mean \"count\"?"), "{said}");
-    assert!(place.expect(2, &["run", "wrong.toml"]).err.starts_with("wrong.toml:11:1:"));
+    assert!(said.contains("wrong.toml:11:1: unknown key \"cuont\": did you mean \"count\"?"), "{said}");
+    assert!(place.expect(2, &["run", "wrong.toml"]).err.contains("wrong.toml:11:1: "));
     let absent = place.expect(3, &["run", "two-datacentre-split"]).err;
     assert!(absent.contains("did you mean \"two-datacentres-split\"?"), "{absent}");
     place.expect(3, &["explain", "nothing.json"]);
