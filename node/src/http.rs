@@ -12,6 +12,7 @@ mod input;
 mod limits;
 mod listen;
 mod node;
+mod past;
 mod peers;
 mod problems;
 mod report;

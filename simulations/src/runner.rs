@@ -5,15 +5,22 @@
 
 mod act;
 pub mod faults;
+mod findings;
 pub mod fleet;
 mod judge;
 mod run;
+mod sample;
+mod settle;
 mod tell;
+mod watch;
 pub mod workload;
+mod writes;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
+
+use starling_crdt::identity::remembering;
 
 use crate::record::RunRecord;
 use crate::scenario::{Role, Scenario};
@@ -43,7 +50,7 @@ impl<'a> Stage<'a> {
     /// [`RunError`] when the core refuses it.
     pub fn new(scenario: &'a Scenario) -> Result<Self, RunError> {
         let roles: Vec<Role> = scenario.nodes().iter().map(|node| node.group.role).collect();
-        let founding = Founding::new(&roles, scenario.workload.documents)
+        let founding = remembering(|| Founding::new(&roles, scenario.workload.documents))
             .map_err(|error| RunError(error.to_string()))?;
         Ok(Self { scenario, founding })
     }
@@ -61,7 +68,8 @@ impl<'a> Stage<'a> {
     /// # Errors
     /// [`RunError`] when a node's store cannot be made.
     pub fn run_logged(&self, seed: u64, log: Option<EventLog>) -> Result<RunRecord, RunError> {
-        run::Run::new(self.scenario, &self.founding, seed, log).map(run::Run::finish).map_err(RunError)
+        let run = || run::Run::new(self.scenario, &self.founding, seed, log).map(run::Run::finish);
+        remembering(run).map_err(RunError)
     }
 }
 

@@ -3,9 +3,13 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+#[path = "../support/schema.rs"]
+mod schema;
+
 mod crash;
 mod demo;
 mod documents;
+mod past;
 mod refusals;
 mod usage;
 mod watched;

@@ -8,6 +8,7 @@ mod batch;
 mod connection;
 mod error;
 mod exchange;
+mod past;
 mod watch;
 
 use std::time::Duration;
@@ -43,8 +44,8 @@ const WAIT_TIME_EXTRA: Duration = Duration::from_secs(10);
 /// How a document is read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ReadOptions {
-    /// At these heads instead of the present view.
-    pub at: Option<Heads>,
+    /// At these heads, or at this time, instead of the present view.
+    pub at: Option<String>,
     /// Only the value at this pointer.
     pub pointer: Option<String>,
     /// Not if the entity tag is still this one.
@@ -222,10 +223,9 @@ impl Client {
     /// # Errors
     /// See [`ClientError`].
     pub async fn read(&self, space: &str, name: &str, options: &ReadOptions) -> Result<Read, ClientError> {
-        let at = options.at.as_ref().map(ToString::to_string);
         let path = route::with_query(
             &route::document(space, name),
-            &[("at", at.as_deref()), ("pointer", options.pointer.as_deref())],
+            &[("at", options.at.as_deref()), ("pointer", options.pointer.as_deref())],
         );
         let mut request = self.request(Method::GET, &path)?;
         if let Some(etag) = &options.unless_etag {
@@ -375,8 +375,13 @@ impl Client {
         *request.body_mut() = RequestBody::Lines(receiver);
         let (response, connection) = self.accepted(request).await?;
         let address = self.address().clone();
-        let results =
-            BatchResults { address, body: response.into_body(), read: Vec::new(), _connection: connection };
+        let results = BatchResults {
+            address,
+            body: response.into_body(),
+            read: Vec::new(),
+            given: 0,
+            _connection: connection,
+        };
         Ok((BatchLines { sender }, results))
     }
 

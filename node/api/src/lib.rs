@@ -11,6 +11,7 @@ pub mod document;
 pub mod exit;
 pub mod heads;
 pub mod member;
+pub mod past;
 pub mod peer;
 pub mod problem;
 pub mod route;

@@ -1,11 +1,11 @@
-//! Documents: listed, read, written, deleted, operated on; their conflicts.
+//! Documents: listed, read, written, deleted, operated on.
 
 use axum::{
     extract::State,
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header, request::Parts},
     response::{IntoResponse as _, Response},
 };
-use starling_api::document::{ConflictList, DocumentList, HEADS_HEADER, ListQuery, ReadQuery, WriteQuery};
+use starling_api::document::{DocumentList, HEADS_HEADER, ListQuery, ReadQuery, WriteQuery};
 use starling_crdt::{
     document::Edit,
     id::ChangeHash,
@@ -35,16 +35,15 @@ pub(super) async fn read(
 ) -> Result<Response, Refused> {
     let space = api.node.space(&space).await?;
     let name = input::document_name(&name)?;
-    let at = input::heads(query.at.as_deref())?;
     let pointer = query.pointer.as_deref().map(input::pointer).transpose()?;
-    if at.is_none() {
+    if query.at.is_none() {
         // Heads are known without building the document.
         let heads = api.node.heads(space, &name).await?;
         if input::names_tag(&parts, EntityTag::of(&heads))? {
             return Ok((StatusCode::NOT_MODIFIED, heads_headers(&heads)).into_response());
         }
     }
-    let found = api.node.read(space, name, at, pointer).await?;
+    let found = api.node.read(space, name, query.at, pointer).await?;
     let mut response = json(StatusCode::OK, found.text);
     response.headers_mut().extend(heads_headers(&found.heads));
     Ok(response)
@@ -80,7 +79,13 @@ pub(super) async fn operate(
     Whole(body): Whole,
 ) -> Result<Response, Refused> {
     input::without_base(&query)?;
-    let edit = input::operation(&body)?;
+    let edit = match input::revert(&body)? {
+        None => input::operation(&body)?,
+        Some(to) => {
+            let (space, name) = (api.node.space(&place.0).await?, input::document_name(&place.1)?);
+            Edit::Revert { to: api.node.heads_named(space, name, to).await? }
+        }
+    };
     write(&api, place, &query, &parts, edit).await
 }
 
@@ -101,15 +106,6 @@ async fn write(
     let written = api.node.write(write).await?;
     let status = if written.created { StatusCode::CREATED } else { StatusCode::OK };
     Ok((heads_headers(&written.heads), Answer(status, report::written(&written))).into_response())
-}
-
-pub(super) async fn conflicts(
-    State(api): State<Api>,
-    Names((space, name)): Names<(String, String)>,
-) -> Result<Answer<ConflictList>, Refused> {
-    let space = api.node.space(&space).await?;
-    let name = input::document_name(&name)?;
-    api.node.conflicts(space, name).await.map(|list| Answer(StatusCode::OK, list))
 }
 
 /// The heads, and the tag that follows from them. Both are hex digits, which any header may hold.

@@ -127,6 +127,7 @@ impl Members {
             "put" => {
                 Ok(Edit::Put { value: whole_document(self.value("value")?)?, base: self.heads("base")? })
             }
+            "resolve" => Ok(Edit::Resolve { pointer: self.pointer()?, value: self.0.remove("value") }),
             "delete" => Ok(Edit::Remove),
             other => Err(refused(Code::BadRequest, format!("there is no operation {other:?}"))),
         }
@@ -141,12 +142,24 @@ impl Members {
 pub(super) fn operation(body: &[u8]) -> Result<Edit, Refused> {
     let mut members = Members::of(value(body)?)?;
     let operation = members.text("op")?;
-    if !["increment", "set"].contains(&operation.as_str()) {
-        return Err(refused(Code::BadRequest, format!("{operation:?} is neither \"increment\" nor \"set\"")));
+    if !["increment", "set", "resolve"].contains(&operation.as_str()) {
+        let detail = format!("{operation:?} is none of \"increment\", \"set\", \"resolve\", \"revert\"");
+        return Err(refused(Code::BadRequest, detail));
     }
     let edit = members.edit(&operation)?;
     members.nothing_else()?;
     Ok(edit)
+}
+
+/// What a body asks to go back to; none when it asks for another operation.
+pub(super) fn revert(body: &[u8]) -> Result<Option<String>, Refused> {
+    let mut members = Members::of(value(body)?)?;
+    if members.text("op")? != "revert" {
+        return Ok(None);
+    }
+    let to = members.text("to")?;
+    members.nothing_else()?;
+    Ok(Some(to))
 }
 
 /// Only a whole document has a base it was derived from.

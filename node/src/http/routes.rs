@@ -6,7 +6,7 @@ use axum::{
 };
 use starling_api::route;
 
-use super::{batch, documents, peers, spaces, state::Api, status, watch};
+use super::{batch, documents, past, peers, spaces, state::Api, status, watch};
 
 /// Every route of the API.
 pub(super) fn routes(api: Api) -> Router {
@@ -17,7 +17,12 @@ pub(super) fn routes(api: Api) -> Router {
         .route(route::DOCUMENTS, get(documents::list))
         .route(route::DOCUMENT, get(documents::read).put(documents::put).delete(documents::delete))
         .route(route::OPERATIONS, post(documents::operate))
-        .route(route::CONFLICTS, get(documents::conflicts))
+        .route(route::CONFLICTS, get(past::conflicts))
+        .route(route::SPACE_CONFLICTS, get(past::space_conflicts))
+        .route(route::HISTORY, get(past::history))
+        .route(route::SPACE_HISTORY, get(past::space_history))
+        .route(route::BLAME, get(past::blame))
+        .route(route::DIFF, get(past::diff))
         .route(route::BATCH, post(batch::run))
         .route(route::WATCH, get(watch::watch))
         .route(route::MEMBERS, get(spaces::members))

@@ -14,6 +14,7 @@ pub mod disk;
 pub mod event;
 pub mod founding;
 pub mod gossip;
+pub mod harm;
 pub mod hostile;
 pub mod link;
 pub mod log;
@@ -244,9 +245,11 @@ impl World {
         self.nodes.iter().enumerate().filter(move |(_, node)| node.key == key).map(|(index, _)| index)
     }
 
-    /// Takes what was observed since the last time.
-    pub fn observations(&mut self) -> Vec<Seen> {
-        std::mem::take(&mut self.observations)
+    /// Takes what was observed since the last time, and leaves `emptied` to be filled again: nearly every
+    /// event is observed, so their memory goes to and fro.
+    pub fn observations(&mut self, emptied: Vec<Seen>) -> Vec<Seen> {
+        debug_assert!(emptied.is_empty());
+        std::mem::replace(&mut self.observations, emptied)
     }
 
     fn observe(&mut self, what: Observation) {

@@ -14,7 +14,7 @@ use starling_crdt::view::Reader;
 use super::clock::Clock;
 use super::disk::{Disk, SimStore};
 use super::gossip::Neighbourhood;
-use super::process::Trouble;
+use super::harm::Trouble;
 use super::queue::Time;
 use crate::scenario::{Hostility, Region};
 

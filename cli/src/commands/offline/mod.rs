@@ -4,6 +4,7 @@
 //! alone. Leaves out: every write, and everything that only a running node knows.
 
 pub(crate) mod id;
+pub(crate) mod past;
 pub(crate) mod read;
 mod stopped;
 
