@@ -25,6 +25,7 @@ use starling_crdt::identity::remembering;
 use crate::record::RunRecord;
 use crate::scenario::{Role, Scenario};
 use crate::world::founding::Founding;
+use crate::world::log::EventLog;
 
 /// Why a run could not begin.
 #[derive(Debug, thiserror::Error)]
@@ -59,7 +60,15 @@ impl<'a> Stage<'a> {
     /// # Errors
     /// [`RunError`] when a node's store cannot be made.
     pub fn run(&self, seed: u64) -> Result<RunRecord, RunError> {
-        let run = || run::Run::new(self.scenario, &self.founding, seed).map(run::Run::finish);
+        self.run_logged(seed, None)
+    }
+
+    /// Runs one seed and writes its events to a log as they happen, if there is one.
+    ///
+    /// # Errors
+    /// [`RunError`] when a node's store cannot be made.
+    pub fn run_logged(&self, seed: u64, log: Option<EventLog>) -> Result<RunRecord, RunError> {
+        let run = || run::Run::new(self.scenario, &self.founding, seed, log).map(run::Run::finish);
         remembering(run).map_err(RunError)
     }
 }

@@ -15,6 +15,7 @@ use crate::scenario::Scenario;
 use crate::world::disk::Disk;
 use crate::world::event::Seen;
 use crate::world::founding::Founding;
+use crate::world::log::EventLog;
 use crate::world::queue::{MILLISECOND, SECOND, Time};
 use crate::world::{Progress, World};
 
@@ -134,6 +135,8 @@ pub(super) struct Run<'a> {
     pub(super) harmed_until: BTreeMap<usize, Time>,
     /// Nodes that may not open their store: bits of it rotted, or the disk is full.
     pub(super) unsound: BTreeSet<usize>,
+    /// Nodes whose disk is as full as its capacity lets it be, and since when.
+    pub(super) filled: BTreeMap<usize, Time>,
     pub(super) hostile: BTreeSet<usize>,
     pub(super) findings: Vec<Violation>,
     pub(super) known: BTreeSet<(u32, Option<usize>, Option<String>)>,
@@ -159,9 +162,17 @@ pub(super) struct Run<'a> {
 
 impl<'a> Run<'a> {
     /// Sets everything up and puts it on the agenda.
-    pub(super) fn new(scenario: &'a Scenario, founding: &'a Founding, seed: u64) -> Result<Self, String> {
+    pub(super) fn new(
+        scenario: &'a Scenario,
+        founding: &'a Founding,
+        seed: u64,
+        log: Option<EventLog>,
+    ) -> Result<Self, String> {
         let began = Instant::now();
-        let world = World::new(fleet::setup(scenario, founding, seed)?);
+        let mut world = World::new(fleet::setup(scenario, founding, seed)?);
+        if let Some(log) = log {
+            world.log_to(log);
+        }
         let faults = faults::plan(scenario, seed);
         let nodes = scenario.nodes().len();
         let hostile = world
@@ -188,6 +199,7 @@ impl<'a> Run<'a> {
             harmed: BTreeMap::new(),
             harmed_until: BTreeMap::new(),
             unsound: BTreeSet::new(),
+            filled: BTreeMap::new(),
             hostile,
             findings: Vec::new(),
             known: BTreeSet::new(),
@@ -292,6 +304,7 @@ impl<'a> Run<'a> {
     /// Whether something keeps a node from answering as it should.
     pub(super) fn is_harmed(&self, node: usize) -> bool {
         self.harmed.get(&node).is_some_and(|reasons| *reasons > 0)
+            || self.filled.contains_key(&node)
             || !self.world.node(node).runs()
             || self.world.node(node).is_paused()
     }

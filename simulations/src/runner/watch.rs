@@ -1,6 +1,7 @@
 //! Watching: every observation of the world goes to the oracle and to the properties it touches.
 
 use starling_crdt::replica::{LocalRequest, Note};
+use starling_crdt::store::StoreError;
 
 use super::run::{Agenda, Run};
 use crate::oracle::ledger::Wrong;
@@ -39,6 +40,10 @@ impl Run<'_> {
                 self.maybe_converged();
             }
             Observation::Started { node } => self.started(*node),
+            // Before the refusals that come of it, or they would seem to have no reason.
+            Observation::Noted { node, note: Note::StoreFault { error: StoreError::Full } } => {
+                self.full(*node, seen.at);
+            }
             _ => {}
         }
     }
@@ -135,6 +140,15 @@ impl Run<'_> {
                 }
             }
             _ => {}
+        }
+    }
+
+    /// A disk took no more although no fault filled it: then its capacity did.
+    fn full(&mut self, node: usize, at: Time) {
+        let plans = self.scenario.nodes();
+        let bounded = plans.get(node).is_some_and(|plan| plan.group.disk.capacity.is_some());
+        if bounded && self.harmed.get(&node).is_none_or(|reasons| *reasons == 0) {
+            self.filled.entry(node).or_insert(at);
         }
     }
 

@@ -90,14 +90,19 @@ impl World {
             Some(_) => self.nodes[node].disk.fill(),
             None => {
                 self.nodes[node].disk.heal();
+                self.limit_again(node);
                 true
             }
         }
     }
 
-    pub(super) fn fill_again(&mut self, node: usize) {
-        if self.nodes[node].trouble.full.is_some() {
-            self.nodes[node].disk.fill();
+    /// A disk that was healed or replaced has no limit of its own: what holds for the node's comes back.
+    pub(super) fn limit_again(&mut self, node: usize) {
+        let here = &self.nodes[node];
+        if here.trouble.full.is_some() {
+            here.disk.fill();
+        } else if let Some(capacity) = here.capacity {
+            here.disk.limit(capacity);
         }
     }
 
@@ -110,7 +115,7 @@ impl World {
     pub fn replace_disk(&mut self, node: usize, disk: Disk) {
         debug_assert!(self.nodes[node].process.is_none());
         self.nodes[node].disk = disk;
-        self.fill_again(node);
+        self.limit_again(node);
     }
 
     /// A new empty disk of the kind a node has.
@@ -153,13 +158,16 @@ impl World {
             hostile: None,
             starts: 0,
             sync: here.sync,
+            capacity: here.capacity,
             seeds: here.seeds.clone(),
             process: None,
             paused: false,
             blocked: BTreeSet::new(),
             trouble: Trouble::default(),
         };
+        self.trace.introduce(copy.key, &copy.name);
         self.nodes.push(copy);
+        self.limit_again(place);
         Some(place)
     }
 }

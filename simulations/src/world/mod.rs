@@ -17,6 +17,7 @@ pub mod gossip;
 pub mod harm;
 pub mod hostile;
 pub mod link;
+pub mod log;
 mod network;
 pub mod node;
 pub mod process;
@@ -35,6 +36,7 @@ use self::cut::Cut;
 use self::event::{Event, Observation, Seen};
 use self::gossip::Messages;
 use self::link::{Added, Link};
+use self::log::EventLog;
 use self::network::Connection;
 use self::node::{Node, NodeSetup};
 use self::queue::{Queue, Time};
@@ -222,6 +224,14 @@ impl World {
     /// The trace so far, as a hash in hex.
     pub fn trace_hash(&self) -> String {
         self.trace.hash()
+    }
+
+    /// Writes every event from now on to `log`.
+    pub fn log_to(&mut self, log: EventLog) {
+        self.trace.log_to(log);
+        for node in &self.nodes {
+            self.trace.introduce(node.key, &node.name);
+        }
     }
 
     /// Notes something that whoever drives the world did.

@@ -43,6 +43,9 @@ pub(super) fn place(address: &Address) -> Option<usize> {
 }
 
 pub(super) fn at_rest(setup: NodeSetup) -> Node {
+    if let Some(capacity) = setup.capacity {
+        setup.disk.limit(capacity);
+    }
     Node {
         key: setup.identity.key(),
         name: setup.name,
@@ -53,6 +56,7 @@ pub(super) fn at_rest(setup: NodeSetup) -> Node {
         hostile: setup.hostile,
         starts: 0,
         sync: setup.sync,
+        capacity: setup.capacity,
         seeds: setup.seeds.into_iter().map(address).collect(),
         process: None,
         paused: false,
@@ -221,7 +225,7 @@ impl World {
         let committed = process.commits.load(Ordering::Relaxed) > before;
         if failing {
             self.nodes[node].disk.heal();
-            self.fill_again(node);
+            self.limit_again(node);
             if committed && let Some((_, fault)) = self.nodes[node].trouble.failing {
                 self.fired(&[fault]);
             }
@@ -354,7 +358,7 @@ impl World {
         if let Some(loss) = loss {
             // The power goes before the store is dropped, or closing it would write.
             self.nodes[node].disk = self.nodes[node].disk.after_crash(loss);
-            self.fill_again(node);
+            self.limit_again(node);
         }
         self.trace_note(node, b"end");
         let silent = matches!(death, Death::Unsynced | Death::Torn);
