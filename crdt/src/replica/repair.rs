@@ -31,6 +31,8 @@ const REPAIR_PERIOD: (Duration, Duration) = (Duration::from_secs(20), Duration::
 const REPAIR_PEERS: u32 = 4;
 /// While nothing changes here and dialogues find nothing, the pause doubles at most so often.
 const REPAIR_CALM_DOUBLINGS: u32 = 3;
+/// Longest pause between two dialogues with a peer, however many peers there are and however calm it is.
+const REPAIR_PAUSE_MAX: Duration = Duration::from_secs(5 * 60);
 /// After something was found missing: most of it is on its way by gossip.
 const REPAIR_SOON: (Duration, Duration) = (Duration::from_millis(50), Duration::from_millis(250));
 /// After a beacon showed a difference: it may be one that gossip is about to close.
@@ -264,7 +266,7 @@ impl Core {
         }
         let pause = self.repair_pause();
         if let Some(peer) = self.peers.get_mut(&key).filter(|peer| peer.running) {
-            let pause = pause.saturating_mul(1 << peer.calm);
+            let pause = pause.saturating_mul(1 << peer.calm).min(REPAIR_PAUSE_MAX);
             let busy = std::mem::take(&mut peer.busy);
             peer.calm = if busy { 0 } else { REPAIR_CALM_DOUBLINGS.min(peer.calm + 1) };
             peer.running = false;
