@@ -29,14 +29,15 @@ fail() {
     failed=1
 }
 
-# Runs scenarios and leaves one line per run, with its seed, trace hash and verdict, in $out/TURN/ends.
+# Runs scenarios and leaves seed, trace hash and verdict of every run, one a line, in $out/TURN/ends.
 simulate() { # TURN [FLAG...] FILE...
     local turn=$out/$1
     shift
     rm -rf "$turn" && mkdir "$turn"
-    timeout "$call_seconds_max" "$sim" run --out "$turn" --trace "$turn/trace" "$@" >"$turn/summary" 2>&1
+    timeout "$call_seconds_max" "$sim" run --out "$turn" "$@" >"$turn/summary" 2>&1
     echo $? >"$turn/code"
-    grep -s '"event":"ends"' "$turn/trace" >"$turn/ends"
+    # Members of the whole run are indented by two; there is one line of each for every run.
+    grep -hsE '^  "(scenario|seed|trace_hash|verdict)": ' "$turn"/*.json >"$turn/ends"
 }
 
 # What did not hold is printed with the command that replays it.
@@ -78,7 +79,7 @@ while ((SECONDS < end)); do
         ((SECONDS < end)) || break
         simulate fresh --seeds "$seed..$((seed + seeds_per_call - 1))" "$file"
         judge fresh
-        ran=$((ran + $(wc -l <"$out/fresh/ends")))
+        ran=$((ran + $(grep -c '^  "trace_hash"' "$out/fresh/ends")))
         seed=$((seed + seeds_per_call))
     done
 done

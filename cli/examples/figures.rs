@@ -1,9 +1,9 @@
-//! Measures a built `starling`: durable writes, the way of a write to a watcher at another node, memory
-//! and idle traffic. What it prints is what `docs/performance.md` tells, with the machine it ran on.
+//! Measures a built `starling`: durable writes, bulk writes, the way of a write to a watcher at another
+//! node, memory and idle traffic. What it prints is what `docs/performance.md` tells, with the machine it ran on.
 //!
 //! `cargo run --release -p starling-cli --example figures -- PROGRAM DIRECTORY [FIGURE…]`, where PROGRAM is
-//! the `starling` to measure, DIRECTORY lies on the disk to measure and FIGURE is `writes`, `watch` or
-//! `idle`; without one all are measured. Ends 1 if a figure misses its bound.
+//! the `starling` to measure, DIRECTORY lies on the disk to measure and FIGURE is `writes`, `bulk`,
+//! `watch` or `idle`; without one all are measured. Ends 1 if a figure misses its bound.
 
 use std::error::Error;
 use std::fs::{self, File};
@@ -29,10 +29,16 @@ const DOCUMENTS: u64 = 1_000;
 /// Bytes of a value.
 const VALUE_BYTES: usize = 100;
 /// Samples of one client; the plain append takes turns with it, so that another user of the disk slows both.
-const WRITES: u64 = 2_000;
+/// Several for each document: the first one also reads it from the store.
+const WRITES: u64 = 5_000;
 const TURN: u64 = 50;
 /// How long many clients write.
 const LOAD: Duration = Duration::from_secs(5);
+/// Lines of one bulk measurement: small edits, and new documents.
+const BULK_EDITS: u64 = 60_000;
+const BULK_NEW: u64 = 20_000;
+/// Fewest small edits a second in bulk.
+const BULK_RATE_MIN: f64 = 30_000.0;
 /// Writes on their way to a watcher, and their spacing.
 const WATCHED: u64 = 1_000;
 const WATCH_PERIOD: Duration = Duration::from_millis(100);
@@ -44,6 +50,8 @@ const NODES: usize = 5;
 const IDLE: Duration = Duration::from_secs(60);
 /// Nothing takes this long unless it never comes.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// Unit of processor times in `/proc`: Linux shows it to programs as 100 everywhere.
+const TICKS_PER_SECOND: f64 = 100.0;
 /// Most memory of an idle node with the registry of MIME types.
 const IDLE_KIB_MAX: u64 = 60 * 1024;
 
@@ -83,6 +91,14 @@ impl Node {
         let text = self.client().metrics().await?;
         let lines = text.lines().filter(|line| line.starts_with(name) && line.contains(label));
         Ok(lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum())
+    }
+
+    /// Processor time of all its threads so far.
+    fn processor_seconds(&self) -> Outcome<f64> {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.process.id()))?;
+        let fields = stat.rsplit(") ").next().ok_or("no fields")?.split(' ').skip(11).take(2);
+        let ticks: f64 = fields.filter_map(|ticks| ticks.parse::<f64>().ok()).sum();
+        Ok(ticks / TICKS_PER_SECOND)
     }
 
     fn resident_kib(&self) -> Outcome<u64> {
@@ -128,11 +144,12 @@ fn judged(what: &str, reached: Duration, bound: Duration) -> bool {
     held
 }
 
-#[tokio::main]
+// One thread: what is measured is the node, not how the client's own tasks wake each other.
+#[tokio::main(flavor = "current_thread")]
 async fn main() -> Outcome<()> {
     let mut arguments = std::env::args_os().skip(1);
     let (Some(program), Some(directory)) = (arguments.next(), arguments.next()) else {
-        return Err("usage: figures PROGRAM DIRECTORY [writes|watch|idle]…".into());
+        return Err("usage: figures PROGRAM DIRECTORY [writes|bulk|watch|idle]…".into());
     };
     let (program, directory) = (PathBuf::from(program), PathBuf::from(directory).join("figures"));
     let figures: Vec<String> = arguments.map(|figure| figure.to_string_lossy().into_owned()).collect();
@@ -140,6 +157,9 @@ async fn main() -> Outcome<()> {
     let mut held = true;
     if wanted("writes") {
         held &= writes(&program, &directory).await?;
+    }
+    if wanted("bulk") {
+        held &= bulk(&program, &directory).await?;
     }
     if wanted("watch") {
         held &= watch(&cluster(&program, &directory).await?).await?;
@@ -157,6 +177,7 @@ async fn writes(program: &Path, directory: &Path) -> Outcome<bool> {
     client.create_space(SPACE).await?;
     fill(&client, (0..DOCUMENTS).map(|n| (format!("d/{n}"), value(n)))).await?;
     let mut file = File::create(node.directory.join("append"))?;
+    let before = spent(&node).await?;
     let (mut appends, mut puts) = (Vec::new(), Vec::new());
     for turn in 0..WRITES / TURN {
         for _ in 0..TURN {
@@ -171,9 +192,14 @@ async fn writes(program: &Path, directory: &Path) -> Outcome<bool> {
     }
     let append = shown("append of 400 bytes and fdatasync", &mut appends);
     let put = shown("one client", &mut puts);
-    let commits = node.figure("starling_commit_seconds_sum", "").await?;
-    let count = node.figure("starling_commit_seconds_count", "").await?;
-    println!("  mean of the store's commits {:.3} ms", commits / count * 1e3);
+    let after = spent(&node).await?;
+    let mean = |of: fn(&Spent) -> f64| (of(&after) - of(&before)) / WRITES as f64 * 1e3;
+    println!(
+        "  of it, on average: commit {:.3} ms, the rest of the step {:.3} ms, processor {:.3} ms",
+        mean(|spent| spent.commits),
+        mean(|spent| spent.steps - spent.commits),
+        mean(|spent| spent.processor)
+    );
     let held = judged("p50 of one client", put, 3 * append + Duration::from_micros(200));
     for clients in [16, 64] {
         let done = load(&node, clients).await?;
@@ -210,11 +236,75 @@ async fn load(node: &Node, clients: u64) -> Outcome<Vec<Duration>> {
     Ok(try_join_all(clients).await?.concat())
 }
 
+/// What a node has spent so far, in seconds.
+struct Spent {
+    steps: f64,
+    commits: f64,
+    processor: f64,
+}
+
+async fn spent(node: &Node) -> Outcome<Spent> {
+    Ok(Spent {
+        steps: node.figure("starling_step_seconds_sum", "").await?,
+        commits: node.figure("starling_commit_seconds_sum", "").await?,
+        processor: node.processor_seconds()?,
+    })
+}
+
+async fn bulk(program: &Path, directory: &Path) -> Outcome<bool> {
+    println!("a batch at one node");
+    let node = Node::start(program, directory.join("bulk")).await?;
+    node.client().create_space(SPACE).await?;
+    let put = |doc: String, value: &str| {
+        Ok::<_, Box<dyn Error>>(BatchLine::Put { doc, value: serde_json::from_str(value)?, base: None })
+    };
+    let new = (0..BULK_NEW).map(|n| put(format!("n/{n}"), &value(n))).collect::<Outcome<Vec<_>>>()?;
+    rate(&node, "new documents", new).await?;
+    let counters = (0..DOCUMENTS).map(|n| put(format!("c/{n}"), r#"{"n":{"$counter":0},"v":""}"#));
+    batch(&node.client(), counters.collect::<Outcome<Vec<_>>>()?).await?;
+    let increment = |n: u64| BatchLine::Increment { doc: format!("c/{n}"), pointer: "/n".into(), by: 1 };
+    let spread = (0..BULK_EDITS).map(|n| increment(n * 7 % DOCUMENTS)).collect();
+    let spread = rate(&node, "increments, 1000 documents", spread).await?;
+    let sets = (0..BULK_EDITS).map(|n| BatchLine::Set {
+        doc: format!("c/{}", n * 7 % DOCUMENTS),
+        pointer: "/v".into(),
+        value: n.into(),
+    });
+    rate(&node, "sets, 1000 documents", sets.collect()).await?;
+    let runs = (0..BULK_EDITS).map(|n| increment(n * DOCUMENTS / BULK_EDITS)).collect();
+    rate(&node, "increments, document after document", runs).await?;
+    let one =
+        rate(&node, "increments, one document", (0..BULK_EDITS).map(|_| increment(0)).collect()).await?;
+    let held = spread.min(one) >= BULK_RATE_MIN;
+    println!("  bound {BULK_RATE_MIN} small edits/s: {}", if held { "holds" } else { "MISSED" });
+    Ok(held)
+}
+
+/// Sends a batch, and answers how many lines a second were done.
+async fn rate(node: &Node, what: &str, lines: Vec<BatchLine>) -> Outcome<f64> {
+    let (count, before, began) = (lines.len() as f64, spent(node).await?, Instant::now());
+    batch(&node.client(), lines).await?;
+    let (seconds, after) = (began.elapsed().as_secs_f64(), spent(node).await?);
+    let each = |spent: f64| spent / count * 1e6;
+    println!(
+        "  {what:<44} {:7.0}/s   of each: processor {:.1} us, step {:.1} us, commit {:.1} us",
+        count / seconds,
+        each(after.processor - before.processor),
+        each(after.steps - before.steps),
+        each(after.commits - before.commits)
+    );
+    Ok(count / seconds)
+}
+
 async fn fill(client: &Client, documents: impl Iterator<Item = (String, String)>) -> Outcome<()> {
     let mut lines = Vec::new();
     for (doc, value) in documents {
         lines.push(BatchLine::Put { doc, value: serde_json::from_str(&value)?, base: None });
     }
+    batch(client, lines).await
+}
+
+async fn batch(client: &Client, lines: Vec<BatchLine>) -> Outcome<()> {
     let mut refused = 0;
     client.batch_all(SPACE, lines, |result| refused += u64::from(result.outcome.is_err())).await?;
     if refused == 0 { Ok(()) } else { Err(format!("{refused} lines of a batch were refused").into()) }

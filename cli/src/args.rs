@@ -52,7 +52,7 @@ pub(crate) struct Global {
     pub(crate) output: Format,
     /// The node's directory: identity, store, API socket. Default: $XDG_DATA_HOME/starling, or
     /// /var/lib/starling for root. Given explicitly, only this directory's socket is tried, and
-    /// `status`, `get`, `ls` and `export` read the store of a stopped node.
+    /// `status`, `get`, `ls`, `export`, `history` and `blame` read the store of a stopped node.
     #[arg(long, global = true, value_name = "DIR")]
     pub(crate) data_dir: Option<PathBuf>,
 }
@@ -85,7 +85,14 @@ pub(crate) enum Command {
     Status(commands::status::StatusArgs),
     Members(commands::members::MembersArgs),
     Peers(commands::peers::PeersArgs),
+    #[command(visible_alias = "log")]
+    History(commands::history::HistoryArgs),
+    Blame(commands::blame::BlameArgs),
+    Diff(commands::diff::DiffArgs),
+    Revert(commands::revert::RevertArgs),
     Conflicts(commands::conflicts::ConflictsArgs),
+    Resolve(commands::resolve::ResolveArgs),
+    Edit(commands::edit::EditArgs),
     Wait(commands::wait::WaitArgs),
     Sim(commands::sim::SimArgs),
 }

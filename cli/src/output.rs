@@ -26,6 +26,36 @@ pub(crate) enum Format {
     Json,
 }
 
+/// A colour with a meaning of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Colour {
+    /// What is new.
+    Green,
+    /// What is gone.
+    Red,
+    /// A name to find one's place by.
+    Yellow,
+    /// What matters less.
+    Dim,
+}
+
+impl Colour {
+    const fn code(self) -> &'static str {
+        match self {
+            Self::Green => "\u{1b}[32m",
+            Self::Red => "\u{1b}[31m",
+            Self::Yellow => "\u{1b}[33m",
+            Self::Dim => "\u{1b}[2m",
+        }
+    }
+}
+
+/// Columns that a line may fill where the terminal does not say.
+const COLUMNS: usize = 80;
+
+/// Fewest columns that anything is fitted into.
+const COLUMNS_MIN: usize = 20;
+
 /// True when `NO_COLOR` (no-color.org) asks for plain text.
 fn colour_refused() -> bool {
     std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
@@ -105,6 +135,33 @@ impl Output {
     /// One line of text made here, holding names from elsewhere: always escaped to one line.
     pub(crate) fn line(&mut self, text: &str) -> io::Result<()> {
         writeln!(self.out, "{}", escape::one_line(text))
+    }
+
+    /// One line in pieces, each in its colour where colour is wanted: on a terminal cut to its width, so
+    /// that a line stays one; whole in a pipe.
+    pub(crate) fn pieces(&mut self, pieces: &[(Option<Colour>, &str)]) -> io::Result<()> {
+        let mut left = if self.terminal { self.columns() } else { usize::MAX };
+        for (colour, text) in pieces {
+            let text = escape::one_line(text);
+            let length = text.chars().count();
+            let shown: String = if length <= left {
+                text.into_owned()
+            } else {
+                text.chars().take(left.saturating_sub(1)).chain((left > 0).then_some('…')).collect()
+            };
+            left = left.saturating_sub(length);
+            match colour.filter(|_| self.colour) {
+                Some(colour) => write!(self.out, "{}{shown}\u{1b}[0m", colour.code())?,
+                None => write!(self.out, "{shown}")?,
+            }
+        }
+        writeln!(self.out)
+    }
+
+    /// Columns of the terminal.
+    fn columns(&self) -> usize {
+        let columns = rustix::termios::tcgetwinsize(io::stdout()).map(|size| usize::from(size.ws_col));
+        columns.ok().filter(|columns| *columns > 0).unwrap_or(COLUMNS).max(COLUMNS_MIN)
     }
 
     /// Text of any number of lines: escaped on a terminal, untouched in a pipe.

@@ -13,6 +13,7 @@ mod block;
 mod known;
 mod plan;
 mod retry;
+mod wanted;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -25,6 +26,7 @@ pub use retry::{RETRY_FIRST, RETRY_MAX};
 
 use known::KnownPeers;
 use retry::Retry;
+use wanted::WantedPeers;
 
 use crate::address::Address;
 use crate::id::AuthorKey;
@@ -64,15 +66,6 @@ pub enum Direction {
     Inbound,
     /// This node, by this dial.
     Outbound(DialTarget),
-}
-
-/// A member of one of this node's spaces, other than itself.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub struct Wanted {
-    /// Who.
-    pub peer: AuthorKey,
-    /// Whether it is away as far as presence knows: then a connection may bridge a partition.
-    pub away: bool,
 }
 
 /// What the shell is asked to do.
@@ -145,8 +138,8 @@ pub struct ConnectPolicy {
     blocked: BTreeMap<AuthorKey, Option<Moment>>,
     /// Peers asked to be disconnected and not yet reported down.
     closing: BTreeSet<AuthorKey>,
-    /// Members of this node's spaces as of the last tick.
-    wanted: BTreeSet<AuthorKey>,
+    /// Members of this node's spaces, other than itself.
+    wanted: WantedPeers,
     bridge_next: Moment,
     prune_next: Moment,
     wakeup: Option<Moment>,
@@ -163,7 +156,7 @@ impl ConnectPolicy {
             dialling: BTreeMap::new(),
             blocked: BTreeMap::new(),
             closing: BTreeSet::new(),
-            wanted: BTreeSet::new(),
+            wanted: WantedPeers::default(),
             bridge_next: Moment(0),
             prune_next: Moment(0),
             wakeup: Some(Moment(0)),
@@ -212,7 +205,7 @@ impl ConnectPolicy {
             return;
         }
         let (connected, wanted) = (&self.connected, &self.wanted);
-        let keep = |peer: &AuthorKey| connected.contains_key(peer) || wanted.contains(peer);
+        let keep = |peer: &AuthorKey| connected.contains_key(peer) || wanted.contains(*peer);
         if self.known.learn(now, rng, peer, addresses, source, keep) {
             self.wake(now);
         }
@@ -236,7 +229,7 @@ impl ConnectPolicy {
         self.closing.remove(&peer);
         let outbound = matches!(direction, Direction::Outbound(_));
         let (connected, wanted) = (&self.connected, &self.wanted);
-        let keep = |peer: &AuthorKey| connected.contains_key(peer) || wanted.contains(peer);
+        let keep = |peer: &AuthorKey| connected.contains_key(peer) || wanted.contains(*peer);
         let failures = self.known.on_contact(now, peer, keep);
         let alone = self.connected.len() < DEGREE_TARGET / 2;
         self.connected.entry(peer).or_insert(Connection { since: moment, outbound });
@@ -288,10 +281,29 @@ impl ConnectPolicy {
         self.wake(now);
     }
 
-    /// Decides what to do now. To be called when [`Self::next_wakeup`] has come, and when the
-    /// wanted peers changed.
-    pub fn tick(&mut self, now: Moment, rng: &mut ChaCha8Rng, wanted: &[Wanted]) -> Vec<ConnectAction> {
-        plan::tick(self, now, rng, wanted)
+    /// A member of one of this node's spaces is to be connected with as far as the degree allows; `away`
+    /// as far as presence knows: then a connection with it may bridge a partition.
+    pub fn want(&mut self, now: Moment, peer: AuthorKey, away: bool) {
+        if peer != self.own && self.wanted.insert(peer, away) {
+            self.wake(now);
+        }
+    }
+
+    /// Somebody belongs to none of this node's spaces any more.
+    pub fn unwant(&mut self, now: Moment, peer: AuthorKey) {
+        if self.wanted.remove(peer) {
+            self.wake(now);
+        }
+    }
+
+    /// The wanted peers, ordered by key.
+    pub fn wanted(&self) -> impl Iterator<Item = AuthorKey> + '_ {
+        self.wanted.peers()
+    }
+
+    /// Decides what to do now. To be called when [`Self::next_wakeup`] has come.
+    pub fn tick(&mut self, now: Moment, rng: &mut ChaCha8Rng) -> Vec<ConnectAction> {
+        plan::tick(self, now, rng)
     }
 
     /// When to call [`Self::tick`] next, if ever.

@@ -149,18 +149,29 @@ impl VerifiedDelta {
         actor: Actor,
         changes: Vec<Vec<u8>>,
     ) -> Result<Self, DeltaFault> {
-        let changes: Vec<ByteVec> = changes.into_iter().map(ByteVec::from).collect();
-        let first_seq = match changes.first() {
-            Some(first) => ChangeChunk::parse(first)?.seq,
-            None => return Err(DeltaFault::Size),
-        };
+        let parsed: Result<Vec<_>, ChunkError> =
+            changes.into_iter().map(|bytes| Ok((ChangeChunk::parse(&bytes)?, bytes))).collect();
+        Self::sign_parsed(identity, space, document, actor, parsed?)
+    }
+
+    /// Signs changes as [`Self::sign`] does, with what parsing each has found.
+    pub(crate) fn sign_parsed(
+        identity: &Identity,
+        space: SpaceId,
+        document: DocumentName,
+        actor: Actor,
+        changes: Vec<(ChangeChunk, Vec<u8>)>,
+    ) -> Result<Self, DeltaFault> {
+        let (chunks, changes): (Vec<ChangeChunk>, Vec<ByteVec>) =
+            changes.into_iter().map(|(chunk, bytes)| (chunk, ByteVec::from(bytes))).unzip();
+        let first_seq = chunks.first().ok_or(DeltaFault::Size)?.seq;
         let mut delta = Delta { space, document, actor, first_seq, changes, signature: Signature([0; 64]) };
         if delta.changes.len() > DELTA_CHANGES_MAX
             || (delta.changes.len() > 1 && delta.change_bytes() > DELTA_BYTES_MAX)
         {
             return Err(DeltaFault::Size);
         }
-        let chunks = parse_chain(&delta)?;
+        check_chain(&delta, &chunks)?;
         let last = chunks.last().ok_or(DeltaFault::Size)?;
         delta.signature = identity.sign(&Delta::signable(space, &delta.document, actor, last.seq, last.hash));
         Ok(Self { delta, author: identity.key(), chunks })
@@ -203,19 +214,26 @@ impl VerifiedDelta {
 }
 
 fn parse_chain(delta: &Delta) -> Result<Vec<ChangeChunk>, DeltaFault> {
-    let mut chunks: Vec<ChangeChunk> = Vec::with_capacity(delta.changes.len());
-    for (seq, bytes) in (delta.first_seq..).zip(&delta.changes) {
-        let chunk = ChangeChunk::parse(bytes)?;
+    let chunks: Result<Vec<_>, ChunkError> =
+        delta.changes.iter().map(|bytes| ChangeChunk::parse(bytes)).collect();
+    let chunks = chunks?;
+    check_chain(delta, &chunks)?;
+    Ok(chunks)
+}
+
+fn check_chain(delta: &Delta, chunks: &[ChangeChunk]) -> Result<(), DeltaFault> {
+    let mut previous: Option<&ChangeChunk> = None;
+    for (seq, chunk) in (delta.first_seq..).zip(chunks) {
         if chunk.actor != delta.actor {
             return Err(DeltaFault::ForeignActor);
         }
-        let follows = chunks.last().is_none_or(|previous| chunk.dependencies.contains(&previous.hash));
+        let follows = previous.is_none_or(|previous| chunk.dependencies.contains(&previous.hash));
         if chunk.seq != seq || !follows {
             return Err(DeltaFault::Chain);
         }
-        chunks.push(chunk);
+        previous = Some(chunk);
     }
-    Ok(chunks)
+    Ok(())
 }
 
 #[cfg(test)]

@@ -24,8 +24,10 @@
 //! ```
 
 mod apply;
+mod blame;
 mod bridge;
 mod canonical;
+mod compare;
 mod conflicts;
 mod diff;
 mod edit;
@@ -34,6 +36,8 @@ mod json;
 mod patch;
 mod pointer;
 mod read;
+mod timeline;
+mod told;
 mod validate;
 mod write;
 
@@ -43,13 +47,17 @@ pub use crate::chunk::{DELETION_MESSAGE, is_deletion};
 use crate::id::ChangeHash;
 
 pub use apply::{Poison, PoisonReason};
+pub use blame::{BlamePage, BlameRange, Blamed, TextPart};
 pub use canonical::{CanonicalError, canonical};
+pub use compare::{Difference, compare};
 pub use conflicts::{Conflict, ConflictValue};
 pub use edit::{Commit, Edit, EditError, Edited, LocalChange};
 pub use json::{Json, JsonError, JsonErrorKind};
 pub use patch::{Patch, PatchError, PatchStep};
 pub use pointer::{Pointer, PointerError};
 pub use read::ReadError;
+pub use timeline::{HeadsFault, PastChange};
+pub use told::{Deed, TOLD_OPS_MAX, Telling, Told};
 
 use index::Index;
 

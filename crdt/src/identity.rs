@@ -6,6 +6,8 @@
 //!
 //! Leaves out: where the key file lies and who may read it, which the shell decides.
 
+mod memo;
+
 use std::fmt;
 
 use ed25519_dalek::pkcs8::spki::der::pem::LineEnding;
@@ -13,6 +15,8 @@ use ed25519_dalek::pkcs8::{self, DecodePrivateKey, EncodePrivateKey, KeypairByte
 use ed25519_dalek::{Signer, SigningKey, VerifyingKey};
 use minicbor::{Decode, Encode};
 use zeroize::Zeroizing;
+
+pub use memo::{SIGNATURES_REMEMBERED_MAX, remembering};
 
 use crate::codec::Signable;
 use crate::id::AuthorKey;
@@ -50,9 +54,11 @@ pub struct BadSignature;
 /// # Errors
 /// [`BadSignature`] when it did not, or when `key` is not a point of prime order.
 pub fn verify(key: AuthorKey, signable: &Signable, signature: &Signature) -> Result<(), BadSignature> {
-    let key = VerifyingKey::from_bytes(&key.0).map_err(|_| BadSignature)?;
-    let signature = ed25519_dalek::Signature::from_bytes(&signature.0);
-    key.verify_strict(signable.as_slice(), &signature).map_err(|_| BadSignature)
+    memo::verdict(&key, signable, signature, || {
+        let key = VerifyingKey::from_bytes(&key.0).map_err(|_| BadSignature)?;
+        let signature = ed25519_dalek::Signature::from_bytes(&signature.0);
+        key.verify_strict(signable.as_slice(), &signature).map_err(|_| BadSignature)
+    })
 }
 
 /// Why a text holds no identity.
@@ -90,7 +96,9 @@ impl Identity {
 
     /// Signs `signable`. The same bytes always give the same signature (RFC 8032).
     pub fn sign(&self, signable: &Signable) -> Signature {
-        Signature(self.0.sign(signable.as_slice()).to_bytes())
+        let signature = Signature(self.0.sign(signable.as_slice()).to_bytes());
+        memo::signed(|| self.key(), signable, &signature);
+        signature
     }
 
     /// The PKCS#8 form as PEM text, in version 1 without the public half, which every tool reads

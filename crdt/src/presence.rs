@@ -7,7 +7,8 @@
 //! reported lost refutes it with a beacon at once.
 //!
 //! Promises: expiry goes by the receiver's monotonic clock alone; a replayed or older beacon changes
-//! nothing; idle traffic does not grow with the fleet, because the period does; nothing is kept
+//! nothing; idle traffic does not grow with the fleet, because the period does, and shrinks while
+//! nothing happens, because then the period doubles; nothing is kept
 //! about anyone but members and connected peers. A member is never forgotten for being away.
 //!
 //! Leaves out: how beacons travel, and that a dead connection is noticed: whoever holds connections
@@ -30,13 +31,18 @@ use crate::jitter::between;
 use crate::limits::BEACON_LOST_MAX;
 use crate::time::{Moment, Now};
 
-/// Period of beacons in a small space: a quarter minute of silence is noticed.
+/// Period of beacons in a small space where something happens: a quarter minute of silence is noticed.
 pub const BEACON_PERIOD_MIN: Duration = Duration::from_secs(5);
-/// Period above which beacons would say too little; reached at 1,800 members.
-pub const BEACON_PERIOD_MAX: Duration = Duration::from_secs(15 * 60);
-/// Members up to which the shortest period is used. Beyond, the period grows in proportion, so that
-/// a space carries at most two beacons a second however large it is.
-pub const BEACON_MEMBERS_FLAT: u32 = 10;
+/// Period above which beacons would say too little.
+pub const BEACON_PERIOD_MAX: Duration = Duration::from_secs(60 * 60);
+/// Members up to which the shortest period is used.
+pub const BEACON_MEMBERS_FLAT: u32 = 5;
+/// What each further member adds to the period: a large space carries a beacon in four seconds. Passed on
+/// and offered by everyone, a beacon costs each node up to 3 kB, so beacons cost it less than 1 kB/s
+/// however large the space is.
+pub const BEACON_PERIOD_PER_MEMBER: Duration = Duration::from_secs(4);
+/// While a node has nothing new to say its period doubles with each beacon, at most so often.
+pub const CALM_DOUBLINGS_MAX: u32 = 4;
 /// Least time between two beacons of one node, however much there is to report: a bound on what one
 /// flapping link costs.
 pub const BEACON_SPACING_MIN: Duration = Duration::from_secs(1);
@@ -49,12 +55,15 @@ pub const SUSPECT_FOR: Duration = Duration::from_secs(4);
 /// reported already.
 const REPORT_JITTER: Duration = Duration::from_millis(400);
 
-/// How often a node of a space with this many members sends a beacon.
+/// How often a node of a space with this many members sends a beacon while something happens.
 pub fn own_beacon_period(members: usize) -> Duration {
-    let members = u32::try_from(members).unwrap_or(u32::MAX).max(BEACON_MEMBERS_FLAT);
-    let grown = BEACON_PERIOD_MIN.saturating_mul(members) / BEACON_MEMBERS_FLAT;
+    let further = u32::try_from(members).unwrap_or(u32::MAX).saturating_sub(BEACON_MEMBERS_FLAT);
+    let grown = BEACON_PERIOD_MIN.saturating_add(BEACON_PERIOD_PER_MEMBER.saturating_mul(further));
     grown.min(BEACON_PERIOD_MAX)
 }
+
+/// Fingerprints of a node's statements and documents.
+pub type Holdings = ([u8; 8], [u8; 8]);
 
 /// When this node speaks next, and what it has to say besides its facts.
 #[derive(Debug)]
@@ -67,6 +76,12 @@ struct OwnVoice {
     last: Option<Moment>,
     /// Somebody reported this node lost.
     refuting: bool,
+    /// What the last beacon said about charter and documents.
+    said: Option<Holdings>,
+    /// Somebody came who may not have heard this node for long.
+    news: bool,
+    /// Beacons in a row with nothing new in them.
+    calm: u32,
     /// Neighbours lost since the last beacon, with the counter last heard.
     lost: BTreeMap<AuthorKey, u64>,
 }
@@ -117,6 +132,9 @@ impl Presence {
                 early: None,
                 last: None,
                 refuting: false,
+                said: None,
+                news: false,
+                calm: 0,
                 lost: BTreeMap::new(),
             },
             members: BTreeMap::new(),
@@ -231,6 +249,18 @@ impl Presence {
         changes
     }
 
+    /// Compares what this node holds with what it said last. A difference, or somebody who is back, ends
+    /// the calm: the next beacon comes within the period of this space, not all nodes' at once.
+    pub fn notice(&mut self, now: Moment, rng: &mut ChaCha8Rng, holdings: Holdings) {
+        let voice = &mut self.voice;
+        if voice.calm == 0 || !(voice.news || voice.said != Some(holdings)) {
+            return;
+        }
+        voice.calm = 0;
+        let period = own_beacon_period(self.members.len() + 1);
+        voice.regular = voice.regular.min(now + between(rng, period / 2, period));
+    }
+
     /// Whether a beacon of this node is due.
     pub fn beacon_due(&self, now: Moment) -> bool {
         self.voice.next() <= now
@@ -249,6 +279,10 @@ impl Presence {
         identity: &Identity,
         facts: Facts,
     ) -> VerifiedBeacon {
+        let said = Some((facts.statements, facts.documents));
+        let calm = said == self.voice.said && !self.voice.news;
+        self.voice.calm = if calm { CALM_DOUBLINGS_MAX.min(self.voice.calm + 1) } else { 0 };
+        (self.voice.said, self.voice.news) = (said, false);
         let period = self.own_period();
         let (low, high) = (period.mul_f64(0.85), period.mul_f64(1.15));
         let pause = between(rng, low, high);
@@ -294,7 +328,8 @@ impl Presence {
 
     /// How often this node sends a beacon now.
     pub fn own_period(&self) -> Duration {
-        own_beacon_period(self.members.len() + 1)
+        let lively = own_beacon_period(self.members.len() + 1);
+        lively.saturating_mul(1 << self.voice.calm).min(BEACON_PERIOD_MAX)
     }
 
     fn speak(&mut self, now: Now, identity: &Identity, facts: Facts, leaving: bool) -> VerifiedBeacon {
@@ -363,6 +398,8 @@ impl Presence {
             return None;
         }
         sighting.since = now;
+        // Whoever was gone may have forgotten, or never heard, what this node said.
+        self.voice.news |= matches!((from, to), (State::Away | State::Left, State::Alive));
         Some(StateChange { author, from, to, reason })
     }
 }

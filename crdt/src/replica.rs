@@ -19,6 +19,7 @@ mod serve;
 mod space;
 mod statements;
 mod step;
+mod tick;
 mod wait;
 mod write;
 

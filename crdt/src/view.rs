@@ -10,10 +10,12 @@
 mod built;
 mod cache;
 mod reader;
+mod witness;
 
 pub use built::BuiltView;
 pub use cache::ViewCache;
 pub use reader::{DocumentPage, ReadFault, Reader};
+pub use witness::{SignedChange, Witness};
 
 use crate::id::DocumentName;
 use crate::store::tables::SpaceIndex;

@@ -101,7 +101,7 @@ impl Replica {
                 prop_assert!(edited.changes.len() <= 1);
                 for change in edited.changes {
                     prop_assert!(canonical(&change.bytes).is_ok());
-                    prop_assert_eq!(self.document.heads(), vec![change.hash]);
+                    prop_assert_eq!(self.document.heads(), vec![change.chunk.hash]);
                     self.log.push(change.bytes);
                 }
                 if let Edit::Put { value, base: None } = &edit {

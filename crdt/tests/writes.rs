@@ -312,9 +312,8 @@ fn a_space_that_a_failed_commit_made_after_all_is_followed() {
 fn while_the_store_cannot_be_read_nothing_is_done_and_afterwards_all_is_as_before() {
     let mut alone = Alone::new();
     let space = alone.create();
+    // A document that a single write made is kept built, so the next write fails only at its end.
     written(alone.reply(local(write(space, "doc", r#"{"a": 0}"#))));
-    // From its second write on a document is kept built, so the next one fails only at its end.
-    written(alone.reply(local(write(space, "doc", r#"{"a": 1}"#))));
     alone.how.store(UNREADABLE, Ordering::SeqCst);
     let failed = alone.step(vec![local(write(space, "doc", r#"{"a": 2}"#))]).unwrap();
     assert!(!failed.iter().any(|effect| matches!(effect, Effect::Publish { .. })), "{failed:?}");
@@ -322,6 +321,19 @@ fn while_the_store_cannot_be_read_nothing_is_done_and_afterwards_all_is_as_befor
     alone.how.store(WORKS, Ordering::SeqCst);
     written(alone.reply(local(write(space, "doc", r#"{"a": 2}"#))));
     assert_eq!(alone.rows(Table::Forks), 0);
+}
+
+#[test]
+fn documents_made_one_by_one_stay_built_and_those_of_a_bulk_step_do_not() {
+    let mut mesh = Mesh::new(1, 6);
+    let space = mesh.create_space(0);
+    let before = mesh.nodes[0].replica.memory();
+    let writes = (0..200).map(|n| local(write(space, &format!("bulk/{n}"), r#"{"a": 1}"#))).collect();
+    mesh.batch(0, writes).into_iter().for_each(|reply| assert!(written(reply).created));
+    assert_eq!(mesh.nodes[0].replica.memory(), before);
+    mesh.put(0, space, "single", r#"{"a": 1}"#);
+    let after = mesh.nodes[0].replica.memory();
+    assert!(after.views > before.views && after.histories > before.histories, "{after:?}");
 }
 
 #[test]

@@ -14,6 +14,7 @@ mod limits;
 mod listen;
 mod node;
 mod openapi;
+mod past;
 mod peers;
 mod problems;
 mod report;

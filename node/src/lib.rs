@@ -6,6 +6,7 @@ mod driver;
 pub mod handle;
 pub mod http;
 pub mod identity;
+pub mod inspect;
 pub mod metrics;
 pub mod network;
 pub mod node;

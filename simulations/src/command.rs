@@ -4,6 +4,7 @@
 //! 2 for a wrong call or a scenario that does not load, 3 for a scenario that is not there. Output
 //! goes to `out`; progress and where files were written to `err`.
 
+mod keep;
 mod lint;
 mod run;
 mod stored;
@@ -41,12 +42,14 @@ pub enum SimCommand {
     },
     /// Runs a stored run again and compares the trace.
     Replay {
-        /// A file that `sim run` stored.
+        /// A file that `sim run` stored: one that did not hold, or any with --out or --report.
+        #[arg(value_name = "RUN")]
         run: PathBuf,
     },
     /// Makes the HTML report of a stored run.
     Report {
-        /// A file that `sim run` stored.
+        /// A file that `sim run` stored: one that did not hold, or any with --out or --report.
+        #[arg(value_name = "RUN")]
         run: PathBuf,
         /// Where to write it. Default: beside the run.
         #[arg(long, value_name = "FILE")]
@@ -54,7 +57,8 @@ pub enum SimCommand {
     },
     /// Says who missed what, since when, because of which fault.
     Explain {
-        /// A file that `sim run` stored.
+        /// A file that `sim run` stored: one that did not hold, or any with --out or --report.
+        #[arg(value_name = "RUN")]
         run: PathBuf,
     },
 }

@@ -1,9 +1,12 @@
 //! What a run produced: the one source of every report.
 //!
-//! The shape is stable: fields are added, never renamed or given another meaning, and
+//! The shape is stable (`docs/schemas/runs.json`): fields are added, never renamed or given another meaning, and
 //! [`RECORD_VERSION`] rises when that cannot be helped. Times are microseconds of virtual time since
 //! the start unless a field says otherwise; absent means absent. Nodes are named by their place in
 //! [`RunRecord::nodes`], faults by their place in [`RunRecord::faults`].
+
+#[cfg(test)]
+mod schema;
 
 use serde::{Deserialize, Serialize};
 
@@ -161,6 +164,9 @@ pub struct NodeRecord {
     pub behaviour: String,
     /// How often its process started.
     pub starts: u64,
+    /// When its disk had reached its capacity; absent if it never did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disk_full_us: Option<u64>,
     /// Offences it charged to others.
     pub offences_seen: u64,
     /// Offences others charged to it.

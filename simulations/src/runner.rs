@@ -5,19 +5,27 @@
 
 mod act;
 pub mod faults;
+mod findings;
 pub mod fleet;
 mod judge;
 mod run;
+mod sample;
+mod settle;
 mod tell;
+mod watch;
 pub mod workload;
+mod writes;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
+use starling_crdt::identity::remembering;
+
 use crate::record::RunRecord;
 use crate::scenario::{Role, Scenario};
 use crate::world::founding::Founding;
+use crate::world::log::EventLog;
 
 /// Why a run could not begin.
 #[derive(Debug, thiserror::Error)]
@@ -42,7 +50,7 @@ impl<'a> Stage<'a> {
     /// [`RunError`] when the core refuses it.
     pub fn new(scenario: &'a Scenario) -> Result<Self, RunError> {
         let roles: Vec<Role> = scenario.nodes().iter().map(|node| node.group.role).collect();
-        let founding = Founding::new(&roles, scenario.workload.documents)
+        let founding = remembering(|| Founding::new(&roles, scenario.workload.documents))
             .map_err(|error| RunError(error.to_string()))?;
         Ok(Self { scenario, founding })
     }
@@ -52,7 +60,16 @@ impl<'a> Stage<'a> {
     /// # Errors
     /// [`RunError`] when a node's store cannot be made.
     pub fn run(&self, seed: u64) -> Result<RunRecord, RunError> {
-        run::Run::new(self.scenario, &self.founding, seed).map(run::Run::finish).map_err(RunError)
+        self.run_logged(seed, None)
+    }
+
+    /// Runs one seed and writes its events to a log as they happen, if there is one.
+    ///
+    /// # Errors
+    /// [`RunError`] when a node's store cannot be made.
+    pub fn run_logged(&self, seed: u64, log: Option<EventLog>) -> Result<RunRecord, RunError> {
+        let run = || run::Run::new(self.scenario, &self.founding, seed, log).map(run::Run::finish);
+        remembering(run).map_err(RunError)
     }
 }
 

@@ -6,17 +6,17 @@ use clap::Args;
 use serde_json::json;
 use starling_api::ExitCode as Exit;
 use starling_api::document::Conflict;
+use starling_api::past::ConflictsQuery;
 
 use crate::args::Global;
-use crate::commands::pages::Pages;
 use crate::connect::Session;
 use crate::failure::{Failure, Outcome};
 use crate::output::Output;
 
 /// List the places where hosts wrote different values without knowledge of each other.
 ///
-/// A plain read shows the same one of them on every host; all of them are here, each with its author. The
-/// next write at such a place settles it.
+/// A plain read shows the same one of them on every host; all of them are here, each with its author.
+/// `starling resolve` or the next write of another value at such a place settles it.
 #[derive(Debug, Args)]
 pub(crate) struct ConflictsArgs {
     /// Only documents whose name starts with this.
@@ -29,14 +29,17 @@ pub(crate) struct ConflictsArgs {
 pub(crate) async fn run(global: &Global, args: ConflictsArgs, out: &mut Output) -> Outcome {
     let session = Session::open(global)?;
     let space = session.space().await?;
-    let mut pages = Pages::new(&session.client, &space, args.prefix.as_deref(), false, None);
+    let mut query = ConflictsQuery { prefix: args.prefix, after: None };
     let mut found = 0;
-    while let Some(items) = pages.next().await? {
-        for item in items {
-            for conflict in session.client.conflicts(&space, &item.name).await?.items {
-                found += 1;
-                print(&item.name, &conflict, out)?;
-            }
+    loop {
+        let page = session.client.space_conflicts(&space, &query).await?;
+        for item in &page.items {
+            found += 1;
+            print(&item.doc, &item.conflict, out)?;
+        }
+        query.after = page.next;
+        if query.after.is_none() {
+            break;
         }
     }
     if found > 0 && args.fail_if_any {
@@ -46,7 +49,7 @@ pub(crate) async fn run(global: &Global, args: ConflictsArgs, out: &mut Output) 
             "conflicts-found",
             format!("{found} places hold several values"),
         )
-        .next("write the value that should stand: `starling set DOC POINTER JSON`"));
+        .next("settle each with `starling resolve DOC POINTER [JSON]`"));
     }
     Ok(Exit::Done)
 }

@@ -4,12 +4,12 @@ use std::io;
 
 use clap::Args;
 use serde_json::Value;
+use starling_api::ExitCode as Exit;
 use starling_api::client::{Read, ReadOptions};
 use starling_api::document::Document;
-use starling_api::{ExitCode as Exit, Heads};
 
 use crate::args::Global;
-use crate::commands::offline;
+use crate::commands::{moment, offline};
 use crate::connect::Session;
 use crate::failure::{Failure, Outcome};
 use crate::output::Output;
@@ -23,9 +23,10 @@ pub(crate) struct GetArgs {
     pub(crate) doc: String,
     /// Only the value at this JSON pointer, such as /limits/cpu.
     pub(crate) pointer: Option<String>,
-    /// Read at these heads instead of now.
-    #[arg(long, value_name = "HEADS")]
-    pub(crate) at: Option<Heads>,
+    /// Read at these heads (unique beginnings of four digits or more will do) instead of now; or at a time,
+    /// judged by what authors claim, such as 2026-01-31T12:00:00Z, or 24h for so long ago.
+    #[arg(long, value_name = "HEADS|TIME")]
+    pub(crate) at: Option<String>,
     /// A string without quotes and escapes, anything else as JSON on one line.
     #[arg(long)]
     raw: bool,
@@ -43,7 +44,11 @@ pub(crate) async fn run(global: &Global, args: GetArgs, out: &mut Output) -> Out
         },
     };
     let space = session.space().await?;
-    let options = ReadOptions { at: args.at.clone(), pointer: args.pointer.clone(), unless_etag: None };
+    let options = ReadOptions {
+        at: args.at.as_deref().map(moment::asked),
+        pointer: args.pointer.clone(),
+        unless_etag: None,
+    };
     match session.client.read(&space, &args.doc, &options).await? {
         Read::Found(document) => print(&args, &document, out)?,
         Read::NotModified => return Err(Failure::failed("the node answered without the document")),

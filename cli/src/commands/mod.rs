@@ -3,11 +3,15 @@
 mod announce;
 pub(crate) mod batch;
 pub(crate) mod bench;
+pub(crate) mod blame;
 pub(crate) mod completions;
 pub(crate) mod conflicts;
 pub(crate) mod demo;
+pub(crate) mod diff;
+pub(crate) mod edit;
 pub(crate) mod export;
 pub(crate) mod get;
+pub(crate) mod history;
 pub(crate) mod id;
 pub(crate) mod import;
 pub(crate) mod inc;
@@ -17,11 +21,14 @@ pub(crate) mod invite;
 pub(crate) mod join;
 pub(crate) mod ls;
 pub(crate) mod members;
+mod moment;
 pub(crate) mod offline;
 pub(crate) mod pages;
 pub(crate) mod patch;
 pub(crate) mod peers;
 pub(crate) mod put;
+pub(crate) mod resolve;
+pub(crate) mod revert;
 pub(crate) mod rm;
 pub(crate) mod set;
 pub(crate) mod sim;
@@ -81,6 +88,12 @@ fn dispatch(global: &Global, command: Command, out: &mut Output) -> Outcome {
         Command::Status(args) => interruptible(status::run(global, args, out)),
         Command::Members(args) => interruptible(members::run(global, args, out)),
         Command::Peers(args) => interruptible(peers::run(global, args, out)),
+        Command::History(args) => interruptible(history::run(global, args, out)),
+        Command::Blame(args) => interruptible(blame::run(global, args, out)),
+        Command::Diff(args) => interruptible(diff::run(global, args, out)),
+        Command::Revert(args) => interruptible(revert::run(global, args, out)),
+        Command::Resolve(args) => interruptible(resolve::run(global, args, out)),
+        Command::Edit(args) => interruptible(edit::run(global, args, out)),
         Command::Conflicts(args) => interruptible(conflicts::run(global, args, out)),
         Command::Wait(args) => interruptible(wait::run(global, args, out)),
         Command::Sim(args) => sim::run(&args, out),

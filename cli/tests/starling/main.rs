@@ -3,11 +3,15 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+#[path = "../support/schema.rs"]
+mod schema;
+
 mod crash;
 mod demo;
 mod documents;
 mod edits;
 mod export;
+mod past;
 mod refusals;
 mod routes;
 mod usage;

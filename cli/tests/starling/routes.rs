@@ -28,7 +28,15 @@ const TALKING: &[&[&str]] = &[
     &["insert", "a", "/l/-", "1"],
     &["batch"],
     &["export"],
+    &["history", "a"],
+    &["history"],
+    &["blame", "a"],
+    &["diff", "a", "now"],
     &["conflicts"],
+    &["conflicts", "a"],
+    &["resolve", "a", "/n"],
+    &["edit", "a"],
+    &["revert", "a", "--to", "now"],
     &["wait", "--timeout", "100ms"],
     &["watch"],
     &["id"],
@@ -95,7 +103,9 @@ fn every_command_that_talks_to_a_node_uses_a_described_route() {
             watch.kill().expect("it still watches");
             watch.wait().expect("it ends");
         } else {
-            run_with_input(node.command(args), "{\"op\":\"put\",\"doc\":\"b\",\"id\":\"b\",\"value\":{}}\n");
+            let mut command = node.command(args);
+            command.env_remove("VISUAL").env("EDITOR", "true");
+            run_with_input(command, "{\"op\":\"put\",\"doc\":\"b\",\"id\":\"b\",\"value\":{}}\n");
         }
         let routes: Vec<String> = grew().map(|(route, _)| route).collect();
         assert!(!routes.is_empty(), "{args:?} asked the node nothing");

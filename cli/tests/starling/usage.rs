@@ -82,7 +82,13 @@ fn every_command_explains_itself() {
         "status",
         "members",
         "peers",
+        "history",
+        "blame",
+        "diff",
+        "revert",
         "conflicts",
+        "resolve",
+        "edit",
         "wait",
     ];
     for command in commands {

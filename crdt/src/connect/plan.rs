@@ -6,7 +6,7 @@ use rand_chacha::ChaCha8Rng;
 
 use super::{
     BRIDGE_SPACING, ConnectAction, ConnectPolicy, DIAL_TIMEOUT, DialTarget, DisconnectReason, PRUNE_AGE_MIN,
-    PRUNE_SPACING, PRUNES_MAX, Wanted,
+    PRUNE_SPACING, PRUNES_MAX,
 };
 use crate::id::AuthorKey;
 use crate::jitter::{between, shuffle};
@@ -18,24 +18,24 @@ struct Candidate {
     target: DialTarget,
     due: Moment,
     failures: u32,
-    /// A connection with it may join two parts of a partition.
-    bridges: bool,
 }
 
-pub(super) fn tick(
-    policy: &mut ConnectPolicy,
-    now: Moment,
-    rng: &mut ChaCha8Rng,
-    wanted: &[Wanted],
-) -> Vec<ConnectAction> {
+/// Whom it makes sense to dial now.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Lack {
+    /// Connections are lacking: anybody wanted.
+    Connections,
+    /// Connections enough: only somebody who may be behind a partition.
+    Bridges,
+}
+
+pub(super) fn tick(policy: &mut ConnectPolicy, now: Moment, rng: &mut ChaCha8Rng) -> Vec<ConnectAction> {
     policy.expire_blocks(now);
-    policy.wanted = wanted.iter().map(|wanted| wanted.peer).collect();
     give_up_overdue_dials(policy, now, rng);
     let mut actions = disconnect_blocked(policy, now);
     actions.extend(prune(policy, now, rng));
-    let mut candidates = candidates(policy, now, wanted);
-    actions.extend(dial(policy, now, rng, &mut candidates));
-    policy.wakeup = next_wakeup(policy, now, &candidates);
+    let next_dial = dial(policy, now, rng, &mut actions);
+    policy.wakeup = next_wakeup(policy, next_dial);
     actions
 }
 
@@ -70,7 +70,7 @@ fn prune(policy: &mut ConnectPolicy, now: Moment, rng: &mut ChaCha8Rng) -> Vec<C
         return Vec::new();
     }
     shuffle(rng, &mut loose);
-    loose.sort_by_key(|peer| policy.wanted.contains(peer));
+    loose.sort_by_key(|peer| policy.wanted.contains(*peer));
     loose.truncate(excess.min(PRUNES_MAX));
     policy.prune_next = now + PRUNE_SPACING;
     policy.closing.extend(&loose);
@@ -89,90 +89,118 @@ fn excess(policy: &ConnectPolicy) -> usize {
     policy.connected.len().saturating_sub(policy.closing.len()).saturating_sub(DEGREE_HIGH)
 }
 
-fn candidates(policy: &ConnectPolicy, now: Moment, wanted: &[Wanted]) -> Vec<Candidate> {
+/// Everyone who could be dialled for what is lacking, due or not.
+fn candidates(policy: &ConnectPolicy, now: Moment, lack: Lack) -> Vec<Candidate> {
     let free = |peer: AuthorKey| {
-        peer != policy.own
-            && !policy.connected.contains_key(&peer)
+        !policy.connected.contains_key(&peer)
             && !policy.is_blocked(now, peer)
             && !policy.dialling.contains_key(&DialTarget::Peer(peer))
     };
-    let present: BTreeSet<AuthorKey> =
-        wanted.iter().filter(|wanted| !wanted.away).map(|wanted| wanted.peer).collect();
     let mut under_way = BTreeSet::new();
     let mut found = Vec::new();
     for (address, seed) in &policy.seeds {
         let target = DialTarget::Seed(address.clone());
+        // The own address among the seeds leads nowhere.
+        let leads = |peer| peer != policy.own && free(peer);
         if policy.dialling.contains_key(&target) {
             under_way.extend(seed.peer);
-        } else if seed.peer.is_none_or(free) {
-            let bridges = seed.peer.is_none_or(|peer| !present.contains(&peer));
-            let (due, failures) = (seed.retry.due(), seed.retry.failures());
-            found.push(Candidate { target, due, failures, bridges });
+        } else if seed.peer.is_none_or(leads) && serves(policy, lack, seed.peer) {
+            found.push(Candidate { target, due: seed.retry.due(), failures: seed.retry.failures() });
         }
     }
-    for Wanted { peer, away } in wanted.iter().copied() {
+    let mut add = |peer: AuthorKey| {
         if free(peer)
             && !under_way.contains(&peer)
             && let Some((due, failures)) = policy.known.prospect(peer)
         {
-            found.push(Candidate { target: DialTarget::Peer(peer), due, failures, bridges: away });
+            found.push(Candidate { target: DialTarget::Peer(peer), due, failures });
         }
+    };
+    match lack {
+        Lack::Connections => policy.wanted.peers().for_each(&mut add),
+        Lack::Bridges => policy.wanted.away().for_each(&mut add),
     }
     found
 }
 
-/// How many more dials connections are lacking.
-enum Need {
-    /// So many, those under way not counted.
-    Dials(usize),
-    /// Connections enough: only bridges are worth a dial.
-    Bridges,
+/// Whether a seed with this peer behind it, if any is known, is worth a dial for what is lacking.
+fn serves(policy: &ConnectPolicy, lack: Lack, peer: Option<AuthorKey>) -> bool {
+    lack == Lack::Connections || peer.is_none_or(|peer| !policy.wanted.is_present(peer))
 }
 
-fn need(policy: &ConnectPolicy) -> Need {
-    let connected = policy.connected.keys().filter(|peer| policy.wanted.contains(peer)).count();
-    match DEGREE_TARGET.checked_sub(connected) {
-        None | Some(0) => Need::Bridges,
-        Some(lacking) => Need::Dials(lacking.saturating_sub(policy.dialling.len())),
+/// What is lacking, and how many dials it is worth now, those under way not counted.
+fn need(policy: &ConnectPolicy, now: Moment) -> (Lack, usize) {
+    let connected = policy.connected.keys().filter(|peer| policy.wanted.contains(**peer)).count();
+    match DEGREE_TARGET.saturating_sub(connected) {
+        0 => (Lack::Bridges, usize::from(policy.bridge_next <= now)),
+        lacking => (Lack::Connections, lacking.saturating_sub(policy.dialling.len())),
     }
 }
 
-/// Dials who is due, those that failed least first, and takes them out of `candidates`.
+/// Dials who is due, those that failed least first. Returns when another dial may be due; results of
+/// dials wake the policy anyway. Members are gone through only when there is room for a dial.
 fn dial(
     policy: &mut ConnectPolicy,
     now: Moment,
     rng: &mut ChaCha8Rng,
-    candidates: &mut Vec<Candidate>,
-) -> Vec<ConnectAction> {
+    actions: &mut Vec<ConnectAction>,
+) -> Option<Moment> {
+    let (lack, worth) = need(policy, now);
     let slots = DIALS_MAX.saturating_sub(policy.dialling.len());
-    let (room, bridging) = match need(policy) {
-        Need::Dials(lacking) => (lacking, false),
-        Need::Bridges => (usize::from(policy.bridge_next <= now), true),
-    };
-    shuffle(rng, candidates);
+    if slots == 0 || (lack == Lack::Connections && worth == 0) {
+        return None;
+    }
+    if worth == 0 {
+        let waits = policy.wanted.away().next().is_some()
+            || policy.seeds.values().any(|seed| serves(policy, lack, seed.peer));
+        return waits.then_some(policy.bridge_next);
+    }
+    let mut candidates = candidates(policy, now, lack);
+    let later = candidates.iter().map(|candidate| candidate.due).filter(|due| *due > now).min();
+    candidates.retain(|candidate| candidate.due <= now);
+    let due = candidates.len();
+    let dialled = dial_some(policy, now, rng, candidates, worth.min(slots));
+    let dials = dialled.len();
+    actions.extend(dialled);
+    match lack {
+        Lack::Bridges if dials > 0 => {
+            policy.bridge_next = now + between(rng, BRIDGE_SPACING, BRIDGE_SPACING * 2);
+            let next = if due > dials { Some(policy.bridge_next) } else { later };
+            next.map(|next| next.max(policy.bridge_next))
+        }
+        // Whoever is left waits for a dial under way to end.
+        Lack::Connections if dials == worth || dials == slots => None,
+        _ => later,
+    }
+}
+
+/// Dials at most `room` of these, those that failed least first.
+fn dial_some(
+    policy: &mut ConnectPolicy,
+    now: Moment,
+    rng: &mut ChaCha8Rng,
+    mut candidates: Vec<Candidate>,
+    room: usize,
+) -> Vec<ConnectAction> {
+    shuffle(rng, &mut candidates);
     candidates.sort_by_key(|candidate| candidate.failures);
-    let mut actions = Vec::new();
+    let mut dialled = Vec::new();
     // Two seeds, or a seed and a known peer, may be one peer: one dial is enough.
     let mut aimed: BTreeSet<AuthorKey> = BTreeSet::new();
-    candidates.retain(|candidate| {
-        let peer = match &candidate.target {
+    for Candidate { target, .. } in candidates {
+        if dialled.len() == room {
+            break;
+        }
+        let peer = match &target {
             DialTarget::Peer(peer) => Some(*peer),
             DialTarget::Seed(address) => policy.seeds.get(address).and_then(|seed| seed.peer),
         };
-        let chosen = actions.len() < room.min(slots)
-            && candidate.due <= now
-            && (candidate.bridges || !bridging)
-            && peer.is_none_or(|peer| aimed.insert(peer));
-        if chosen {
-            actions.push(action(policy, &candidate.target));
-            policy.dialling.insert(candidate.target.clone(), now + DIAL_TIMEOUT);
+        if peer.is_none_or(|peer| aimed.insert(peer)) {
+            dialled.push(action(policy, &target));
+            policy.dialling.insert(target, now + DIAL_TIMEOUT);
         }
-        !chosen
-    });
-    if bridging && !actions.is_empty() {
-        policy.bridge_next = now + between(rng, BRIDGE_SPACING, BRIDGE_SPACING * 2);
     }
-    actions
+    dialled
 }
 
 fn action(policy: &ConnectPolicy, target: &DialTarget) -> ConnectAction {
@@ -183,20 +211,12 @@ fn action(policy: &ConnectPolicy, target: &DialTarget) -> ConnectAction {
     ConnectAction::Dial { target: target.clone(), peer, addresses }
 }
 
-/// The next moment at which time alone changes what to do. Results of dials wake the policy anyway.
-fn next_wakeup(policy: &ConnectPolicy, now: Moment, candidates: &[Candidate]) -> Option<Moment> {
+/// The next moment at which time alone changes what to do.
+fn next_wakeup(policy: &ConnectPolicy, next_dial: Option<Moment>) -> Option<Moment> {
     let dials = policy.dialling.values().copied().min();
     let blocks = policy.blocked.values().copied().flatten().min();
-    let oldest = loose(policy).map(|(_, since)| since).min().filter(|_| excess(policy) > 0);
+    let crowded = excess(policy) > 0;
+    let oldest = crowded.then(|| loose(policy).map(|(_, since)| since).min()).flatten();
     let pruning = oldest.map(|oldest| policy.prune_next.max(oldest + PRUNE_AGE_MIN));
-    let dialling = match need(policy) {
-        _ if policy.dialling.len() >= DIALS_MAX => None,
-        Need::Dials(0) => None,
-        Need::Dials(_) => candidates.iter().map(|candidate| candidate.due).filter(|due| *due > now).min(),
-        Need::Bridges => {
-            let bridges = candidates.iter().filter(|candidate| candidate.bridges);
-            bridges.map(|candidate| candidate.due.max(policy.bridge_next)).min()
-        }
-    };
-    [dials, blocks, pruning, dialling].into_iter().flatten().min()
+    [dials, blocks, pruning, next_dial].into_iter().flatten().min()
 }

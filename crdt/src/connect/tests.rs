@@ -34,6 +34,26 @@ fn rng() -> ChaCha8Rng {
     ChaCha8Rng::from_seed([3; 32])
 }
 
+/// A member and whether it is away.
+struct Wanted {
+    peer: AuthorKey,
+    away: bool,
+}
+
+/// Lets the policy decide when exactly these are wanted.
+fn tick(
+    policy: &mut ConnectPolicy,
+    now: Moment,
+    rng: &mut ChaCha8Rng,
+    wanted: &[Wanted],
+) -> Vec<ConnectAction> {
+    let gone: Vec<AuthorKey> =
+        policy.wanted().filter(|peer| wanted.iter().all(|wanted| wanted.peer != *peer)).collect();
+    gone.into_iter().for_each(|peer| policy.unwant(now, peer));
+    wanted.iter().for_each(|wanted| policy.want(now, wanted.peer, wanted.away));
+    policy.tick(now, rng)
+}
+
 fn wanted(peers: impl IntoIterator<Item = u64>) -> Vec<Wanted> {
     peers.into_iter().map(|n| Wanted { peer: key(n), away: true }).collect()
 }
@@ -71,12 +91,12 @@ fn a_seed_is_dialled_at_once_and_retried_for_ever_within_a_minute() {
     let mut rng = rng();
     let (mut moment, mut dials) = (at(0.0), Vec::new());
     while moment < at(3_600.0) {
-        let actions = policy.tick(moment, &mut rng, &[]);
+        let actions = tick(&mut policy, moment, &mut rng, &[]);
         if !actions.is_empty() {
             assert_eq!(targets(&actions), [seed("seed:1")]);
             dials.push(moment);
             policy.on_dial_failed(moment, &mut rng, &seed("seed:1"));
-            policy.tick(moment, &mut rng, &[]);
+            tick(&mut policy, moment, &mut rng, &[]);
         }
         moment = policy.next_wakeup().expect("it never gives up").max(Moment(moment.0 + 1));
     }
@@ -90,38 +110,38 @@ fn a_seed_is_dialled_at_once_and_retried_for_ever_within_a_minute() {
 fn a_connected_seed_is_not_dialled_again_and_comes_back_after_a_loss() {
     let mut policy = ConnectPolicy::new(OWN);
     policy.add_seed(at(0.0), address("seed:1")).unwrap();
-    assert_eq!(targets(&policy.tick(at(0.0), &mut rng(), &[])), [seed("seed:1")]);
+    assert_eq!(targets(&tick(&mut policy, at(0.0), &mut rng(), &[])), [seed("seed:1")]);
     let direction = Direction::Outbound(seed("seed:1"));
     policy.on_peer_up(now(0.1), &mut rng(), key(1), &direction);
     assert_eq!(policy.seeds().next(), Some((&address("seed:1"), Some(key(1)))));
-    assert!(policy.tick(at(0.1), &mut rng(), &[]).is_empty());
-    assert!(policy.tick(at(9_999.0), &mut rng(), &[]).is_empty());
+    assert!(tick(&mut policy, at(0.1), &mut rng(), &[]).is_empty());
+    assert!(tick(&mut policy, at(9_999.0), &mut rng(), &[]).is_empty());
     assert_eq!(policy.next_wakeup(), None);
     policy.on_peer_down(at(10_000.0), &mut rng(), key(1));
-    assert_eq!(targets(&policy.tick(at(10_000.3), &mut rng(), &[])), [seed("seed:1")]);
+    assert_eq!(targets(&tick(&mut policy, at(10_000.3), &mut rng(), &[])), [seed("seed:1")]);
 }
 
 #[test]
 fn a_seed_whose_peer_dialled_us_is_left_alone() {
     let mut policy = ConnectPolicy::new(OWN);
     policy.add_seed(at(0.0), address("seed:1")).unwrap();
-    policy.tick(at(0.0), &mut rng(), &[]);
+    tick(&mut policy, at(0.0), &mut rng(), &[]);
     policy.on_peer_up(now(0.0), &mut rng(), key(1), &Direction::Outbound(seed("seed:1")));
     policy.on_peer_down(at(100.0), &mut rng(), key(1));
     connect(&mut policy, 100.01, 1);
-    assert!(policy.tick(at(200.0), &mut rng(), &[]).is_empty());
+    assert!(tick(&mut policy, at(200.0), &mut rng(), &[]).is_empty());
 }
 
 #[test]
 fn a_seed_that_is_this_node_is_dropped_from_dialling_until_given_again() {
     let mut policy = ConnectPolicy::new(OWN);
     policy.add_seed(at(0.0), address("self:1")).unwrap();
-    policy.tick(at(0.0), &mut rng(), &[]);
+    tick(&mut policy, at(0.0), &mut rng(), &[]);
     policy.on_peer_up(now(0.1), &mut rng(), OWN, &Direction::Outbound(seed("self:1")));
     assert!(!policy.is_connected(OWN));
-    assert!(policy.tick(at(500.0), &mut rng(), &[]).is_empty());
+    assert!(tick(&mut policy, at(500.0), &mut rng(), &[]).is_empty());
     policy.add_seed(at(600.0), address("self:1")).unwrap();
-    assert_eq!(targets(&policy.tick(at(600.0), &mut rng(), &[])), [seed("self:1")]);
+    assert_eq!(targets(&tick(&mut policy, at(600.0), &mut rng(), &[])), [seed("self:1")]);
 }
 
 #[test]
@@ -129,21 +149,21 @@ fn dials_stop_at_the_degree_and_few_run_at_once() {
     let mut policy = knowing(1..60);
     let members = wanted(1..60);
     let mut rng = rng();
-    let first = targets(&policy.tick(at(1.0), &mut rng, &members));
+    let first = targets(&tick(&mut policy, at(1.0), &mut rng, &members));
     assert_eq!(first.len(), DIALS_MAX);
-    assert!(policy.tick(at(1.0), &mut rng, &members).is_empty(), "all slots are taken");
+    assert!(tick(&mut policy, at(1.0), &mut rng, &members).is_empty(), "all slots are taken");
     for target in first {
         let DialTarget::Peer(peer) = target.clone() else { unreachable!() };
         policy.on_peer_up(now(1.1), &mut rng, peer, &Direction::Outbound(target));
     }
-    let second = targets(&policy.tick(at(1.2), &mut rng, &members));
+    let second = targets(&tick(&mut policy, at(1.2), &mut rng, &members));
     assert_eq!(second.len(), DEGREE_TARGET - DIALS_MAX);
     // Strangers do not count: they carry nothing of ours.
     for stranger in 1_000..1_010 {
         connect(&mut policy, 1.3, stranger);
     }
     policy.on_dial_failed(at(1.3), &mut rng, &second[0]);
-    assert_eq!(targets(&policy.tick(at(1.3), &mut rng, &members)).len(), 1);
+    assert_eq!(targets(&tick(&mut policy, at(1.3), &mut rng, &members)).len(), 1);
 }
 
 #[test]
@@ -158,7 +178,7 @@ fn with_connections_enough_only_bridges_are_dialled_one_at_a_time() {
     let mut dials = Vec::new();
     let mut seconds = 1.0;
     while seconds < 1_000.0 {
-        for target in targets(&policy.tick(at(seconds), &mut rng, &members)) {
+        for target in targets(&tick(&mut policy, at(seconds), &mut rng, &members)) {
             dials.push(seconds);
             assert!([38, 39].map(|n| DialTarget::Peer(key(n))).contains(&target), "{target:?}");
             policy.on_dial_failed(at(seconds), &mut rng, &target);
@@ -172,22 +192,22 @@ fn with_connections_enough_only_bridges_are_dialled_one_at_a_time() {
 #[test]
 fn a_dial_nobody_reports_on_is_taken_as_failed() {
     let mut policy = knowing(1..2);
-    assert_eq!(policy.tick(at(1.0), &mut rng(), &wanted([1])).len(), 1);
+    assert_eq!(tick(&mut policy, at(1.0), &mut rng(), &wanted([1])).len(), 1);
     assert_eq!(policy.next_wakeup(), Some(at(1.0) + DIAL_TIMEOUT));
-    assert!(policy.tick(at(30.0), &mut rng(), &wanted([1])).is_empty());
-    assert!(policy.tick(at(31.0), &mut rng(), &wanted([1])).is_empty(), "back-off first");
-    assert_eq!(policy.tick(at(31.3), &mut rng(), &wanted([1])).len(), 1);
+    assert!(tick(&mut policy, at(30.0), &mut rng(), &wanted([1])).is_empty());
+    assert!(tick(&mut policy, at(31.0), &mut rng(), &wanted([1])).is_empty(), "back-off first");
+    assert_eq!(tick(&mut policy, at(31.3), &mut rng(), &wanted([1])).len(), 1);
     // A late word about the first dial is about the second as far as anyone can tell.
     policy.on_dial_failed(at(31.4), &mut rng(), &DialTarget::Peer(key(1)));
     policy.on_dial_failed(at(31.4), &mut rng(), &DialTarget::Peer(key(1)));
-    assert_eq!(policy.tick(at(32.0), &mut rng(), &wanted([1])).len(), 1);
+    assert_eq!(tick(&mut policy, at(32.0), &mut rng(), &wanted([1])).len(), 1);
 }
 
 #[test]
 fn strangers_are_never_dialled_unless_they_are_seeds() {
     let mut policy = knowing(1..5);
-    assert!(policy.tick(at(1.0), &mut rng(), &[]).is_empty());
-    assert_eq!(targets(&policy.tick(at(1.0), &mut rng(), &wanted([3]))), [DialTarget::Peer(key(3))]);
+    assert!(tick(&mut policy, at(1.0), &mut rng(), &[]).is_empty());
+    assert_eq!(targets(&tick(&mut policy, at(1.0), &mut rng(), &wanted([3]))), [DialTarget::Peer(key(3))]);
 }
 
 #[test]
@@ -198,15 +218,15 @@ fn a_new_address_or_the_operator_ends_a_long_back_off() {
         let mut rng = rng();
         for round in 0..20 {
             let moment = at(f64::from(round) * 100.0);
-            policy.tick(moment, &mut rng, &member);
+            tick(&mut policy, moment, &mut rng, &member);
             policy.on_dial_failed(moment, &mut rng, &DialTarget::Peer(key(1)));
         }
-        assert!(policy.tick(at(1_901.0), &mut rng, &member).is_empty());
+        assert!(tick(&mut policy, at(1_901.0), &mut rng, &member).is_empty());
         let known = [address("host-1:1")];
         policy.on_addresses(at(1_902.0), &mut rng, key(1), &known, AddressSource::Beacon);
-        assert!(policy.tick(at(1_902.0), &mut rng, &member).is_empty(), "nothing new");
+        assert!(tick(&mut policy, at(1_902.0), &mut rng, &member).is_empty(), "nothing new");
         policy.on_addresses(at(1_903.0), &mut rng, key(1), &[address("new:1")], source);
-        let actions = policy.tick(at(1_903.0), &mut rng, &member);
+        let actions = tick(&mut policy, at(1_903.0), &mut rng, &member);
         let ConnectAction::Dial { peer, addresses, .. } = &actions[0] else { unreachable!() };
         assert_eq!((*peer, addresses.len()), (Some(key(1)), 2));
     }
@@ -221,7 +241,7 @@ fn addresses_that_change_all_the_time_do_not_cause_dials_all_the_time() {
         let moment = at(f64::from(n) * 0.1);
         let new = [address(&format!("elsewhere-{n}:1"))];
         policy.on_addresses(moment, &mut rng, key(1), &new, AddressSource::Beacon);
-        for target in targets(&policy.tick(moment, &mut rng, &wanted([1]))) {
+        for target in targets(&tick(&mut policy, moment, &mut rng, &wanted([1]))) {
             policy.on_dial_failed(moment, &mut rng, &target);
             dials += 1;
         }
@@ -260,19 +280,19 @@ fn blocked_peers_are_disconnected_and_not_dialled_until_unblocked() {
     policy.block(at(1.0), key(2), Some(Duration::from_secs(60))).unwrap();
     let reason = DisconnectReason::Blocked;
     let expected = [ConnectAction::Disconnect { peer: key(1), reason }];
-    assert_eq!(policy.tick(at(1.0), &mut rng, &members), expected);
-    assert!(policy.tick(at(2.0), &mut rng, &members).is_empty(), "asked once");
+    assert_eq!(tick(&mut policy, at(1.0), &mut rng, &members), expected);
+    assert!(tick(&mut policy, at(2.0), &mut rng, &members).is_empty(), "asked once");
     policy.on_peer_down(at(2.0), &mut rng, key(1));
-    assert!(policy.tick(at(60.9), &mut rng, &members).is_empty());
+    assert!(tick(&mut policy, at(60.9), &mut rng, &members).is_empty());
     assert!(policy.is_blocked(at(60.9), key(2)) && !policy.is_blocked(at(61.0), key(2)));
     assert_eq!(policy.next_wakeup(), Some(at(61.0)));
-    assert_eq!(targets(&policy.tick(at(61.0), &mut rng, &members)), [DialTarget::Peer(key(2))]);
+    assert_eq!(targets(&tick(&mut policy, at(61.0), &mut rng, &members)), [DialTarget::Peer(key(2))]);
     // It slips in: it is sent away again.
     connect(&mut policy, 62.0, 1);
-    assert_eq!(policy.tick(at(62.0), &mut rng, &members), expected);
+    assert_eq!(tick(&mut policy, at(62.0), &mut rng, &members), expected);
     policy.on_peer_down(at(62.1), &mut rng, key(1));
     assert!(policy.unblock(at(63.0), key(1)) && !policy.unblock(at(63.0), key(1)));
-    assert_eq!(targets(&policy.tick(at(63.0), &mut rng, &members)), [DialTarget::Peer(key(1))]);
+    assert_eq!(targets(&tick(&mut policy, at(63.0), &mut rng, &members)), [DialTarget::Peer(key(1))]);
     assert_eq!(policy.block(at(63.0), OWN, None), Err(BlockError::Own));
 }
 
@@ -294,17 +314,17 @@ fn a_block_for_good_is_not_shortened_and_a_longer_one_wins() {
 fn too_many_connections_are_closed_slowly_strangers_first_and_seeds_never() {
     let mut policy = ConnectPolicy::new(OWN);
     policy.add_seed(at(0.0), address("seed:1")).unwrap();
-    policy.tick(at(0.0), &mut rng(), &[]);
+    tick(&mut policy, at(0.0), &mut rng(), &[]);
     policy.on_peer_up(now(0.0), &mut rng(), key(0), &Direction::Outbound(seed("seed:1")));
     let total = DEGREE_HIGH as u64 + 10;
     (1..total).for_each(|n| connect(&mut policy, 0.0, n));
     // The last two are no members.
     let members: Vec<Wanted> = (0..total - 2).map(|n| Wanted { peer: key(n), away: false }).collect();
     let mut rng = rng();
-    assert!(policy.tick(at(59.0), &mut rng, &members).is_empty(), "too young");
+    assert!(tick(&mut policy, at(59.0), &mut rng, &members).is_empty(), "too young");
     let mut closed = Vec::new();
     for second in 60..200 {
-        let actions = policy.tick(at(f64::from(second)), &mut rng, &members);
+        let actions = tick(&mut policy, at(f64::from(second)), &mut rng, &members);
         assert!(actions.len() <= PRUNES_MAX && (actions.is_empty() || second % 10 == 0));
         for action in actions {
             let ConnectAction::Disconnect { peer, reason } = action else { panic!("{action:?}") };
@@ -378,7 +398,7 @@ fn everything_kept_is_bounded() {
     assert_eq!(policy.block(at(0.0), key(0), None), Ok(()));
     let members = wanted(0..5);
     let mut policy = knowing(0..5);
-    policy.tick(at(0.0), &mut rng, &members);
+    tick(&mut policy, at(0.0), &mut rng, &members);
     for n in 5..PEERS_KNOWN_MAX as u64 + 100 {
         let new = [address("x:1")];
         policy.on_addresses(at(1.0), &mut rng, key(n), &new, AddressSource::LocalNetwork);

@@ -105,7 +105,7 @@ fn visit(
     walk(view, &entry.node, pointer, found)
 }
 
-fn conflict(
+pub(super) fn conflict(
     view: &View<'_, automerge::Automerge>,
     entry: &Entry,
     pointer: &Pointer,
@@ -128,7 +128,7 @@ fn conflict(
     Ok((values.len() > 1).then(|| Conflict { pointer: pointer.clone(), values }))
 }
 
-fn value(view: &View<'_, automerge::Automerge>, json: Json, id: &ObjId) -> Option<ConflictValue> {
+pub(super) fn value(view: &View<'_, automerge::Automerge>, json: Json, id: &ObjId) -> Option<ConflictValue> {
     let (op, actor) = bridge::op_id(id)?;
     let change = bridge::hash(&view.doc.hash_for_opid(id)?);
     Some(ConflictValue { value: Some(json), actor, change, op })

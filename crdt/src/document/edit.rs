@@ -10,12 +10,13 @@ use super::pointer::Pointer;
 use super::read::ReadError;
 use super::write::WriteError;
 use super::{DELETION_MESSAGE, Document, is_deletion};
+use crate::chunk::ChangeChunk;
 use crate::id::{Actor, ChangeHash};
 use crate::limits::{
     CHANGE_DEPENDENCIES_MAX, CHANGE_MESSAGE_BYTES_MAX, COUNTER_START_MAX, COUNTER_STEP_MAX,
     DOCUMENT_DEPTH_MAX,
 };
-use commit::Finish;
+use commit::{Finish, hashes};
 
 /// Most heads that one change merges: its actor's own last change may come on top.
 const MERGED_HEADS_MAX: usize = CHANGE_DEPENDENCIES_MAX - 1;
@@ -90,6 +91,19 @@ pub enum Edit {
         /// By how much; may be negative.
         by: i64,
     },
+    /// Settles a conflict: one value in place of every value at `pointer`. At the root it settles a
+    /// deletion that ran into edits, in favour of the edits.
+    Resolve {
+        /// Where.
+        pointer: Pointer,
+        /// The value that stands; without it, the one that is shown.
+        value: Option<Json>,
+    },
+    /// Makes the document what it was at earlier heads; deletes it, if it was deleted then.
+    Revert {
+        /// The heads.
+        to: Vec<ChangeHash>,
+    },
     /// Deletes the document: removes every member of the root.
     Remove,
 }
@@ -102,7 +116,8 @@ impl Edit {
             Self::Merge { patch, .. } => patch.weight(),
             Self::Patch(patch) => patch.weight(),
             Self::Splice { insert, .. } => insert.len(),
-            Self::Unset { .. } | Self::Increment { .. } | Self::Remove => 0,
+            Self::Resolve { value, .. } => value.as_ref().map_or(0, Json::weight),
+            Self::Unset { .. } | Self::Increment { .. } | Self::Revert { .. } | Self::Remove => 0,
         }
     }
 }
@@ -110,8 +125,8 @@ impl Edit {
 /// A change made here, to be signed and stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LocalChange {
-    /// Its hash.
-    pub hash: ChangeHash,
+    /// What it says of itself, its hash included.
+    pub chunk: ChangeChunk,
     /// The uncompressed change chunk.
     pub bytes: Vec<u8>,
 }
@@ -268,6 +283,10 @@ impl Document {
         if self.damaged {
             return Err(EditError::Damaged);
         }
+        if let Edit::Revert { to } = edit {
+            let edit = self.going_back(to)?;
+            return self.edit(commit, &edit);
+        }
         check(commit, edit)?;
         let base = match edit {
             Edit::Put { base: Some(heads), .. } => Some(self.known_heads(heads)?),
@@ -289,10 +308,21 @@ impl Document {
                 Ok(Edited { changes, created: outcome.created })
             }
             Err(error) => {
-                self.take_back(&changes);
+                self.take_back(&hashes(&changes));
                 Err(error)
             }
         }
+    }
+}
+
+impl Document {
+    /// The edit that makes the document what it was.
+    fn going_back(&self, to: &[ChangeHash]) -> Result<Edit, EditError> {
+        self.known_heads(to)?;
+        if self.is_deleted(Some(to)) {
+            return Ok(Edit::Remove);
+        }
+        Ok(Edit::Put { value: self.read(None, Some(to))?, base: None })
     }
 }
 
@@ -325,7 +355,13 @@ fn check(commit: Commit<'_>, edit: &Edit) -> Result<(), EditError> {
         Edit::Increment { by, .. } if by.unsigned_abs() > COUNTER_STEP_MAX.unsigned_abs() => {
             Err(EditError::CounterOverflow)
         }
-        Edit::Increment { .. } | Edit::Unset { .. } | Edit::Splice { .. } | Edit::Remove => Ok(()),
+        Edit::Resolve { pointer, value: Some(value) } => check_value(pointer, value),
+        Edit::Increment { .. }
+        | Edit::Unset { .. }
+        | Edit::Splice { .. }
+        | Edit::Resolve { value: None, .. }
+        | Edit::Revert { .. }
+        | Edit::Remove => Ok(()),
     }
 }
 

@@ -5,6 +5,10 @@
 //! is answered from a clock; taking back the change that was being added leaves no trace but
 //! interned names. Leaves out the rules, which `validate` has, and the values, which automerge has.
 
+mod past;
+
+pub use past::PastChange;
+
 use std::collections::BTreeMap;
 
 use crate::id::{Actor, ChangeHash};
@@ -86,6 +90,11 @@ struct Node {
     /// Largest operation counter of the change, or one less than its first when it has none.
     max_op: u32,
     deletion: bool,
+    /// Seconds since 1970, as its author claims.
+    time: i64,
+    /// One above the highest step among its dependencies: an order in which every change comes after
+    /// what it rests on, the same on every node.
+    step: u32,
     dependencies: Box<[NodeRef]>,
 }
 
@@ -131,6 +140,7 @@ pub(super) struct NewChange<'a> {
     pub(super) start_op: u32,
     pub(super) dependencies: &'a [ChangeHash],
     pub(super) deletion: bool,
+    pub(super) time: i64,
     pub(super) bytes: usize,
 }
 
@@ -342,13 +352,17 @@ impl Index {
         let node = self.nodes.len() as NodeRef;
         let length = (self.ops.len() - mark.ops) as u32;
         let max_op = change.start_op + length - 1;
-        let dependencies = change.dependencies.iter().filter_map(|hash| self.by_hash.get(hash).copied());
+        let dependencies: Box<[NodeRef]> =
+            change.dependencies.iter().filter_map(|hash| self.by_hash.get(hash).copied()).collect();
+        let before = dependencies.iter().map(|node| self.nodes[*node as usize].step).max();
         self.nodes.push(Node {
             actor,
             seq: change.seq,
             max_op,
             deletion: change.deletion,
-            dependencies: dependencies.collect(),
+            time: change.time,
+            step: before.unwrap_or(0) + 1,
+            dependencies,
         });
         if length > 0 {
             self.runs[actor as usize].push(Run { start: change.start_op, length, first: mark.ops as OpRef });

@@ -38,8 +38,16 @@ pub(super) fn admit(
         return Err(reason);
     }
     let deletion = is_deletion(change.message.as_deref());
-    let new =
-        NewChange { hash, actor, seq: change.seq, start_op, dependencies: &dependencies, deletion, bytes };
+    let new = NewChange {
+        hash,
+        actor,
+        seq: change.seq,
+        start_op,
+        dependencies: &dependencies,
+        deletion,
+        time: change.time,
+        bytes,
+    };
     index.commit(&new, mark, clock);
     Ok(())
 }

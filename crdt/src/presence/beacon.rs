@@ -1,6 +1,7 @@
 //! Beacons: what a node says about itself, small and signed.
 
 use std::ops::Deref;
+use std::sync::Arc;
 
 use minicbor::{Decode, Decoder, Encode};
 
@@ -159,13 +160,14 @@ impl Beacon {
     /// [`BadSignature`] when it does not match.
     pub fn verify(self) -> Result<VerifiedBeacon, BadSignature> {
         verify(self.author, &self.signable(), &self.signature)?;
-        Ok(VerifiedBeacon(self))
+        Ok(VerifiedBeacon(Arc::new(self)))
     }
 }
 
-/// A beacon whose signature was checked, or was just made.
+/// A beacon whose signature was checked, or was just made. Clones share it: it is kept for every member
+/// of a space until the next one comes.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct VerifiedBeacon(Beacon);
+pub struct VerifiedBeacon(Arc<Beacon>);
 
 impl VerifiedBeacon {
     /// Reads and checks a beacon.
@@ -180,7 +182,7 @@ impl VerifiedBeacon {
     pub fn sign(mut beacon: Beacon, author: &Identity) -> Self {
         beacon.author = author.key();
         beacon.signature = author.sign(&beacon.signable());
-        Self(beacon)
+        Self(Arc::new(beacon))
     }
 }
 

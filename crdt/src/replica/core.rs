@@ -11,39 +11,26 @@ use super::input::{Input, LocalRequest, RequestTicket};
 use super::repair::Peer;
 use super::space::Space;
 use super::step::Step;
+use super::tick::Upkeep;
 use super::wait::Waiter;
 use crate::address::Address;
 use crate::admission::Orphans;
 use crate::budget::{Budget, Offence, OffenceAction};
-use crate::connect::{
-    AddressSource, ConnectAction, ConnectPolicy, DialTarget, Direction, PeerRecord, Wanted,
-};
+use crate::connect::{AddressSource, ConnectPolicy, DialTarget, Direction, PeerRecord};
 use crate::delta::VerifiedDelta;
 use crate::gossip::Screener;
 use crate::history::{DocumentHistory, ItemKey};
 use crate::id::{AuthorKey, DocumentName, SpaceId, StoreId};
 use crate::identity::Identity;
 use crate::limits::{DOCUMENTS_BYTES_MAX, HISTORIES_BYTES_MAX};
-use crate::presence::{State, StateChange};
-use crate::store::tables::{META_KEY, MetaRecord, RequestRecord, SpaceRecord, record, walk_prefix};
-use crate::store::{KeyRange, StoreError, StoreRead, Table};
+use crate::presence::StateChange;
+use crate::store::tables::{META_KEY, MetaRecord, SpaceRecord, record, walk_prefix};
+use crate::store::{StoreError, StoreRead, Table};
 use crate::time::{Moment, Now};
 use crate::view::{BuiltView, DocumentKey, ViewCache};
 
 /// Where incarnation nonces come from: the operating system, through the driver.
 pub type NonceSource = Box<dyn FnMut() -> [u8; 16] + Send>;
-
-/// Between two passes over remembered requests that drop what has expired.
-const FORGET_REQUESTS_EVERY: std::time::Duration = std::time::Duration::from_secs(60);
-/// Between two passes while there is more to look at.
-const FORGET_REQUESTS_PAUSE: std::time::Duration = std::time::Duration::from_secs(1);
-/// Remembered requests looked at in one pass.
-const FORGET_REQUESTS_ROWS: usize = 512;
-/// Between two passes that drop built documents and indexes not used since the one before.
-const DROP_IDLE_EVERY: std::time::Duration = std::time::Duration::from_secs(15);
-/// Least time between two writings of peers' addresses to the store: a crash forgets no more than that,
-/// and peers that come and go cause no more commits.
-const PEERS_STORED_EVERY: std::time::Duration = std::time::Duration::from_secs(2);
 
 /// The state machine without its store.
 pub(super) struct Core {
@@ -63,18 +50,18 @@ pub(super) struct Core {
     /// Items asked of a peer and not answered yet, so that no two peers send the same.
     pub(super) fetching: BTreeMap<(SpaceId, ItemKey), AuthorKey>,
     pub(super) questions: u64,
+    /// Fingerprints of everything held, summed, as of the last step.
+    pub(super) held_at_last_step: u64,
     pub(super) connect: ConnectPolicy,
-    pub(super) wanted_changed: bool,
+    /// Who the members are has changed: everyone's place with peers and the connect policy is looked at anew.
+    pub(super) members_changed: bool,
     pub(super) budget: Budget,
     pub(super) waiters: Vec<Waiter>,
     pub(super) listening: Vec<Address>,
     pub(super) arrival: u64,
     pub(super) now: Moment,
     commit: u64,
-    store_peers_at: Moment,
-    forget_requests_at: Moment,
-    forget_after: Vec<u8>,
-    drop_idle_at: Moment,
+    pub(super) upkeep: Upkeep,
 }
 
 impl Core {
@@ -102,18 +89,16 @@ impl Core {
             peers: BTreeMap::new(),
             fetching: BTreeMap::new(),
             questions: 0,
+            held_at_last_step: 0,
             connect,
-            wanted_changed: true,
+            members_changed: true,
             budget: Budget::new(),
             waiters: Vec::new(),
             listening: Vec::new(),
             arrival: 0,
             now: now.monotonic,
             commit: 0,
-            store_peers_at: now.monotonic,
-            forget_requests_at: now.monotonic,
-            forget_after: Vec::new(),
-            drop_idle_at: now.monotonic + DROP_IDLE_EVERY,
+            upkeep: Upkeep::new(now.monotonic),
         };
         core.load_store(store, now)?;
         walk_prefix(store, Table::Peers, &[], |key, value| {
@@ -156,7 +141,7 @@ impl Core {
         self.views.clear();
         self.orphans = Orphans::default();
         self.ripe.clear();
-        self.wanted_changed = true;
+        self.members_changed = true;
         Ok(())
     }
 
@@ -325,8 +310,9 @@ impl Core {
         space: SpaceId,
         changes: impl IntoIterator<Item = StateChange>,
     ) {
+        let now = step.now.monotonic;
         for change in changes {
-            self.wanted_changed = true;
+            self.want(now, change.author);
             step.effects.push(Effect::MemberChanged {
                 space,
                 member: change.author,
@@ -354,121 +340,6 @@ impl Core {
                 self.block(step, peer, Some(time)).ok();
             }
         }
-    }
-
-    /// What time alone brings about.
-    pub(super) fn tick(&mut self, step: &mut Step<'_>) -> Result<(), StoreError> {
-        let now = step.now.monotonic;
-        self.admit_ripe(step)?;
-        let own = self.identity.key();
-        for space in self.spaces.keys().copied().collect::<Vec<_>>() {
-            // Before it is witnessed a node is nobody in the space; then it speaks at once.
-            let Some(held) = self.spaces.get_mut(&space).filter(|held| held.charter.is_member(own)) else {
-                continue;
-            };
-            let changes = held.presence.tick(now);
-            let speaks = held.presence.beacon_due(now);
-            self.member_changes(step, space, changes);
-            if speaks {
-                self.speak(step, space, false);
-            }
-        }
-        self.connect_tick(step);
-        self.repair_tick(step)?;
-        self.wait_tick(step);
-        if now >= self.store_peers_at && self.connect.has_changed() {
-            self.store_peers_at = now + PEERS_STORED_EVERY;
-            self.store_peers(step);
-        }
-        // What this step loaded counts as used, so nothing it still needs is dropped.
-        if now >= self.drop_idle_at {
-            self.drop_idle_at = now + DROP_IDLE_EVERY;
-            self.histories.drop_idle();
-            self.views.drop_idle();
-        }
-        if now >= self.forget_requests_at {
-            self.forget_requests_at = now + FORGET_REQUESTS_EVERY;
-            self.forget_requests(step)?;
-        }
-        Ok(())
-    }
-
-    fn connect_tick(&mut self, step: &mut Step<'_>) {
-        let now = step.now.monotonic;
-        let due = self.connect.next_wakeup().is_some_and(|wakeup| wakeup <= now);
-        if !due && !self.wanted_changed {
-            return;
-        }
-        self.wanted_changed = false;
-        self.admit_peers();
-        let mut wanted: BTreeMap<AuthorKey, bool> = BTreeMap::new();
-        for space in self.spaces.values() {
-            for (member, seen) in space.presence.members() {
-                // Whoever said farewell is not behind a partition.
-                let away = seen.state == State::Away;
-                wanted.entry(member).and_modify(|all| *all &= away).or_insert(away);
-            }
-        }
-        let wanted: Vec<Wanted> = wanted.into_iter().map(|(peer, away)| Wanted { peer, away }).collect();
-        let blocked: Vec<AuthorKey> = self.connect.blocked().map(|(peer, _)| peer).collect();
-        for action in self.connect.tick(now, &mut self.rng, &wanted) {
-            step.effects.push(match action {
-                ConnectAction::Dial { target, peer, addresses } => Effect::Dial { target, peer, addresses },
-                ConnectAction::Disconnect { peer, reason } => {
-                    Effect::Disconnect { peer, reason: reason.code() }
-                }
-            });
-        }
-        // Blocks that ran out are lifted in the network as well.
-        let over = blocked.into_iter().filter(|peer| !self.connect.is_blocked(now, *peer));
-        step.effects.extend(over.map(Effect::Unblock));
-    }
-
-    /// Stores what changed about peers since the last time.
-    fn store_peers(&mut self, step: &mut Step<'_>) {
-        for peer in self.connect.take_changed() {
-            self.store_peer(step, peer);
-        }
-    }
-
-    fn store_peer(&mut self, step: &mut Step<'_>, peer: AuthorKey) {
-        match self.connect.record(step.now, peer) {
-            Some(known) => step.transaction.put(Table::Peers, peer.0.to_vec(), &known),
-            None => step.transaction.remove(Table::Peers, peer.0.to_vec()),
-        }
-    }
-
-    /// Drops remembered requests that have expired, a page at a time, round and round.
-    fn forget_requests(&mut self, step: &mut Step<'_>) -> Result<(), StoreError> {
-        use std::ops::Bound;
-        let range = KeyRange { start: Bound::Excluded(self.forget_after.as_slice()), end: Bound::Unbounded };
-        let rows = step.transaction.rows(Table::Requests, range, FORGET_REQUESTS_ROWS)?;
-        if rows.len() == FORGET_REQUESTS_ROWS {
-            // A full page: there is more to look at than one pass a minute would manage.
-            self.forget_requests_at = step.now.monotonic + FORGET_REQUESTS_PAUSE;
-        }
-        self.forget_after = rows.last().map(|(key, _)| key.clone()).unwrap_or_default();
-        for (key, value) in rows {
-            let known: RequestRecord = record(&value, "request record")?;
-            if known.expires < step.now.wall {
-                step.transaction.remove(Table::Requests, key);
-            }
-        }
-        Ok(())
-    }
-
-    /// When time alone will bring something about.
-    pub(super) fn next_wakeup(&self) -> Moment {
-        let own = self.identity.key();
-        let joined = self.spaces.values().filter(|space| space.charter.is_member(own));
-        let presence = joined.map(|space| space.presence.next_wakeup());
-        presence
-            .chain(self.connect.next_wakeup())
-            .chain(self.repair_wakeup().filter(|_| !self.spaces.is_empty()))
-            .chain(self.wait_wakeup())
-            .chain(self.connect.has_changed().then_some(self.store_peers_at))
-            .chain([self.drop_idle_at])
-            .fold(self.forget_requests_at, Moment::min)
     }
 
     pub(super) fn space(&self, space: SpaceId) -> Result<&Space, Refusal> {

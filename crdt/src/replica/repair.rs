@@ -24,8 +24,15 @@ use crate::limits::{EXCHANGE_CHUNK_BYTES, EXCHANGES_MAX, FETCH_WANTS_MAX};
 use crate::store::StoreError;
 use crate::time::Moment;
 
-/// Between two dialogues with a peer that found nothing to do.
+/// Between two dialogues with a peer, while something happens and peers are few.
 const REPAIR_PERIOD: (Duration, Duration) = (Duration::from_secs(20), Duration::from_secs(40));
+/// Peers of whom each is asked once a period. With more, each is asked less often: this node asks
+/// somebody every seven seconds, and is asked as often.
+const REPAIR_PEERS: u32 = 4;
+/// While nothing changes here and dialogues find nothing, the pause doubles at most so often.
+const REPAIR_CALM_DOUBLINGS: u32 = 3;
+/// Longest pause between two dialogues with a peer, however many peers there are and however calm it is.
+const REPAIR_PAUSE_MAX: Duration = Duration::from_secs(5 * 60);
 /// After something was found missing: most of it is on its way by gossip.
 const REPAIR_SOON: (Duration, Duration) = (Duration::from_millis(50), Duration::from_millis(250));
 /// After a beacon showed a difference: it may be one that gossip is about to close.
@@ -90,6 +97,10 @@ pub(super) struct Peer {
     due: Moment,
     running: bool,
     failures: u32,
+    /// Something was found to do in the dialogue under way.
+    busy: bool,
+    /// Dialogues in a row that found nothing.
+    calm: u32,
     /// Spaces whose statements were pushed because the peer did not see this node as a member.
     pushed: BTreeSet<SpaceId>,
     /// This dialogue is the first since the connection came up: the other side has one, too.
@@ -110,6 +121,8 @@ impl Peer {
             due: now,
             running: false,
             failures: 0,
+            busy: false,
+            calm: 0,
             pushed: BTreeSet::new(),
             greeting: true,
         }
@@ -170,6 +183,34 @@ impl Core {
         self.peers.values().filter(|peer| may_start(peer)).map(|peer| peer.due).min()
     }
 
+    /// How long to leave a peer alone after a dialogue.
+    fn repair_pause(&mut self) -> Duration {
+        let peers = u32::try_from(self.peers.len()).unwrap_or(u32::MAX).max(REPAIR_PEERS);
+        between(&mut self.rng, REPAIR_PERIOD.0, REPAIR_PERIOD.1).saturating_mul(peers) / REPAIR_PEERS
+    }
+
+    /// When anything changed here: gossip may have lost it on its way to some peer, so none is left alone
+    /// for longer than the period.
+    pub(super) fn repair_news(&mut self, now: Moment) {
+        let held = self.spaces.values().fold(0, |sum: u64, space| {
+            let statements = u64::from_be_bytes(space.charter.fingerprint());
+            sum.wrapping_add(statements).wrapping_add(space.items.fingerprint())
+        });
+        if std::mem::replace(&mut self.held_at_last_step, held) == held {
+            return;
+        }
+        let calm = self.peers.iter().filter(|(_, peer)| peer.calm > 0).map(|(key, _)| *key);
+        for key in calm.collect::<Vec<_>>() {
+            let pause = self.repair_pause();
+            if let Some(peer) = self.peers.get_mut(&key) {
+                peer.calm = 0;
+                if !peer.running {
+                    peer.due = peer.due.min(now + pause);
+                }
+            }
+        }
+    }
+
     /// Notes which peers a charter admits.
     pub(super) fn admit_peers(&mut self) {
         for (key, peer) in &mut self.peers {
@@ -215,13 +256,19 @@ impl Core {
     /// Asks the peer's next question, or ends the dialogue.
     fn next_task(&mut self, step: &mut Step<'_>, key: AuthorKey) -> Result<(), StoreError> {
         while let Some(task) = self.peers.get_mut(&key).and_then(|peer| peer.tasks.pop_front()) {
+            if let Some(peer) = self.peers.get_mut(&key) {
+                peer.busy |= !matches!(task, Task::Hello);
+            }
             if let Some((asked, request)) = self.question(key, task) {
                 self.ask(step, key, asked, &request);
                 return Ok(());
             }
         }
-        let pause = between(&mut self.rng, REPAIR_PERIOD.0, REPAIR_PERIOD.1);
+        let pause = self.repair_pause();
         if let Some(peer) = self.peers.get_mut(&key).filter(|peer| peer.running) {
+            let pause = pause.saturating_mul(1 << peer.calm).min(REPAIR_PAUSE_MAX);
+            let busy = std::mem::take(&mut peer.busy);
+            peer.calm = if busy { 0 } else { REPAIR_CALM_DOUBLINGS.min(peer.calm + 1) };
             peer.running = false;
             peer.failures = 0;
             peer.greeting = false;

@@ -60,6 +60,7 @@ impl Core {
         self.screener.learn_space(id, space.key.clone());
         step.effects.push(Effect::Subscribe(space.topic));
         self.spaces.insert(id, space);
+        self.members_changed = true;
         for (peer, spoke) in self.peers.iter().map(|(key, peer)| (*key, peer.spoke)).collect::<Vec<_>>() {
             if spoke {
                 self.presence_up(step, id, peer);
@@ -210,7 +211,7 @@ impl Core {
         for id in effective {
             self.wake_statement(step, space_id, id).map_err(StatementFault::Store)?;
         }
-        self.wanted_changed = true;
+        self.members_changed = true;
         Ok(inserted)
     }
 
@@ -275,7 +276,7 @@ impl Core {
         }
         let differs = beacon.facts.documents != space.items.fingerprint().to_be_bytes()
             || beacon.facts.statements != space.charter.fingerprint();
-        let addresses = beacon.facts.addresses.clone();
+        let heard = beacon.clone();
         let known = space.presence.member(author).is_some_and(|seen| seen.counter() >= beacon.counter);
         let changes = space.presence.on_beacon(now, &mut self.rng, beacon);
         self.member_changes(step, space_id, changes);
@@ -283,7 +284,7 @@ impl Core {
             return Verdict::Ignore;
         }
         let source = crate::connect::AddressSource::Beacon;
-        self.connect.on_addresses(now, &mut self.rng, author, &addresses, source);
+        self.connect.on_addresses(now, &mut self.rng, author, &heard.facts.addresses, source);
         if differs && self.peers.contains_key(&author) {
             self.repair_later(now, author);
         }

@@ -4,11 +4,14 @@ use std::collections::BTreeMap;
 
 use super::effect::{Counted, Effect, Note, Refusal, Reply};
 use super::input::RequestTicket;
+use crate::chunk::ChangeChunk;
+use crate::document::LocalChange;
 use crate::id::{Actor, AuthorKey, DocumentName, SpaceId};
 use crate::limits::{DELTA_BYTES_MAX, DELTA_CHANGES_MAX};
 use crate::store::StoreRead;
 use crate::store::tables::Transaction;
 use crate::time::{Now, WallTime};
+use crate::view::DocumentKey;
 
 /// Everything a step gathers. Nothing of it leaves before the commit.
 pub(super) struct Step<'s> {
@@ -21,6 +24,8 @@ pub(super) struct Step<'s> {
     pub(super) touched: BTreeMap<(SpaceId, DocumentName), Touch>,
     /// Own changes that wait for their signature: one delta per document at the end of the step.
     pub(super) runs: BTreeMap<(SpaceId, DocumentName), Run>,
+    /// Documents that had no record before.
+    pub(super) made: Vec<DocumentKey>,
 }
 
 /// Whose change touched a document last.
@@ -33,7 +38,7 @@ pub(super) struct Touch {
 /// Own changes of one document, consecutive, not signed yet.
 pub(super) struct Run {
     pub(super) actor: Actor,
-    pub(super) changes: Vec<Vec<u8>>,
+    pub(super) changes: Vec<(ChangeChunk, Vec<u8>)>,
     bytes: usize,
 }
 
@@ -49,9 +54,9 @@ impl Run {
                 || (self.changes.len() < DELTA_CHANGES_MAX && self.bytes + bytes <= DELTA_BYTES_MAX))
     }
 
-    pub(super) fn push(&mut self, change: Vec<u8>) {
-        self.bytes += change.len();
-        self.changes.push(change);
+    pub(super) fn push(&mut self, change: LocalChange) {
+        self.bytes += change.bytes.len();
+        self.changes.push((change.chunk, change.bytes));
     }
 }
 
@@ -64,6 +69,7 @@ impl<'s> Step<'s> {
             effects: Vec::new(),
             touched: BTreeMap::new(),
             runs: BTreeMap::new(),
+            made: Vec::new(),
         }
     }
 

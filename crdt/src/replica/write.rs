@@ -7,10 +7,9 @@ use super::effect::{Counted, Effect, Note, Refusal, Reply, Written};
 use super::input::{Condition, EntityTag, RequestTicket, Write};
 use super::space::OwnIncarnation;
 use super::step::{Run, Step, Touch};
-use crate::chunk::ChangeChunk;
 use crate::codec::{self, Signable};
 use crate::delta::VerifiedDelta;
-use crate::document::{Commit, Edit, EditError, Edited, Poison, PoisonReason};
+use crate::document::{Commit, Edit, EditError, Edited, LocalChange, Poison, PoisonReason};
 use crate::gossip::Frame;
 use crate::history::ItemKey;
 use crate::id::{Actor, ChangeHash, DocumentName, Position, SpaceId};
@@ -26,6 +25,11 @@ use crate::view::BuiltView;
 /// Why a change is in quarantine that is not at fault itself. Which of its ancestors is depends on the
 /// order of arrival, and equal records shall give equal reasons.
 pub(super) const RESTS_ON_QUARANTINED: &str = "rests on a quarantined change";
+
+/// New documents of one step that stay built after it. What single writes make is likely to be written
+/// again; of a bulk import nothing is touched again soon, and its peak would stay with the process, since
+/// the allocator gives little of it back.
+const MADE_KEPT_MAX: usize = 16;
 
 /// How long a new incarnation rides along with its deltas: whoever was there hears it at least once.
 const INCARNATION_INLINE: std::time::Duration = std::time::Duration::from_secs(60);
@@ -58,6 +62,7 @@ impl Core {
                 key,
                 &RequestRecord { digest, expires, reply: codec::encode(&written) },
             );
+            self.remembers_request(step.now.monotonic, expires);
         }
         Ok(written)
     }
@@ -135,7 +140,7 @@ impl Core {
         let Edited { changes, created, .. } = edited;
         let changed = !changes.is_empty();
         for change in changes {
-            self.take_own_change(step, write, actor, change.bytes)?;
+            self.take_own_change(step, write, actor, change)?;
         }
         step.count(Counted::Written, u64::from(changed));
         let heads = self.loaded_history(write.space, &write.document)?.view_heads();
@@ -165,27 +170,27 @@ impl Core {
         step: &mut Step<'_>,
         write: &Write,
         actor: Actor,
-        bytes: Vec<u8>,
+        change: LocalChange,
     ) -> Result<(), Refusal> {
-        // The document checks every change it makes against the limits, so these two hold unless
-        // Starling itself is at fault; nothing was taken into history then.
-        let chunk = ChangeChunk::parse(&bytes).map_err(|_| Refusal::Internal)?;
+        let chunk = &change.chunk;
         let history = self.loaded_history(write.space, &write.document)?;
-        if history.check(&chunk).is_err() {
+        // The document checks every change it makes, so this holds unless Starling itself is at fault;
+        // nothing was taken into history then.
+        if history.check(chunk).is_err() {
             self.sign_run(step, write.space, &write.document)?;
             let key = self.document_key(write.space, &write.document)?;
             self.views.remove(&key);
             return Err(Refusal::Internal);
         }
-        history.insert(&chunk);
+        history.insert(chunk);
         self.loaded_view(write.space, &write.document)?.wrote(actor, chunk.seq);
         let touch = Touch { author: self.identity.key(), time: WallTime(chunk.time.saturating_mul(1_000)) };
         step.touch(write.space, &write.document, touch);
         let key = (write.space, write.document.clone());
-        if step.runs.get(&key).is_some_and(|run| !run.fits(actor, bytes.len())) {
+        if step.runs.get(&key).is_some_and(|run| !run.fits(actor, change.bytes.len())) {
             self.sign_run(step, write.space, &write.document)?;
         }
-        step.runs.entry(key).or_insert_with(|| Run::new(actor)).push(bytes);
+        step.runs.entry(key).or_insert_with(|| Run::new(actor)).push(change);
         Ok(())
     }
 
@@ -218,8 +223,9 @@ impl Core {
         let Some(run) = step.runs.remove(&(space, document.clone())) else {
             return Ok(());
         };
-        let delta = VerifiedDelta::sign(&self.identity, space, document.clone(), run.actor, run.changes)
-            .map_err(|_| Refusal::Internal)?;
+        let delta =
+            VerifiedDelta::sign_parsed(&self.identity, space, document.clone(), run.actor, run.changes)
+                .map_err(|_| Refusal::Internal)?;
         self.store_delta(step, space, &delta, delta.last_seq(), delta.last_hash());
         let space = self.space(space)?;
         let young = space.own.as_ref().filter(|own| {
@@ -281,6 +287,13 @@ impl Core {
         for ((space, document), touch) in std::mem::take(&mut step.touched) {
             self.write_record(step, space, &document, touch)?;
         }
+        let made = std::mem::take(&mut step.made);
+        if made.len() > MADE_KEPT_MAX {
+            for document in &made {
+                self.views.remove(document);
+                self.histories.remove(document);
+            }
+        }
         Ok(())
     }
 
@@ -301,10 +314,7 @@ impl Core {
         let key = space.index.document(document.as_str());
         let old = step.transaction.value(Table::Documents, &key)?;
         if old.is_none() {
-            // What was just made is not kept built: of a bulk import nothing is touched again soon, and
-            // its peak would stay with the process, since the allocator gives little of it back.
-            self.views.remove(&cached);
-            self.histories.remove(&cached);
+            step.made.push(cached);
         }
         let old: Option<DocumentRecord> = old.map(|value| record(&value, "document record")).transpose()?;
         if let Some(old) = &old {

@@ -37,6 +37,11 @@ impl<T> ViewCache<T> {
         Self { entries: BTreeMap::new(), by_use: BTreeMap::new(), bytes: 0, bytes_max, uses: 0, aged: 0 }
     }
 
+    /// Whether nothing is kept.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
     /// What is there for `key`, now the most recently used.
     pub fn touch(&mut self, key: &DocumentKey) -> Option<&mut T> {
         let entry = self.entries.get_mut(key)?;

@@ -6,8 +6,9 @@
 use std::ops::Bound;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::{BuiltView, DocumentKey, ViewCache};
+use super::{BuiltView, DocumentKey, ViewCache, Witness};
 use crate::document::Poison;
+use crate::history::frontier;
 use crate::id::{DocumentName, SpaceId};
 use crate::store::tables::{DocumentRecord, SpaceIndex, SpaceRecord, changed_key, record, space_record};
 use crate::store::{KeyRange, StoreError, StoreRead, Table, after_prefix};
@@ -68,6 +69,14 @@ impl Reader {
     /// [`ReadFault`] when this node does not hold it, or the store fails.
     pub fn space(&self, space: SpaceId) -> Result<SpaceRecord, ReadFault> {
         space_record(self.store(), space)?.ok_or(ReadFault::UnknownSpace(space))
+    }
+
+    /// Who signed what in a space.
+    ///
+    /// # Errors
+    /// [`ReadFault`] when this node does not hold it, or the store fails.
+    pub fn witness(&self, space: SpaceId) -> Result<Witness<'_>, ReadFault> {
+        Ok(Witness::new(self.store(), space, self.space(space)?.index))
     }
 
     /// What is known of a document without building it; deleted ones included.
@@ -195,6 +204,33 @@ impl Reader {
             }
         }
         Ok(changed)
+    }
+
+    /// The document that changed last before this commit and name, in the order of the last changes on
+    /// this node; the last of all without any. None at the beginning.
+    ///
+    /// # Errors
+    /// [`ReadFault`].
+    pub fn changed_before(
+        &self,
+        space: SpaceId,
+        before: Option<(u64, &DocumentName)>,
+    ) -> Result<Option<(u64, DocumentName)>, ReadFault> {
+        let index = self.space(space)?.index;
+        let all = index.all();
+        let end = before.map(|(commit, name)| index.changed(commit, name)).or_else(|| after_prefix(&all));
+        let end = end.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
+        let range = KeyRange { start: Bound::Included(&all), end };
+        let Some((key, _)) = self.store.last_row(Table::Changed, range)? else { return Ok(None) };
+        changed_key(&key).map(Some).ok_or_else(|| damaged("a key of the change order"))
+    }
+
+    /// How many actors changed a document, without building it.
+    ///
+    /// # Errors
+    /// [`ReadFault`].
+    pub fn actors(&self, space: SpaceId, name: &DocumentName) -> Result<usize, ReadFault> {
+        Ok(frontier(self.store(), self.space(space)?.index, name)?.len())
     }
 }
 

@@ -9,6 +9,7 @@ mod connection;
 mod documents;
 mod error;
 mod exchange;
+mod past;
 mod watch;
 
 use std::time::Duration;
@@ -225,8 +226,13 @@ impl Client {
         *request.body_mut() = RequestBody::Lines(receiver);
         let (response, connection) = self.accepted(request).await?;
         let address = self.address().clone();
-        let results =
-            BatchResults { address, body: response.into_body(), read: Vec::new(), _connection: connection };
+        let results = BatchResults {
+            address,
+            body: response.into_body(),
+            read: Vec::new(),
+            given: 0,
+            _connection: connection,
+        };
         Ok((BatchLines { sender }, results))
     }
 

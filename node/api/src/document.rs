@@ -94,7 +94,8 @@ pub struct DocumentList {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ReadQuery {
-    /// Read at these heads (comma separated) instead of the present view.
+    /// Read at these heads (comma separated, each whole or a unique beginning of at least four digits),
+    /// or at this time (RFC 3339, by the claims of authors), instead of the present view.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub at: Option<String>,
     /// Only the value at this RFC 6901 pointer.
@@ -205,6 +206,19 @@ pub enum Operation {
         /// The value, with special forms.
         value: Value,
     },
+    /// Settle a conflict: one value in place of all.
+    Resolve {
+        /// Where the values are.
+        pointer: String,
+        /// The value that stands; absent means the one a plain read shows.
+        #[serde(skip_serializing_if = "Option::is_none", default, deserialize_with = "present")]
+        value: Option<Value>,
+    },
+    /// Make the document what it was.
+    Revert {
+        /// The heads, or the time, to go back to.
+        to: String,
+    },
     /// Remove one value: a member, or an element of a list.
     Remove {
         /// Where it is.
@@ -309,7 +323,7 @@ pub struct WatchEvent {
 }
 
 /// A member that is there, `null` among its values.
-fn present<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
+pub(crate) fn present<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
     Value::deserialize(deserializer).map(Some)
 }
 

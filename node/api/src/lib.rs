@@ -12,6 +12,7 @@ pub mod duration;
 pub mod exit;
 pub mod heads;
 pub mod member;
+pub mod past;
 pub mod peer;
 pub mod problem;
 pub mod route;

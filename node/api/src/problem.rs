@@ -77,6 +77,10 @@ codes! {
     DocumentTooDeep = "document-too-deep", 400, Usage, "document nests too deep";
     /// Heads that are not comma separated hashes in hex.
     BadHeads = "bad-heads", 400, Usage, "not heads";
+    /// More than one change of the document begins with the digits given.
+    AmbiguousHeads = "ambiguous-heads", 400, Usage, "more than one change matches";
+    /// A time that is not RFC 3339.
+    BadTime = "bad-time", 400, Usage, "not a time";
     /// A position that is not one.
     BadPosition = "bad-position", 400, Usage, "not a position";
     /// The operation does not fit the value it was aimed at, such as an increment of a string.

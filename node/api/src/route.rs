@@ -19,6 +19,16 @@ pub const DOCUMENT: &str = "/v1/spaces/{space}/docs/{*name}";
 pub const OPERATIONS: &str = "/v1/spaces/{space}/ops/{*name}";
 /// Pattern of the conflicts of one document.
 pub const CONFLICTS: &str = "/v1/spaces/{space}/conflicts/{*name}";
+/// Pattern of the conflicts of a space.
+pub const SPACE_CONFLICTS: &str = "/v1/spaces/{space}/conflicts";
+/// Pattern of the history of one document.
+pub const HISTORY: &str = "/v1/spaces/{space}/history/{*name}";
+/// Pattern of the history of a space.
+pub const SPACE_HISTORY: &str = "/v1/spaces/{space}/history";
+/// Pattern of who wrote the values of one document.
+pub const BLAME: &str = "/v1/spaces/{space}/blame/{*name}";
+/// Pattern of what differs between two states of one document.
+pub const DIFF: &str = "/v1/spaces/{space}/diff/{*name}";
 /// Pattern of the batch route.
 pub const BATCH: &str = "/v1/spaces/{space}/batch";
 /// Pattern of the watch route.
@@ -46,8 +56,30 @@ pub const OPENAPI: &str = "/openapi.json";
 
 /// Every pattern, for checks that compare router, client and prose.
 pub const ALL: &[&str] = &[
-    STATUS, SPACES, SPACE, DOCUMENTS, DOCUMENT, OPERATIONS, CONFLICTS, BATCH, WATCH, MEMBERS, INVITES, WAIT,
-    JOIN, PEERS, PEER_BLOCK, HEALTH, READY, METRICS, OPENAPI,
+    STATUS,
+    SPACES,
+    SPACE,
+    DOCUMENTS,
+    DOCUMENT,
+    OPERATIONS,
+    CONFLICTS,
+    SPACE_CONFLICTS,
+    HISTORY,
+    SPACE_HISTORY,
+    BLAME,
+    DIFF,
+    BATCH,
+    WATCH,
+    MEMBERS,
+    INVITES,
+    WAIT,
+    JOIN,
+    PEERS,
+    PEER_BLOCK,
+    HEALTH,
+    READY,
+    METRICS,
+    OPENAPI,
 ];
 
 /// Path of one space, by name, id or id prefix.
@@ -78,6 +110,36 @@ pub fn operations(space_name: &str, name: &str) -> String {
 #[must_use]
 pub fn conflicts(space_name: &str, name: &str) -> String {
     format!("{}/conflicts/{}", space(space_name), encode_name(name))
+}
+
+/// Path of the conflicts of a space.
+#[must_use]
+pub fn space_conflicts(space_name: &str) -> String {
+    space(space_name) + "/conflicts"
+}
+
+/// Path of the history of one document.
+#[must_use]
+pub fn history(space_name: &str, name: &str) -> String {
+    format!("{}/history/{}", space(space_name), encode_name(name))
+}
+
+/// Path of the history of a space.
+#[must_use]
+pub fn space_history(space_name: &str) -> String {
+    space(space_name) + "/history"
+}
+
+/// Path of who wrote the values of one document.
+#[must_use]
+pub fn blame(space_name: &str, name: &str) -> String {
+    format!("{}/blame/{}", space(space_name), encode_name(name))
+}
+
+/// Path of what differs between two states of one document.
+#[must_use]
+pub fn diff(space_name: &str, name: &str) -> String {
+    format!("{}/diff/{}", space(space_name), encode_name(name))
 }
 
 /// Path of a space's batch route.
@@ -181,6 +243,11 @@ mod tests {
             (DOCUMENT, document("s", "n")),
             (OPERATIONS, operations("s", "n")),
             (CONFLICTS, conflicts("s", "n")),
+            (SPACE_CONFLICTS, space_conflicts("s")),
+            (HISTORY, history("s", "n")),
+            (SPACE_HISTORY, space_history("s")),
+            (BLAME, blame("s", "n")),
+            (DIFF, diff("s", "n")),
             (BATCH, batch("s")),
             (WATCH, watch("s")),
             (MEMBERS, members("s")),

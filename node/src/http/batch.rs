@@ -32,8 +32,12 @@ use super::{
     state::Api,
 };
 
-/// Writes of one batch that are under way at once: enough to fill a commit group.
-const LINES_UNDER_WAY_MAX: usize = 256;
+/// Writes of one batch that are under way at once: enough to fill a commit group while the one before
+/// it is committed.
+const LINES_UNDER_WAY_MAX: usize = 1_024;
+
+/// Results that leave in one piece when they are there at once, as those of one commit are.
+const RESULTS_TOGETHER_MAX: usize = 256;
 
 pub(super) async fn run(
     State(api): State<Api>,
@@ -94,13 +98,15 @@ fn results(
             async move {
                 let line = finish(submitted).await;
                 drop(room);
-                Ok(line)
+                line
             }
         })
         .buffered(LINES_UNDER_WAY_MAX)
+        .ready_chunks(RESULTS_TOGETHER_MAX)
+        .map(|lines| Ok(lines.concat().into()))
 }
 
-async fn finish(submitted: Submitted) -> Bytes {
+async fn finish(submitted: Submitted) -> Vec<u8> {
     let outcome = match submitted.write {
         Ok(pending) => pending.written().await.map(|written| report::heads(&written.heads)),
         Err(refused) => Err(refused),
@@ -109,7 +115,7 @@ async fn finish(submitted: Submitted) -> Bytes {
     // A result holds texts only, and such a thing always has a JSON form.
     let mut text = serde_json::to_vec(&result).unwrap_or_default();
     text.push(b'\n');
-    text.into()
+    text
 }
 
 /// The document a line is about, as far as it can be read, and the write it asks for.

@@ -1,4 +1,4 @@
-//! Documents: listed and read; their conflicts.
+//! Documents: listed and read.
 
 use axum::{
     extract::State,
@@ -7,9 +7,7 @@ use axum::{
 };
 use starling_api::{
     Code,
-    document::{
-        AUTOMERGE_MEDIA_TYPE, ConflictList, DocumentList, HEADS_HEADER, ListQuery, ReadFormat, ReadQuery,
-    },
+    document::{AUTOMERGE_MEDIA_TYPE, DocumentList, HEADS_HEADER, ListQuery, ReadFormat, ReadQuery},
 };
 use starling_crdt::{id::ChangeHash, replica::EntityTag};
 
@@ -36,9 +34,8 @@ pub(super) async fn read(
 ) -> Result<Response, Refused> {
     let space = api.node.space(&space).await?;
     let name = input::document_name(&name)?;
-    let at = input::heads(query.at.as_deref())?;
     let pointer = query.pointer.as_deref().map(input::pointer).transpose()?;
-    if at.is_none() {
+    if query.at.is_none() {
         // Heads are known without building the document.
         let heads = api.node.heads(space, &name).await?;
         if input::names_tag(&parts, EntityTag::of(&heads))? {
@@ -46,7 +43,7 @@ pub(super) async fn read(
         }
     }
     if query.format == Some(ReadFormat::Automerge) {
-        if at.is_some() || pointer.is_some() {
+        if query.at.is_some() || pointer.is_some() {
             let detail = "an automerge file is of the whole present document: leave out at and pointer";
             return Err(refused(Code::BadRequest, detail));
         }
@@ -54,19 +51,10 @@ pub(super) async fn read(
         let kind = [(header::CONTENT_TYPE, AUTOMERGE_MEDIA_TYPE)];
         return Ok((kind, heads_headers(&found.heads), found.bytes).into_response());
     }
-    let found = api.node.read(space, name, at, pointer).await?;
+    let found = api.node.read(space, name, query.at, pointer).await?;
     let mut response = json(StatusCode::OK, found.text);
     response.headers_mut().extend(heads_headers(&found.heads));
     Ok(response)
-}
-
-pub(super) async fn conflicts(
-    State(api): State<Api>,
-    Names((space, name)): Names<(String, String)>,
-) -> Result<Answer<ConflictList>, Refused> {
-    let space = api.node.space(&space).await?;
-    let name = input::document_name(&name)?;
-    api.node.conflicts(space, name).await.map(|list| Answer(StatusCode::OK, list))
 }
 
 /// The heads, and the tag that follows from them. Both are hex digits, which any header may hold.

@@ -132,6 +132,7 @@ impl Members {
             "put" => {
                 Ok(Edit::Put { value: whole_document(self.value("value")?)?, base: self.heads("base")? })
             }
+            "resolve" => Ok(Edit::Resolve { pointer: self.pointer()?, value: self.0.remove("value") }),
             "delete" => Ok(Edit::Remove),
             other => Err(refused(Code::BadRequest, format!("there is no operation {other:?}"))),
         }
@@ -170,20 +171,33 @@ pub(super) fn merge_patch(value: Json) -> Result<Edit, Refused> {
     Ok(Edit::Merge { pointer: Pointer::root(), patch: whole_document(value)? })
 }
 
-/// What an operation may do to one document; a batch does more.
-const OPERATIONS: [&str; 5] = ["increment", "set", "remove", "insert", "splice"];
+/// What an operation may do to one document; a batch does more. `revert` is read by [`revert`], since what it
+/// goes back to is known only to the document.
+const OPERATIONS: [&str; 6] = ["increment", "set", "remove", "insert", "splice", "resolve"];
 
 /// The edit that the body of an operation asks for.
 pub(super) fn operation(body: &[u8]) -> Result<Edit, Refused> {
     let mut members = Members::of(value(body)?)?;
     let operation = members.text("op")?;
     if !OPERATIONS.contains(&operation.as_str()) {
-        let detail = format!("there is no operation {operation:?}; there are {}", OPERATIONS.join(", "));
+        let known = OPERATIONS.join(", ");
+        let detail = format!("there is no operation {operation:?}; there are {known}, revert");
         return Err(refused(Code::BadRequest, detail));
     }
     let edit = members.edit(&operation)?;
     members.nothing_else()?;
     Ok(edit)
+}
+
+/// What a body asks to go back to; none when it asks for another operation.
+pub(super) fn revert(body: &[u8]) -> Result<Option<String>, Refused> {
+    let mut members = Members::of(value(body)?)?;
+    if members.text("op")? != "revert" {
+        return Ok(None);
+    }
+    let to = members.text("to")?;
+    members.nothing_else()?;
+    Ok(Some(to))
 }
 
 /// Only a whole document has a base it was derived from.

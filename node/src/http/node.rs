@@ -1,10 +1,11 @@
 //! The node as the routes see it: the one place that asks its driver.
 //!
-//! Writes, and whatever belongs to the node as a whole, go through the driver. Reads (`reads`, `names`,
-//! `changes`) go to the store's last commit, on threads of their own, and never wait for a writer.
+//! Writes, and whatever belongs to the node as a whole, go through the driver. Reads (`reads`, `past`,
+//! `names`, `changes`) go to the store's last commit, on threads of their own, and never wait for a writer.
 
 mod changes;
 mod names;
+mod past;
 mod reads;
 
 use std::{sync::Arc, time::Duration};

@@ -1,11 +1,7 @@
 //! From what the core says to what a client reads: one code for each reason.
 
 use starling_api::{Code, Problem};
-use starling_crdt::{
-    document::{EditError, ReadError},
-    replica::Refusal,
-    store::StoreError,
-};
+use starling_crdt::{document::EditError, replica::Refusal, store::StoreError};
 
 use starling_crdt::charter::{IssueError, VoidReason};
 
@@ -72,15 +68,6 @@ fn edit(error: &EditError) -> Problem {
         EditError::Damaged | EditError::Crash => Code::Internal,
     };
     Problem::new(code, error.to_string())
-}
-
-pub(super) fn read(error: &ReadError) -> Refused {
-    let code = match error {
-        ReadError::UnknownHead(_) => Code::UnknownHeads,
-        ReadError::NotFound(_) => Code::UnknownPointer,
-        ReadError::Damaged | ReadError::Crash => Code::Internal,
-    };
-    Problem::new(code, error.to_string()).into()
 }
 
 pub(super) fn store(error: &StoreError) -> Problem {

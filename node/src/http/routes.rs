@@ -6,7 +6,7 @@ use axum::{
 };
 use starling_api::route;
 
-use super::{batch, documents, openapi, peers, spaces, state::Api, status, watch, writes};
+use super::{batch, documents, openapi, past, peers, spaces, state::Api, status, watch, writes};
 
 /// Every route of the API.
 pub(super) fn routes(api: Api) -> Router {
@@ -24,7 +24,12 @@ fn table() -> Vec<(&'static str, MethodRouter<Api>)> {
         (route::DOCUMENTS, get(documents::list)),
         (route::DOCUMENT, get(documents::read).put(writes::put).patch(writes::patch).delete(writes::delete)),
         (route::OPERATIONS, post(writes::operate)),
-        (route::CONFLICTS, get(documents::conflicts)),
+        (route::CONFLICTS, get(past::conflicts)),
+        (route::SPACE_CONFLICTS, get(past::space_conflicts)),
+        (route::HISTORY, get(past::history)),
+        (route::SPACE_HISTORY, get(past::space_history)),
+        (route::BLAME, get(past::blame)),
+        (route::DIFF, get(past::diff)),
         (route::BATCH, post(batch::run)),
         (route::WATCH, get(watch::watch)),
         (route::MEMBERS, get(spaces::members)),

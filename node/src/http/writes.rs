@@ -64,7 +64,13 @@ pub(super) async fn operate(
     Whole(body): Whole,
 ) -> Result<Response, Refused> {
     input::without_base(&query)?;
-    let edit = input::operation(&body)?;
+    let edit = match input::revert(&body)? {
+        None => input::operation(&body)?,
+        Some(to) => {
+            let (space, name) = (api.node.space(&place.0).await?, input::document_name(&place.1)?);
+            Edit::Revert { to: api.node.heads_named(space, name, to).await? }
+        }
+    };
     write(&api, place, &query, &parts, edit).await
 }
 

@@ -1,25 +1,25 @@
 //! `run`: scenarios, seeds, verdict.
 
-use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::{Mutex, PoisonError};
 
 use clap::Args;
 use serde_json::json;
 
+use super::keep::keep;
 use super::{Console, FAILED, NOT_FOUND, OutputFormat, USAGE};
 use crate::record::{RunRecord, Verdict};
-use crate::report::page::Beside;
-use crate::report::{self, junit, page, stored, terminal, timeline};
-use crate::runner;
+use crate::report::terminal::{self, Kept};
+use crate::report::{self, stored, trace};
+use crate::runner::{self, RunError, Stage};
 use crate::scenario::{self, Loaded};
+use crate::world::log::EventLog;
 
 /// Most seeds of one call.
 const SEEDS_MAX: u64 = 1_000_000;
-
-/// Where runs are stored that did not hold, or that a report was asked for, unless told otherwise.
-const DIRECTORY: &str = "starling-runs";
 
 /// What `run` takes.
 #[derive(Clone, Debug, Args)]
@@ -42,7 +42,7 @@ pub struct RunArgs {
     /// Writes the verdicts as JUnit.
     #[arg(long, value_name = "FILE")]
     pub junit: Option<PathBuf>,
-    /// Writes what happened when as JSON Lines.
+    /// Writes every event as JSON Lines, one run after the other. Takes far longer than the runs alone.
     #[arg(long, value_name = "FILE")]
     pub trace: Option<PathBuf>,
     /// How many runs at once. Default: one for each core.
@@ -96,6 +96,17 @@ impl RunArgs {
     }
 }
 
+/// Why runs could not be carried out.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum CarryError {
+    /// A run could not begin.
+    #[error(transparent)]
+    Run(#[from] RunError),
+    /// The trace could not be written.
+    #[error("cannot write the trace: {0}")]
+    Trace(#[from] io::Error),
+}
+
 pub(super) fn run(args: &RunArgs, console: &mut Console<'_>) -> io::Result<u8> {
     let mut loaded = Vec::new();
     for path in &args.scenarios {
@@ -108,9 +119,18 @@ pub(super) fn run(args: &RunArgs, console: &mut Console<'_>) -> io::Result<u8> {
             }
         }
     }
+    let trace = match args.trace.as_deref().map(stored::create).transpose() {
+        Ok(trace) => trace,
+        Err(error) => {
+            writeln!(console.err, "{error}")?;
+            return Ok(FAILED);
+        }
+    };
     let mut records = Vec::new();
     for scenario in &loaded {
-        match one(scenario, &args.seeds(scenario.scenario.seed), args.jobs, console) {
+        let carry =
+            Carry { seeds: &args.seeds(scenario.scenario.seed), jobs: args.jobs, trace: trace.as_ref() };
+        match carry.out(scenario, console) {
             Ok(runs) => records.extend(runs),
             Err(error) => {
                 writeln!(console.err, "{}: {error}", scenario.label)?;
@@ -118,55 +138,97 @@ pub(super) fn run(args: &RunArgs, console: &mut Console<'_>) -> io::Result<u8> {
             }
         }
     }
-    let kept = keep(args, &records, console);
-    match show(&records, console) {
+    let (kept, failed) = match keep(args, &records, console.program) {
+        Ok(kept) => (kept, None),
+        Err(error) => (Vec::new(), Some(error)),
+    };
+    match show(&records, &kept, console) {
         // A reader that has seen enough changes no verdict.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
         shown => shown?,
     }
-    match kept {
-        Ok(()) => Ok(report::verdict(&records).exit_code()),
-        Err(error) => {
+    match failed {
+        None => Ok(report::verdict(&records).exit_code()),
+        Some(error) => {
             writeln!(console.err, "{error}")?;
             Ok(FAILED)
         }
     }
 }
 
-/// Runs one scenario with some seeds, with progress on a terminal.
-pub(super) fn one(
+/// How to carry out the runs of one scenario.
+pub(super) struct Carry<'a> {
+    /// With which seeds.
+    pub seeds: &'a [u64],
+    /// How many at once; absent: one for each core.
+    pub jobs: Option<usize>,
+    /// Where events go. Runs that are traced go one after the other.
+    pub trace: Option<&'a File>,
+}
+
+impl Carry<'_> {
+    /// Carries them out, with progress on a terminal.
+    pub(super) fn out(
+        &self,
+        loaded: &Loaded,
+        console: &mut Console<'_>,
+    ) -> Result<Vec<RunRecord>, CarryError> {
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let (name, all, shown) = (&loaded.scenario.name, self.seeds.len(), console.progress);
+        let progress = Mutex::new((&mut *console.err, 0usize, 0usize));
+        let tell = |record: Option<&RunRecord>| {
+            let mut state = progress.lock().unwrap_or_else(PoisonError::into_inner);
+            let (err, done, failed) = &mut *state;
+            if let Some(record) = record {
+                *done += 1;
+                *failed += usize::from(record.verdict != Verdict::Held);
+            }
+            if shown {
+                let bad = if *failed > 0 { format!(", {failed} did not hold") } else { String::new() };
+                // Progress is a courtesy: where it cannot be shown the run goes on.
+                let _ = write!(err, "\r\u{1b}[K{name}: {done} of {all} runs{bad}");
+                let _ = err.flush();
+            }
+        };
+        tell(None);
+        let runs = match self.trace {
+            Some(trace) => traced(loaded, self.seeds, trace, |record| tell(Some(record))),
+            None => {
+                let jobs = self.jobs.unwrap_or(cores);
+                let runs = runner::run_seeds(&loaded.scenario, self.seeds, jobs, |record| tell(Some(record)));
+                runs.map_err(CarryError::from)
+            }
+        };
+        if shown {
+            let _ = write!(console.err, "\r\u{1b}[K");
+        }
+        let mut runs = runs?;
+        for record in &mut runs {
+            complete(record, loaded, console.program);
+        }
+        Ok(runs)
+    }
+}
+
+/// Runs one seed after the other, each with its events in `trace`.
+fn traced(
     loaded: &Loaded,
     seeds: &[u64],
-    jobs: Option<usize>,
-    console: &mut Console<'_>,
-) -> Result<Vec<RunRecord>, runner::RunError> {
-    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let (name, all, shown) = (&loaded.scenario.name, seeds.len(), console.progress);
-    let progress = Mutex::new((&mut *console.err, 0usize, 0usize));
-    let tell = |record: Option<&RunRecord>| {
-        let mut state = progress.lock().unwrap_or_else(PoisonError::into_inner);
-        let (err, done, failed) = &mut *state;
-        if let Some(record) = record {
-            *done += 1;
-            *failed += usize::from(record.verdict != Verdict::Held);
-        }
-        if shown {
-            let bad = if *failed > 0 { format!(", {failed} did not hold") } else { String::new() };
-            // Progress is a courtesy: where it cannot be shown the run goes on.
-            let _ = write!(err, "\r\u{1b}[K{name}: {done} of {all} runs{bad}");
-            let _ = err.flush();
-        }
-    };
-    tell(None);
-    let runs = runner::run_seeds(&loaded.scenario, seeds, jobs.unwrap_or(cores), |record| tell(Some(record)));
-    if shown {
-        let _ = write!(console.err, "\r\u{1b}[K");
+    mut trace: &File,
+    done: impl Fn(&RunRecord),
+) -> Result<Vec<RunRecord>, CarryError> {
+    let stage = Stage::new(&loaded.scenario)?;
+    let mut records = Vec::new();
+    for seed in seeds {
+        trace.write_all(trace::begins(&loaded.scenario, &loaded.digest, *seed).as_bytes())?;
+        let log = EventLog::new(Box::new(BufWriter::new(trace.try_clone()?)));
+        let record = stage.run_logged(*seed, Some(log.clone()))?;
+        let written = log.finish()?;
+        trace.write_all(trace::ends(&record, &written).as_bytes())?;
+        done(&record);
+        records.push(record);
     }
-    let mut runs = runs?;
-    for record in &mut runs {
-        complete(record, loaded, console.program);
-    }
-    Ok(runs)
+    Ok(records)
 }
 
 /// Adds what only the caller knows: the whole scenario, and the command that runs it again.
@@ -177,7 +239,7 @@ fn complete(record: &mut RunRecord, loaded: &Loaded, program: &str) {
 }
 
 /// `text` as one word of a shell.
-fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     let plain = |c: char| c.is_alphanumeric() || "/._-+:@%".contains(c);
     if !text.is_empty() && text.chars().all(plain) {
         return text.to_owned();
@@ -185,75 +247,15 @@ fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', "'\\''"))
 }
 
-/// Prints the runs.
-pub(super) fn show(records: &[RunRecord], console: &mut Console<'_>) -> io::Result<()> {
+/// Prints the runs, and what was written of them.
+pub(super) fn show(records: &[RunRecord], kept: &[Kept], console: &mut Console<'_>) -> io::Result<()> {
     match console.format {
-        OutputFormat::Table => write!(console.out, "{}", terminal::summary(records, console.colour)),
+        OutputFormat::Table => write!(console.out, "{}", terminal::summary(records, kept, console.colour)),
         OutputFormat::Json => {
             let verdict = report::verdict(records);
             writeln!(console.out, "{:#}", json!({ "version": 1, "verdict": verdict, "runs": records }))
         }
     }
-}
-
-/// Writes the files that were asked for, and says where they are.
-fn keep(
-    args: &RunArgs,
-    records: &[RunRecord],
-    console: &mut Console<'_>,
-) -> Result<(), Box<dyn std::error::Error>> {
-    let directory = args.out.as_deref().unwrap_or(Path::new(DIRECTORY));
-    let mut stored_now = Vec::new();
-    for record in records {
-        if args.out.is_some() || record.verdict != Verdict::Held {
-            let path = stored::path_of(directory, record, "json");
-            stored::write(&path, &stored::json(record))?;
-            stored_now.push((record.verdict, path));
-        }
-    }
-    if let Some((_, path)) = stored_now.iter().find(|(verdict, _)| *verdict != Verdict::Held) {
-        writeln!(console.err, "why: {} explain {}", console.program, quoted(&path.to_string_lossy()))?;
-    } else if !stored_now.is_empty() {
-        writeln!(
-            console.err,
-            "stored {} in {}",
-            report::words::several(stored_now.len() as u64, "run"),
-            directory.display()
-        )?;
-    }
-    if args.report {
-        for runs in by_scenario(records) {
-            let Some(worst) = worst_of(&runs) else { continue };
-            let beside: Vec<Beside> =
-                runs.iter().map(|run| Beside { seed: run.seed, verdict: run.verdict }).collect();
-            let path = stored::path_of(directory, worst, "html");
-            stored::write(&path, &page::page(worst, &beside))?;
-            writeln!(console.err, "report: {}", path.display())?;
-        }
-    }
-    if let Some(path) = &args.junit {
-        stored::write(path, &junit::junit(records))?;
-    }
-    if let Some(path) = &args.trace {
-        stored::write(path, &records.iter().map(timeline::json_lines).collect::<String>())?;
-    }
-    Ok(())
-}
-
-fn worst_of<'a>(runs: &[&'a RunRecord]) -> Option<&'a RunRecord> {
-    runs.iter().copied().max_by_key(|record| report::telling(record))
-}
-
-/// The runs of each scenario, in the order in which they were asked for.
-fn by_scenario(records: &[RunRecord]) -> Vec<Vec<&RunRecord>> {
-    let mut groups: Vec<Vec<&RunRecord>> = Vec::new();
-    for record in records {
-        match groups.iter_mut().find(|group| group[0].scenario_digest == record.scenario_digest) {
-            Some(group) => group.push(record),
-            None => groups.push(vec![record]),
-        }
-    }
-    groups
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::{Console, FAILED, HELD, NOT_FOUND, OutputFormat, USAGE, run};
 use crate::record::RunRecord;
+use crate::report::terminal::Kept;
 use crate::report::{explain, page, stored};
 use crate::scenario;
 
@@ -68,7 +69,8 @@ pub(super) fn replay(path: &Path, console: &mut Console<'_>) -> io::Result<u8> {
             return Ok(USAGE);
         }
     };
-    let mut again = match run::one(&loaded, &[before.seed], None, console) {
+    let carry = run::Carry { seeds: &[before.seed], jobs: None, trace: None };
+    let mut again = match carry.out(&loaded, console) {
         Ok(records) => records,
         Err(error) => {
             writeln!(console.err, "{error}")?;
@@ -78,7 +80,11 @@ pub(super) fn replay(path: &Path, console: &mut Console<'_>) -> io::Result<u8> {
     for record in &mut again {
         record.replay.clone_from(&before.replay);
     }
-    run::show(&again, console)?;
+    let kept = Kept {
+        explain: Some(format!("{} explain {}", console.program, run::quoted(&path.to_string_lossy()))),
+        page: None,
+    };
+    run::show(&again, &[kept], console)?;
     let same = again.iter().all(|record| record.trace_hash == before.trace_hash);
     if same {
         writeln!(console.err, "the same trace as the stored run")?;

@@ -1,14 +1,14 @@
 //! What people and machines are shown of a run: everything is made from a [`RunRecord`] alone.
 //!
-//! `words` says things in sentences, `terminal` prints the summary, `junit` and `stored` are for
-//! machines, `page` is one self-contained HTML file.
+//! `words` says things in sentences, `terminal` prints the summary, `junit`, `stored` and `trace` are
+//! for machines, `page` is one self-contained HTML file.
 
 pub mod explain;
 pub mod junit;
 pub mod page;
 pub mod stored;
 pub mod terminal;
-pub mod timeline;
+pub mod trace;
 pub mod words;
 
 use crate::record::{RunRecord, Verdict};

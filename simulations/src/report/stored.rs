@@ -1,5 +1,6 @@
 //! Runs on disk: one JSON file for each, read back by `replay`, `report` and `explain`.
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use crate::record::{RECORD_VERSION, RunRecord};
@@ -40,9 +41,19 @@ pub fn path_of(directory: &Path, record: &RunRecord, ending: &str) -> PathBuf {
 /// # Errors
 /// What the file system says.
 pub fn write(path: &Path, text: &str) -> Result<(), StoredError> {
+    create(path)?
+        .write_all(text.as_bytes())
+        .map_err(|error| StoredError::File { path: path.to_owned(), error })
+}
+
+/// Makes an empty file at `path`, and its directory.
+///
+/// # Errors
+/// What the file system says.
+pub fn create(path: &Path) -> Result<std::fs::File, StoredError> {
     let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
     let made = directory.map_or(Ok(()), std::fs::create_dir_all);
-    made.and_then(|()| std::fs::write(path, text))
+    made.and_then(|()| std::fs::File::create(path))
         .map_err(|error| StoredError::File { path: path.to_owned(), error })
 }
 

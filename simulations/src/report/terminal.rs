@@ -17,8 +17,17 @@ pub enum Colour {
     Off,
 }
 
-/// The summary of several runs.
-pub fn summary(records: &[RunRecord], colour: Colour) -> String {
+/// What was written of a run, as commands and paths a person can paste.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Kept {
+    /// The command that explains it, if it was stored.
+    pub explain: Option<String>,
+    /// Its HTML report, if one was made.
+    pub page: Option<String>,
+}
+
+/// The summary of several runs; `kept` says for each what was written of it.
+pub fn summary(records: &[RunRecord], kept: &[Kept], colour: Colour) -> String {
     let mut out = String::new();
     let verdict = super::verdict(records);
     let number = |verdict| records.iter().filter(|record| record.verdict == verdict).count() as u64;
@@ -37,14 +46,40 @@ pub fn summary(records: &[RunRecord], colour: Colour) -> String {
         }
     );
     let few = records.len() <= RUNS_SHOWN_MAX;
-    for record in records.iter().filter(|record| few || record.verdict != Verdict::Held) {
+    let is_shown = |record: &RunRecord| few || record.verdict != Verdict::Held;
+    let none = Kept::default();
+    let with_files =
+        || records.iter().enumerate().map(|(place, record)| (record, kept.get(place).unwrap_or(&none)));
+    for (record, kept) in with_files().filter(|(record, _)| is_shown(record)) {
         out.push('\n');
         run(record, colour, &mut out);
+        files(kept, "", &mut out);
     }
     if !few {
         table(records, &mut out);
+        for (record, kept) in with_files().filter(|(record, kept)| !is_shown(record) && kept.page.is_some()) {
+            files(kept, &format!("  (seed {}, which tells most)", record.seed), &mut out);
+        }
+    }
+    if kept.iter().all(|kept| *kept == none) {
+        out.push('\n');
+        line(
+            &mut out,
+            "stored",
+            "nothing; --report makes a page, --out DIR keeps runs for explain and replay",
+        );
     }
     out
+}
+
+/// Where to look further.
+fn files(kept: &Kept, note: &str, out: &mut String) {
+    if let Some(command) = &kept.explain {
+        line(out, "explain", command);
+    }
+    if let Some(page) = &kept.page {
+        line(out, "report", &format!("{page}{note}"));
+    }
 }
 
 fn badge(verdict: Verdict, colour: Colour) -> String {
@@ -156,17 +191,29 @@ mod tests {
 
     #[test]
     fn the_verdict_comes_first_and_the_command_is_there() {
-        let text = summary(&[violated()], Colour::Off);
+        let text = summary(&[violated()], &[], Colour::Off);
         assert!(text.starts_with("VIOLATED  0 of 1 run held, 1 violated\n"), "{text}");
         assert!(text.contains("again     starling sim run sample.toml --seed 7"), "{text}");
         assert!(!text.contains('\u{1b}'));
     }
 
     #[test]
+    fn what_was_stored_is_said_with_the_command_that_reads_it() {
+        let kept = Kept { explain: Some("sim explain a-7.json".into()), page: Some("a-7.html".into()) };
+        let text = summary(&[violated()], &[kept.clone()], Colour::Off);
+        assert!(text.contains("explain   sim explain a-7.json\n  report    a-7.html\n"), "{text}");
+        assert!(summary(&[held()], &[], Colour::Off).contains("--out DIR"));
+        let (many, mut files) = (vec![held(); 9], vec![Kept::default(); 8]);
+        files.push(kept);
+        let text = summary(&many, &files, Colour::Off);
+        assert!(text.contains("report    a-7.html  (seed 7, which tells most)"), "{text}");
+    }
+
+    #[test]
     fn of_many_runs_only_the_failing_ones_are_shown_whole() {
         let mut records = vec![held(); 9];
         records.push(violated());
-        let text = summary(&records, Colour::Off);
+        let text = summary(&records, &[], Colour::Off);
         assert_eq!(text.matches("seed 7").count(), 2, "{text}");
         assert!(text.contains("9 of 10 held"), "{text}");
     }

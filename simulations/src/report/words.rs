@@ -98,7 +98,7 @@ pub fn title(violation: &Violation) -> String {
 /// kept it from telling, or what it went through and how it ended.
 pub fn cause(record: &RunRecord) -> String {
     if let Some(violation) = record.violations.first() {
-        return violated(record, violation);
+        return violated(record, violation) + &filled(record);
     }
     if record.verdict == Verdict::Undecided {
         let reasons = record.undecided.join("; ");
@@ -116,10 +116,31 @@ pub fn cause(record: &RunRecord) -> String {
         None => String::new(),
     };
     let kept = format!(" {} acknowledged, none lost.", several(record.writes.acknowledged, "write"));
-    went + &settled + &kept
+    went + &settled + &kept + &filled(record)
+}
+
+/// Whose disk was as full as its capacity lets it be.
+fn filled(record: &RunRecord) -> String {
+    let mut full: Vec<(u64, &str)> =
+        record.nodes.iter().filter_map(|node| Some((node.disk_full_us?, node.name.as_str()))).collect();
+    full.sort_unstable();
+    match full.as_slice() {
+        [] => String::new(),
+        [(at, name)] => format!(" The disk of {name} was full from {} on.", time(*at)),
+        [(at, name), rest @ ..] => {
+            let more = several(rest.len() as u64, "disk");
+            format!(" The disk of {name} was full from {} on, and {more} later.", time(*at))
+        }
+    }
 }
 
 fn violated(record: &RunRecord, violation: &Violation) -> String {
+    let missed = record.expectations.iter().find(|judged| judged.name == violation.name && !judged.held);
+    if let (None, Some(judged)) = (violation.property, missed) {
+        let fault = blamed(record, violation)
+            .map_or(String::new(), |fault| format!(" The fault behind it: {}.", self::fault(record, fault)));
+        return format!("Expected {} {}, measured {}.{fault}", judged.name, judged.bound, measured(judged));
+    }
     let place = match (violation.node, &violation.document) {
         (Some(node), Some(document)) => format!(", at {} in {document}", record.node_name(node)),
         (Some(node), None) => format!(", at {}", record.node_name(node)),
@@ -196,6 +217,29 @@ mod tests {
         assert_eq!(time(7 * 86_400_000_000 + 3 * 3_600_000_000), "7 d 3 h");
         assert_eq!((bytes(900), bytes(3 << 20)), ("900 B".to_owned(), "3 MiB".to_owned()));
         assert_eq!(count(1_234_567), "1\u{202f}234\u{202f}567");
+    }
+
+    #[test]
+    fn a_missed_expectation_is_said_with_what_was_measured() {
+        let mut record = super::super::sample::violated();
+        let name = "converges_within".to_owned();
+        record.expectations = vec![Judged {
+            name: name.clone(),
+            bound: "at most 1s".into(),
+            measured: Some("5244730us".into()),
+            held: false,
+        }];
+        record.violations = vec![Violation { name, ..Violation::default() }];
+        record.missed.clear();
+        assert_eq!(cause(&record), "Expected converges_within at most 1s, measured 5.2 s.");
+    }
+
+    #[test]
+    fn a_disk_that_reached_its_capacity_is_named() {
+        let mut record = super::super::sample::held();
+        record.nodes[1].disk_full_us = Some(63_000_000);
+        let said = format!("The disk of {} was full from 1 min 3 s on.", record.nodes[1].name);
+        assert!(cause(&record).ends_with(&said), "{}", cause(&record));
     }
 
     #[test]

@@ -3,8 +3,8 @@
 //! Everything is drawn before the run, from streams keyed by the fault's place in the file and its
 //! occurrence, so that taking one fault away moves no other.
 
-use crate::scenario::fault::{Occurrence, Partition, Shape};
-use crate::scenario::fleet::DiskKind;
+use crate::scenario::fault::{DISK_KINDS, Occurrence, Partition, Shape};
+use crate::scenario::fleet::{DiskKind, Hostility};
 use crate::scenario::{Fault, FaultKind, Scenario, Span};
 use crate::world::chance::{Chance, Draws, Purpose};
 use crate::world::cut::{Cut, Hearing, SIDES_MAX};
@@ -74,7 +74,7 @@ fn planned(scenario: &Scenario, chance: &Chance, number: usize, fault: &Fault, d
     let occurrences = fault.occurrences(scenario.duration).into_iter().enumerate().map(|(time, when)| {
         let mut draws = chance.stream(Purpose::Fault, number as u64, time as u64);
         let mut nodes = fault.on.candidates(scenario);
-        if needs_blocks(&fault.kind) && drawn {
+        if fault.kind.needs_disk() && drawn {
             let plans = scenario.nodes();
             nodes.retain(|node| plans[*node].group.disk.kind == DiskKind::Redb);
         }
@@ -91,19 +91,6 @@ fn planned(scenario: &Scenario, chance: &Chance, number: usize, fault: &Fault, d
         PlannedOccurrence { when, nodes, sides }
     });
     PlannedFault { kind: fault.kind.clone(), drawn, occurrences: occurrences.collect() }
-}
-
-/// Whether a kind needs a disk that can fail.
-pub fn needs_blocks(kind: &FaultKind) -> bool {
-    matches!(
-        kind,
-        FaultKind::KillInIo { .. }
-            | FaultKind::LoseUnsynced
-            | FaultKind::TornWrite
-            | FaultKind::IoError { .. }
-            | FaultKind::DiskFull
-            | FaultKind::BitRot { .. }
-    )
 }
 
 fn sides(scenario: &Scenario, partition: &Partition, nodes: &[usize], draws: &mut Draws) -> Vec<Vec<usize>> {
@@ -215,6 +202,7 @@ fn drawn(scenario: &Scenario, chance: &Chance) -> Vec<Fault> {
     } else {
         random.kinds.iter().map(String::as_str).collect()
     };
+    kinds.retain(|kind| has_blocks || !DISK_KINDS.contains(kind));
     draws.shuffle(&mut kinds);
     kinds.truncate(kinds.len().div_ceil(2));
     let count = draws.between(1, u64::from(random.faults.max(1)));
@@ -222,9 +210,6 @@ fn drawn(scenario: &Scenario, chance: &Chance) -> Vec<Fault> {
     for _ in 0..count {
         let name = draws.pick(&kinds).copied().unwrap_or("pause");
         let Some(kind) = drawn_kind(name, &mut draws) else { continue };
-        if needs_blocks(&kind) && !has_blocks {
-            continue;
-        }
         let at = draws.below(scenario.duration.0.saturating_sub(scenario.duration.0 / 10).max(1));
         let lasts = kind.lasts().then(|| Span(draws.between(SECOND.min(random.longest.0), random.longest.0)));
         let mut on = crate::scenario::Selector::all();
@@ -286,6 +271,7 @@ fn drawn_kind(name: &str, draws: &mut Draws) -> Option<FaultKind> {
         "io-error" => FaultKind::IoError { rate },
         "disk-full" => FaultKind::DiskFull,
         "bit-rot" => FaultKind::BitRot { bits: draws.between(1, 20) as u32 },
+        "hostile" => FaultKind::Hostile { does: *draws.pick(&Hostility::ALL)? },
         _ => return None,
     })
 }
@@ -317,5 +303,64 @@ pub fn words(kind: &FaultKind, sides: &[Vec<usize>], name: impl Fn(usize) -> Str
         FaultKind::IoError { rate } => format!("{} % of commits fail", rate * 100.0),
         FaultKind::BitRot { bits } => format!("{bits} bits flipped"),
         other => other.name().replace('-', " "),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    /// A fleet of four with a random section.
+    fn swarm(disk: &str, random: &str) -> Scenario {
+        let text = format!(
+            "version = 1\nname = \"s\"\nsummary = \"s\"\nlearn = \"l\"\nduration = \"2m\"\n\
+             [[group]]\nname = \"n\"\ncount = 4\ndisk = {{ kind = \"{disk}\" }}\n\
+             [random]\n{random}\n[expect]\nno_lost_writes = true\n"
+        );
+        crate::scenario::load_text("s.toml", &text, None)
+            .unwrap_or_else(|found| panic!("{found:#?}"))
+            .scenario
+    }
+
+    fn drawn_kinds(scenario: &Scenario, seeds: std::ops::Range<u64>) -> BTreeSet<&'static str> {
+        seeds.flat_map(|seed| plan(scenario, seed)).map(|fault| fault.kind.name()).collect()
+    }
+
+    #[test]
+    fn each_seed_draws_faults_of_its_own_within_the_budget_and_always_the_same() {
+        let scenario = swarm("redb", "faults = 5\nlongest = \"10s\"\npercent = 50");
+        let mut plans = BTreeSet::new();
+        for seed in 1..=20 {
+            let drawn = plan(&scenario, seed);
+            assert!((1..=5).contains(&drawn.len()), "seed {seed} drew {}", drawn.len());
+            assert_eq!(format!("{drawn:?}"), format!("{:?}", plan(&scenario, seed)));
+            for fault in &drawn {
+                assert!(fault.drawn);
+                for time in &fault.occurrences {
+                    assert!(time.when.to.0 - time.when.from.0 <= 10 * SECOND, "{fault:?}");
+                    let is_cut = matches!(fault.kind, FaultKind::Partition(_));
+                    assert!(is_cut || time.nodes.len() <= 2, "{fault:?}");
+                }
+            }
+            plans.insert(format!("{drawn:?}"));
+        }
+        assert_eq!(plans.len(), 20);
+    }
+
+    #[test]
+    fn every_kind_that_may_be_named_can_be_drawn() {
+        for kind in crate::scenario::FAULT_KINDS {
+            let scenario = swarm("redb", &format!("faults = 1\nkinds = [\"{kind}\"]"));
+            assert_eq!(drawn_kinds(&scenario, 1..3), BTreeSet::from([*kind]));
+        }
+    }
+
+    #[test]
+    fn a_fleet_without_disks_draws_no_fault_of_a_disk() {
+        let scenario = swarm("memory", "faults = 8");
+        let kinds = drawn_kinds(&scenario, 1..40);
+        assert!(kinds.len() > 5 && DISK_KINDS.iter().all(|kind| !kinds.contains(kind)), "{kinds:?}");
     }
 }

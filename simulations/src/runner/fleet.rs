@@ -55,6 +55,7 @@ pub fn setup(scenario: &Scenario, founding: &Founding, seed: u64) -> Result<Worl
             clock,
             disk,
             sync: plan.group.disk.sync.0,
+            capacity: plan.group.disk.capacity.map(|capacity| capacity.0),
             seeds: seeds[index].clone(),
             hostile: plan.group.behaviour.hostility(),
         });

@@ -116,6 +116,7 @@ impl Run<'_> {
                         word(serde_json::to_value(plan.group.behaviour).ok())
                     }),
                     starts: node.starts,
+                    disk_full_us: self.filled.get(&index).copied(),
                     offences_seen: self
                         .offences
                         .iter()

@@ -150,6 +150,10 @@ pub enum FaultKind {
     },
 }
 
+/// Names of the kinds that need a disk that can fail; one in memory cannot.
+pub const DISK_KINDS: [&str; 6] =
+    ["kill-in-io", "lose-unsynced", "torn-write", "io-error", "disk-full", "bit-rot"];
+
 /// How the fleet is cut.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Partition {
@@ -267,6 +271,11 @@ impl FaultKind {
             Self::BitRot { .. } => "bit-rot",
             Self::Hostile { .. } => "hostile",
         }
+    }
+
+    /// Whether it needs a disk that can fail.
+    pub fn needs_disk(&self) -> bool {
+        DISK_KINDS.contains(&self.name())
     }
 
     /// Whether it lasts while it is there, rather than being over in a moment. A process that dies

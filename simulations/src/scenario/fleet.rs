@@ -137,6 +137,19 @@ pub struct NodePlan<'a> {
     pub group: &'a Group,
 }
 
+impl Hostility {
+    /// Every one of them.
+    pub const ALL: [Self; 7] = [
+        Self::Garbage,
+        Self::Forge,
+        Self::Alter,
+        Self::Replay,
+        Self::Withhold,
+        Self::OrphanFlood,
+        Self::Poison,
+    ];
+}
+
 impl Behaviour {
     /// What it does when it is not honest.
     pub fn hostility(self) -> Option<Hostility> {

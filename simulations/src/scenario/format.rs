@@ -107,7 +107,11 @@ const DISK: Shape = Shape::Table(&[
         "Which store: the one that ships on a simulated disk, or one in memory for large fleets. Default redb.",
     ),
     may("sync", Shape::Span, "How long one durable sync takes. Default 1ms."),
-    may("capacity", Shape::Size, "How much fits. Default: no end."),
+    may(
+        "capacity",
+        Shape::Size,
+        "How much fits; a store that has reached it refuses writes. Default: no end.",
+    ),
 ]);
 
 const LATENCY: Shape = Shape::Tagged {
@@ -239,7 +243,11 @@ const MIX: Shape = Shape::Table(&[
 const RANDOM: Shape = Shape::Table(&[
     must("faults", Shape::Whole(1, 1_000), "How many faults one run draws at most."),
     may("longest", Shape::Span, "The longest a drawn fault lasts. Default 30s."),
-    may("kinds", Shape::List(&Shape::Choice(FAULT_KINDS)), "Kinds to draw from. Default every kind."),
+    may(
+        "kinds",
+        Shape::List(&Shape::Choice(FAULT_KINDS)),
+        "Kinds to draw from. Default: all after which no acknowledged write may be missing.",
+    ),
     may("percent", Shape::Number(0.1, 100.0), "Largest share of the fleet one fault may touch. Default 40."),
 ]);
 

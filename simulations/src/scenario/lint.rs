@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use super::fault::{FaultKind, Partition, Shape};
+use super::fault::{DISK_KINDS, FaultKind, Partition, Shape};
 use super::fleet::{DiskKind, Role};
 use super::network::{Latency, Topology};
 use super::shape::instead;
@@ -22,6 +22,7 @@ pub(crate) fn lint(scenario: &Scenario, tree: &Node) -> Vec<Complaint> {
     for (index, fault) in scenario.faults.iter().enumerate() {
         lint.fault(index, fault);
     }
+    lint.random();
     lint.expect();
     lint.found
 }
@@ -46,6 +47,10 @@ impl Lint<'_> {
             let path = ["group", &index, "name"];
             if !seen.insert(group.name.as_str()) {
                 self.complain(&path, format!("there are two groups called {:?}", group.name));
+            }
+            if group.disk.capacity.is_some() && group.disk.kind == DiskKind::Memory {
+                let words = "a store in memory has no capacity: it never fills (disk = { kind = \"redb\" })";
+                self.complain(&["group", &index, "disk", "capacity"], words);
             }
             if group.name == "all" || group.name.chars().any(|c| c.is_whitespace() || c == '|') {
                 self.complain(
@@ -143,7 +148,7 @@ impl Lint<'_> {
             FaultKind::ClockOffset { by } | FaultKind::ClockStep { by } if by.0 == 0 => {
                 self.complain(&path("by"), "this fault can never fire: a clock moved by nothing");
             }
-            kind if needs_disk(kind) => self.needs_redb(fault, &index),
+            kind if kind.needs_disk() => self.needs_redb(fault, &index),
             kind if needs_links(kind) && self.scenario.nodes().len() < 2 => {
                 self.complain(&path("kind"), "this fault can never fire: one node has no links");
             }
@@ -226,10 +231,26 @@ impl Lint<'_> {
 
     fn needs_redb(&mut self, fault: &Fault, index: &str) {
         let nodes = self.scenario.nodes();
-        let mut chosen = fault.on.candidates(self.scenario).into_iter();
-        if chosen.all(|node| nodes[node].group.disk.kind == DiskKind::Memory) {
-            let words = "this fault can never fire: these nodes have no disk (disk = { kind = \"memory\" })";
-            self.complain(&["fault", index, "kind"], words);
+        let chosen = fault.on.candidates(self.scenario);
+        let in_memory = |node: &&usize| nodes[**node].group.disk.kind == DiskKind::Memory;
+        let without = chosen.iter().filter(in_memory).count();
+        let words = if without == chosen.len() {
+            "this fault can never fire: these nodes have no disk (disk = { kind = \"memory\" })"
+        } else if without > 0 && fault.on.take(chosen.len()) <= without {
+            "this fault may never fire: the draw may take only nodes without a disk (disk = { kind = \"memory\" })"
+        } else {
+            return;
+        };
+        self.complain(&["fault", index, "kind"], words);
+    }
+
+    fn random(&mut self) {
+        let Some(random) = &self.scenario.random else { return };
+        let needs_disk = |kind: &String| DISK_KINDS.contains(&kind.as_str());
+        let has_disk = self.scenario.groups.iter().any(|group| group.disk.kind == DiskKind::Redb);
+        if !has_disk && !random.kinds.is_empty() && random.kinds.iter().all(needs_disk) {
+            let words = "none of these can ever fire: no node has a disk (disk = { kind = \"memory\" })";
+            self.complain(&["random", "kinds"], words);
         }
     }
 
@@ -251,19 +272,6 @@ impl Lint<'_> {
 fn overlap(sides: &[Vec<usize>]) -> bool {
     let mut seen = BTreeSet::new();
     sides.iter().flatten().any(|node| !seen.insert(*node))
-}
-
-fn needs_disk(kind: &FaultKind) -> bool {
-    use FaultKind as Kind;
-    matches!(
-        kind,
-        Kind::LoseUnsynced
-            | Kind::TornWrite
-            | Kind::IoError { .. }
-            | Kind::DiskFull
-            | Kind::BitRot { .. }
-            | Kind::KillInIo { .. }
-    )
 }
 
 fn needs_links(kind: &FaultKind) -> bool {

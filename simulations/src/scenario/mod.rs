@@ -24,7 +24,10 @@ use serde::{Deserialize, Serialize};
 
 pub use expect::Expect;
 pub use fault::{Fault, FaultKind, Until};
+
 pub use fleet::{Behaviour, Clock, Disk, Group, Hostility, NodePlan, Role};
+#[cfg(test)]
+pub(crate) use format::FAULT_KINDS;
 pub use load::{Loaded, load, load_text};
 pub use network::{LinkShape, NetworkPlan, Preset, Region, Topology};
 pub use quantity::{Bandwidth, Offset, Size, Span};

@@ -27,7 +27,7 @@ embed![
     "one-way-firewall",
     "flapping-uplink",
     "lossy-wan",
-    "ship-offline-for-hours",
+    "ship-offline-for-a-week",
     "three-sites-staged-heal",
     "rolling-restart",
     "power-cut",

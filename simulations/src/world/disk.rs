@@ -117,6 +117,13 @@ impl Disk {
         true
     }
 
+    /// Leaves room for so many bytes in all, where there are blocks to count.
+    pub fn limit(&self, bytes: u64) {
+        if let Some(disk) = self.blocks() {
+            disk.limit_room(usize::try_from(bytes).unwrap_or(usize::MAX));
+        }
+    }
+
     /// A copy in which so many bits are flipped, where they are stored as blocks.
     pub fn rotten(&self, bits: u32, draws: &mut Draws) -> Option<Self> {
         let mut bytes = self.blocks()?.contents();
@@ -205,6 +212,21 @@ impl Store for SimStore {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_disk_takes_no_more_than_its_capacity() {
+        let disk = Disk::new(DiskKind::Redb, StoreId([1; 16]));
+        let mut store = disk.open(StoreId([1; 16])).unwrap();
+        disk.limit(256 * 1024);
+        let mut commit = |number: u8| {
+            let mut batch = WriteBatch::default();
+            batch.put(Table::Meta, vec![number], vec![number; 64 * 1024]);
+            store.commit(&batch)
+        };
+        let refused = (0..20).map(&mut commit).find_map(Result::err);
+        assert!(matches!(refused, Some(StoreError::Full)), "{refused:?}");
+        assert!(disk.blocks().is_some_and(|blocks| blocks.occupied() <= 256 * 1024));
+    }
 
     #[test]
     fn an_image_of_either_kind_holds_what_was_committed() {

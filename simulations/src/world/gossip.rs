@@ -83,11 +83,18 @@ pub(super) struct Neighbourhood {
     seen: VecDeque<u64>,
     seen_from: u32,
     recent: VecDeque<(u32, Time)>,
+    /// The part of a heartbeat by which this process's beats are late, and whether one is scheduled.
+    phase: Time,
+    beats: bool,
     unjudged: BTreeMap<u64, (u32, usize)>,
     tokens: u64,
 }
 
 impl Neighbourhood {
+    pub(super) fn new(phase: Time) -> Self {
+        Self { phase, ..Self::default() }
+    }
+
     fn has_seen(&self, message: u32) -> bool {
         let Some(bit) = message.checked_sub(self.seen_from) else { return true };
         self.seen.get(bit as usize / 64).is_some_and(|word| word >> (bit % 64) & 1 == 1)
@@ -107,10 +114,6 @@ impl Neighbourhood {
             self.seen.pop_front();
             self.seen_from += 64;
         }
-    }
-
-    pub(super) fn part(&mut self, node: usize) {
-        self.mesh.remove(&node);
     }
 }
 
@@ -156,6 +159,8 @@ impl World {
         }
         process.gossip.see(number);
         process.gossip.recent.push_back((number, now));
+        self.beat_soon(node);
+        let Some(process) = self.nodes[node].process.as_ref() else { return };
         let everyone: Vec<u64> = process.links.values().copied().collect();
         for connection in everyone {
             self.send_gossip(node, connection, number);
@@ -245,6 +250,7 @@ impl World {
         }
         process.gossip.recent.push_back((number, now));
         let mesh: Vec<usize> = process.gossip.mesh.iter().copied().filter(|to| *to != from).collect();
+        self.beat_soon(node);
         for to in mesh {
             if let Some(connection) = self.connection_between(node, to) {
                 self.send_gossip(node, connection, number);
@@ -260,6 +266,16 @@ impl World {
         if small(self, a) || small(self, b) {
             self.graft(a, b);
         }
+        self.beat_soon(a);
+        self.beat_soon(b);
+    }
+
+    /// A neighbour is gone from a node's mesh.
+    pub(super) fn gossip_parted(&mut self, node: usize, other: usize) {
+        if let Some(process) = self.nodes[node].process.as_mut() {
+            process.gossip.mesh.remove(&other);
+            self.beat_soon(node);
+        }
     }
 
     fn graft(&mut self, a: usize, b: usize) {
@@ -271,11 +287,23 @@ impl World {
     }
 
     fn prune(&mut self, a: usize, b: usize) {
-        for (one, other) in [(a, b), (b, a)] {
-            if let Some(process) = self.nodes[one].process.as_mut() {
-                process.gossip.part(other);
-            }
+        self.gossip_parted(a, b);
+        self.gossip_parted(b, a);
+    }
+
+    /// Lets a node's heart beat at its next turn. A heart with nothing to keep and nothing to offer
+    /// rests until something happens to its mesh: a beat would change nothing.
+    pub(super) fn beat_soon(&mut self, node: usize) {
+        let (now, paused) = (self.now, self.nodes[node].paused);
+        let Some(process) = self.nodes[node].process.as_mut() else { return };
+        let gossip = &mut process.gossip;
+        if gossip.beats || paused {
+            return;
         }
+        gossip.beats = true;
+        let turn = (now + HEARTBEAT).saturating_sub(gossip.phase) / HEARTBEAT * HEARTBEAT + gossip.phase;
+        let event = Event::Heartbeat { node, process: process.number };
+        self.queue.schedule(turn, event);
     }
 
     /// Keeps the mesh and offers what was seen.
@@ -287,6 +315,7 @@ impl World {
             return;
         };
         let gossip = &mut process.gossip;
+        gossip.beats = false;
         gossip.forget(first);
         while gossip.recent.front().is_some_and(|(_, at)| at + OFFERED_FOR < now) {
             gossip.recent.pop_front();
@@ -294,9 +323,11 @@ impl World {
         let size = gossip.mesh.len();
         let recent: Vec<u32> = gossip.recent.iter().map(|(number, _)| *number).collect();
         let links: Vec<u64> = process.links.values().copied().collect();
-        self.queue.schedule(now + HEARTBEAT, Event::Heartbeat { node, process: process_number });
         if self.nodes[node].paused {
             return;
+        }
+        if !recent.is_empty() {
+            self.beat_soon(node);
         }
         let mut outside: Vec<(u64, usize)> = links
             .into_iter()

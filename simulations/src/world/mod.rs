@@ -14,8 +14,10 @@ pub mod disk;
 pub mod event;
 pub mod founding;
 pub mod gossip;
+pub mod harm;
 pub mod hostile;
 pub mod link;
+pub mod log;
 mod network;
 pub mod node;
 pub mod process;
@@ -34,6 +36,7 @@ use self::cut::Cut;
 use self::event::{Event, Observation, Seen};
 use self::gossip::Messages;
 use self::link::{Added, Link};
+use self::log::EventLog;
 use self::network::Connection;
 use self::node::{Node, NodeSetup};
 use self::queue::{Queue, Time};
@@ -223,6 +226,14 @@ impl World {
         self.trace.hash()
     }
 
+    /// Writes every event from now on to `log`.
+    pub fn log_to(&mut self, log: EventLog) {
+        self.trace.log_to(log);
+        for node in &self.nodes {
+            self.trace.introduce(node.key, &node.name);
+        }
+    }
+
     /// Notes something that whoever drives the world did.
     pub fn trace_note(&mut self, node: usize, detail: &[u8]) {
         let now = self.now;
@@ -234,9 +245,11 @@ impl World {
         self.nodes.iter().enumerate().filter(move |(_, node)| node.key == key).map(|(index, _)| index)
     }
 
-    /// Takes what was observed since the last time.
-    pub fn observations(&mut self) -> Vec<Seen> {
-        std::mem::take(&mut self.observations)
+    /// Takes what was observed since the last time, and leaves `emptied` to be filled again: nearly every
+    /// event is observed, so their memory goes to and fro.
+    pub fn observations(&mut self, emptied: Vec<Seen>) -> Vec<Seen> {
+        debug_assert!(emptied.is_empty());
+        std::mem::replace(&mut self.observations, emptied)
     }
 
     fn observe(&mut self, what: Observation) {

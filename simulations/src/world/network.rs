@@ -302,7 +302,6 @@ impl World {
             return;
         }
         process.links.remove(&peer);
-        process.gossip.part(other);
         let open: Vec<(AuthorKey, u64)> =
             process.asked.iter().filter(|(_, over)| **over == connection).map(|(asked, _)| *asked).collect();
         for asked in &open {
@@ -312,6 +311,7 @@ impl World {
             self.deliver(node, Input::Answered { peer, id, answer: Err("connection lost".into()) }, 0);
         }
         self.deliver(node, Input::PeerDown { peer }, 0);
+        self.gossip_parted(node, other);
     }
 
     /// One end of a connection is gone: the other learns it soon, or when it notices the silence.
@@ -329,9 +329,7 @@ impl World {
         };
         let event = Event::Lost { node: other, process, peer, connection: number };
         self.queue.schedule(self.now + delay, event);
-        if let Some(gossip) = self.nodes[other].process.as_mut() {
-            gossip.gossip.part(node);
-        }
+        self.gossip_parted(other, node);
     }
 
     pub(super) fn lost(&mut self, node: usize, process: u64, peer: AuthorKey, connection: u64) {

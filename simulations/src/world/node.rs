@@ -14,7 +14,7 @@ use starling_crdt::view::Reader;
 use super::clock::Clock;
 use super::disk::{Disk, SimStore};
 use super::gossip::Neighbourhood;
-use super::process::Trouble;
+use super::harm::Trouble;
 use super::queue::Time;
 use crate::scenario::{Hostility, Region};
 
@@ -32,6 +32,8 @@ pub struct NodeSetup {
     pub disk: Disk,
     /// How long one durable commit takes.
     pub sync: Time,
+    /// How many bytes fit on its disk; without it, no end.
+    pub capacity: Option<u64>,
     /// Places in the fleet of those whose addresses its operator gave it.
     pub seeds: Vec<usize>,
     /// What it does when it does not keep to the protocol.
@@ -57,6 +59,7 @@ pub struct Node {
     /// Times its process started.
     pub starts: u64,
     pub(super) sync: Time,
+    pub(super) capacity: Option<u64>,
     pub(super) seeds: Vec<Address>,
     pub(super) process: Option<Process>,
     pub(super) paused: bool,

@@ -15,9 +15,9 @@ use starling_store::backend::Loss;
 
 use super::World;
 use super::chance::Purpose;
-use super::disk::Disk;
 use super::event::{Event, Observation};
 use super::gossip::{HEARTBEAT, Neighbourhood};
+use super::harm::Trouble;
 use super::node::{Node, NodeSetup, Process};
 use super::queue::{MILLISECOND, Time};
 
@@ -31,8 +31,6 @@ const READER_BYTES: usize = 8 * 1024 * 1024;
 const STORE_RETRY: Time = 1_000 * MILLISECOND;
 /// Wake-ups in a row without inputs, effects and time between them, after which a node spins.
 const IDLE_STEPS_MAX: u32 = 10_000;
-/// How long a kill inside a disk operation waits for one before the process is killed anyway.
-const KILL_WAIT: Time = 5_000 * MILLISECOND;
 
 /// The address at which a node listens.
 pub(super) fn address(node: usize) -> Address {
@@ -45,6 +43,9 @@ pub(super) fn place(address: &Address) -> Option<usize> {
 }
 
 pub(super) fn at_rest(setup: NodeSetup) -> Node {
+    if let Some(capacity) = setup.capacity {
+        setup.disk.limit(capacity);
+    }
     Node {
         key: setup.identity.key(),
         name: setup.name,
@@ -55,30 +56,13 @@ pub(super) fn at_rest(setup: NodeSetup) -> Node {
         hostile: setup.hostile,
         starts: 0,
         sync: setup.sync,
+        capacity: setup.capacity,
         seeds: setup.seeds.into_iter().map(address).collect(),
         process: None,
         paused: false,
         blocked: BTreeSet::new(),
         trouble: Trouble::default(),
     }
-}
-
-/// What is wrong with a node's disk, and what was asked for.
-#[derive(Clone, Debug, Default)]
-pub struct Trouble {
-    /// Kill the process once the disk has done this many operations.
-    kill_at: Option<Kill>,
-    /// This share of commits meets a failing disk, and the fault that wants it.
-    failing: Option<(u32, usize)>,
-    /// The fault that fills the disk.
-    full: Option<usize>,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Kill {
-    operations: u64,
-    fault: usize,
-    death: Death,
 }
 
 /// How a process ends.
@@ -95,7 +79,7 @@ pub enum Death {
 }
 
 impl World {
-    fn store_id(&self, node: usize, counter: u64) -> StoreId {
+    pub(super) fn store_id(&self, node: usize, counter: u64) -> StoreId {
         let bytes = self.chance.bytes(Purpose::StoreId, node as u64, counter);
         let mut id = [0; 16];
         id.copy_from_slice(&bytes[..16]);
@@ -129,8 +113,7 @@ impl World {
         self.trace_note(node, b"start");
         self.observe(Observation::Started { node });
         self.release(node, starts, standing);
-        let phase = self.chance.stream(Purpose::Phase, node as u64, starts).below(HEARTBEAT);
-        self.queue.schedule(self.now + phase, Event::Heartbeat { node, process: starts });
+        self.beat_soon(node);
         self.deliver(node, Input::Listening { addresses: vec![address(node)] }, 0);
         true
     }
@@ -154,6 +137,7 @@ impl World {
             nonce[8..].copy_from_slice(&nonces.next().to_be_bytes());
             nonce
         });
+        let phase = self.chance.stream(Purpose::Phase, node as u64, starts).below(HEARTBEAT);
         let seed = self.chance.bytes(Purpose::Replica, node as u64, starts);
         let reader = store.reader();
         let replica = Replica::open(store, here.identity.clone(), options, seed, nonces, at)
@@ -172,7 +156,7 @@ impl World {
             idle_steps: 0,
             links: BTreeMap::new(),
             asked: BTreeMap::new(),
-            gossip: Neighbourhood::default(),
+            gossip: Neighbourhood::new(phase),
         })
     }
 
@@ -241,7 +225,7 @@ impl World {
         let committed = process.commits.load(Ordering::Relaxed) > before;
         if failing {
             self.nodes[node].disk.heal();
-            self.fill_again(node);
+            self.limit_again(node);
             if committed && let Some((_, fault)) = self.nodes[node].trouble.failing {
                 self.fired(&[fault]);
             }
@@ -374,7 +358,7 @@ impl World {
         if let Some(loss) = loss {
             // The power goes before the store is dropped, or closing it would write.
             self.nodes[node].disk = self.nodes[node].disk.after_crash(loss);
-            self.fill_again(node);
+            self.limit_again(node);
         }
         self.trace_note(node, b"end");
         let silent = matches!(death, Death::Unsynced | Death::Torn);
@@ -414,138 +398,12 @@ impl World {
         }
         self.trace_note(node, b"resume");
         self.reachability_changed();
+        self.beat_soon(node);
         let now = self.now;
         if let Some(process) = self.nodes[node].process.as_mut() {
             process.step_scheduled = true;
             self.queue.schedule(now.max(process.busy_until), Event::Step { node, process: process.number });
         }
-    }
-
-    /// Lets the process die at the `step`-th disk operation from now on. A disk in memory has none:
-    /// its process dies at the next step.
-    pub fn kill_in_io(&mut self, node: usize, step: u64, fault: usize, death: Death) {
-        let Some(disk) = self.nodes[node].disk.blocks() else {
-            self.end(node, Death::Killed);
-            self.fired(&[fault]);
-            return;
-        };
-        let operations = disk.operations() + step.saturating_sub(1);
-        disk.cut_power_after(operations);
-        self.nodes[node].trouble.kill_at = Some(Kill { operations, fault, death });
-    }
-
-    /// Whether a kill is still waiting for a disk operation.
-    pub fn kill_pending(&self, node: usize) -> bool {
-        self.nodes[node].trouble.kill_at.is_some()
-    }
-
-    /// How long to wait for a kill inside a disk operation.
-    pub fn kill_wait(&self) -> Time {
-        KILL_WAIT
-    }
-
-    fn killed_meanwhile(&mut self, node: usize) -> bool {
-        let Some(kill) = self.nodes[node].trouble.kill_at else { return false };
-        let reached = self.nodes[node].disk.blocks().is_some_and(|disk| disk.operations() > kill.operations);
-        if reached {
-            self.fired(&[kill.fault]);
-            self.end(node, kill.death);
-        }
-        reached
-    }
-
-    /// Lets a share of commits fail; none if absent.
-    pub fn io_errors(&mut self, node: usize, share: Option<(u32, usize)>) -> bool {
-        self.nodes[node].trouble.failing = share;
-        self.nodes[node].disk.blocks().is_some()
-    }
-
-    fn disk_fails(&mut self, node: usize) -> bool {
-        let Some((share, _)) = self.nodes[node].trouble.failing else { return false };
-        let counter = self.events;
-        let mut draws = self.chance.stream(Purpose::Disk, node as u64 + (1 << 32), counter);
-        draws.happens(share) && self.nodes[node].disk.fail_writes()
-    }
-
-    /// Leaves no room on the disk, or gives it back.
-    pub fn fill_disk(&mut self, node: usize, fault: Option<usize>) -> bool {
-        self.nodes[node].trouble.full = fault;
-        match fault {
-            Some(_) => self.nodes[node].disk.fill(),
-            None => {
-                self.nodes[node].disk.heal();
-                true
-            }
-        }
-    }
-
-    fn fill_again(&mut self, node: usize) {
-        if self.nodes[node].trouble.full.is_some() {
-            self.nodes[node].disk.fill();
-        }
-    }
-
-    /// A copy of a node's disk, as a backup program makes it.
-    pub fn backup(&self, node: usize, counter: u64) -> Option<Disk> {
-        self.nodes[node].disk.image(self.store_id(node, counter | 1 << 40)).ok()
-    }
-
-    /// Puts another disk in the place of a node's, whose process must not run.
-    pub fn replace_disk(&mut self, node: usize, disk: Disk) {
-        debug_assert!(self.nodes[node].process.is_none());
-        self.nodes[node].disk = disk;
-        self.fill_again(node);
-    }
-
-    /// A new empty disk of the kind a node has.
-    pub fn empty_disk(&self, node: usize) -> Disk {
-        match &self.nodes[node].disk {
-            Disk::Memory(_) => Disk::new(
-                super::disk::DiskKind::Memory,
-                self.store_id(node, self.nodes[node].starts | 1 << 41),
-            ),
-            Disk::Blocks(_) => Disk::new(super::disk::DiskKind::Redb, StoreId([0; 16])),
-        }
-    }
-
-    /// Changes a node's clocks.
-    pub fn clock_mut(&mut self, node: usize) -> &mut super::clock::Clock {
-        &mut self.nodes[node].clock
-    }
-
-    /// After a change of clocks: what is due is looked at anew.
-    pub fn clock_changed(&mut self, node: usize) {
-        let now = self.now;
-        if let Some(process) = self.nodes[node].process.as_mut() {
-            process.wake_at = now;
-            let number = process.number;
-            self.queue.schedule(now, Event::Wake { node, process: number });
-        }
-    }
-
-    /// Adds a node that runs a copy of another's disk under the same key. Gives its place.
-    pub fn clone_node(&mut self, node: usize, name: String) -> Option<usize> {
-        let place = self.nodes.len();
-        let disk = self.backup(node, place as u64)?;
-        let here = &self.nodes[node];
-        let copy = Node {
-            name,
-            identity: here.identity.clone(),
-            key: here.key,
-            region: here.region,
-            clock: here.clock,
-            disk,
-            hostile: None,
-            starts: 0,
-            sync: here.sync,
-            seeds: here.seeds.clone(),
-            process: None,
-            paused: false,
-            blocked: BTreeSet::new(),
-            trouble: Trouble::default(),
-        };
-        self.nodes.push(copy);
-        Some(place)
     }
 }
 

@@ -1,6 +1,6 @@
 //! What will happen, in (time, sequence) order.
 
-use std::cmp::{Ordering, Reverse};
+use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 /// Virtual time since the start of a run, in microseconds. Nobody inside the run sees it: each node
@@ -13,47 +13,19 @@ pub const SECOND: Time = 1_000_000;
 /// One millisecond of virtual time.
 pub const MILLISECOND: Time = 1_000;
 
-struct Entry<E> {
-    at: Time,
-    sequence: u64,
-    event: E,
-}
-
-impl<E> Entry<E> {
-    fn key(&self) -> (Time, u64) {
-        (self.at, self.sequence)
-    }
-}
-
-impl<E> PartialEq for Entry<E> {
-    fn eq(&self, other: &Self) -> bool {
-        self.key() == other.key()
-    }
-}
-
-impl<E> Eq for Entry<E> {}
-
-impl<E> PartialOrd for Entry<E> {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl<E> Ord for Entry<E> {
-    fn cmp(&self, other: &Self) -> Ordering {
-        self.key().cmp(&other.key())
-    }
-}
-
-/// The events to come.
+/// The events to come. The heap moves small keys; the events themselves stay where they were put.
 pub struct Queue<E> {
-    heap: BinaryHeap<Reverse<Entry<E>>>,
+    /// When, in which order of scheduling, and the event's place.
+    heap: BinaryHeap<Reverse<(Time, u64, u32)>>,
+    events: Vec<Option<E>>,
+    /// Places that are empty.
+    free: Vec<u32>,
     sequence: u64,
 }
 
 impl<E> Default for Queue<E> {
     fn default() -> Self {
-        Self { heap: BinaryHeap::new(), sequence: 0 }
+        Self { heap: BinaryHeap::new(), events: Vec::new(), free: Vec::new(), sequence: 0 }
     }
 }
 
@@ -61,17 +33,26 @@ impl<E> Queue<E> {
     /// Lets `event` happen at `at`, after everything scheduled for that moment before.
     pub fn schedule(&mut self, at: Time, event: E) {
         self.sequence += 1;
-        self.heap.push(Reverse(Entry { at, sequence: self.sequence, event }));
+        let place = self.free.pop().unwrap_or(self.events.len() as u32);
+        match self.events.get_mut(place as usize) {
+            Some(slot) => *slot = Some(event),
+            None => self.events.push(Some(event)),
+        }
+        self.heap.push(Reverse((at, self.sequence, place)));
     }
 
     /// When the next event happens.
     pub fn next_at(&self) -> Option<Time> {
-        self.heap.peek().map(|Reverse(entry)| entry.at)
+        self.heap.peek().map(|Reverse((at, _, _))| *at)
     }
 
     /// Takes the next event.
     pub fn pop(&mut self) -> Option<(Time, E)> {
-        self.heap.pop().map(|Reverse(entry)| (entry.at, entry.event))
+        let Reverse((at, _, place)) = self.heap.pop()?;
+        self.free.push(place);
+        // Every key in the heap names a place that was filled with it.
+        let event = self.events.get_mut(place as usize)?.take()?;
+        Some((at, event))
     }
 
     /// Events waiting.
@@ -98,5 +79,9 @@ mod tests {
         queue.schedule(4, "second");
         let order: Vec<&str> = std::iter::from_fn(|| queue.pop()).map(|(_, event)| event).collect();
         assert_eq!(order, ["first", "second", "third", "fourth"]);
+        queue.schedule(9, "last");
+        queue.schedule(7, "fifth");
+        let order: Vec<&str> = std::iter::from_fn(|| queue.pop()).map(|(_, event)| event).collect();
+        assert_eq!(order, ["fifth", "last"], "places are used again");
     }
 }

@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
-use super::read::{fault, open, unreadable};
+use starling_crdt::document::ReadError;
+
+use super::read::{fault, open};
 use crate::args::Global;
 use crate::commands::export::{Content, ExportArgs, Sink, Wanted};
 use crate::failure::{Failure, Outcome};
@@ -33,13 +35,17 @@ pub(crate) fn run(global: &Global, directory: &Path, args: &ExportArgs, out: &mu
                     poison.len()
                 ));
             }
-            sink.document(name.as_str(), found.map_err(unreadable)?.content()?)?;
+            sink.document(name.as_str(), found.map_err(|error| unreadable(&error))?.content()?)?;
         }
         after = page.next;
         if after.is_none() {
             return sink.end();
         }
     }
+}
+
+fn unreadable(error: &ReadError) -> Failure {
+    Failure::failed("there is nothing to export").caused_by(error)
 }
 
 /// What was read of one document.

@@ -5,6 +5,7 @@
 
 pub(crate) mod export;
 pub(crate) mod id;
+pub(crate) mod past;
 pub(crate) mod read;
 mod stopped;
 

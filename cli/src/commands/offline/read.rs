@@ -1,5 +1,6 @@
 //! `get`, `ls` and `status` of a stopped node.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde::Serialize;
@@ -7,17 +8,18 @@ use starling_api::document::{Document, DocumentItem};
 use starling_api::space::Space;
 use starling_api::status::StoreStatus;
 use starling_api::{ExitCode as Exit, Heads, Position};
-use starling_crdt::document::{Pointer, ReadError};
+use starling_crdt::document::Pointer;
 use starling_crdt::id::{ChangeHash, DocumentName};
 use starling_crdt::store::tables::DocumentRecord;
 use starling_crdt::view::ReadFault;
+use starling_node::inspect::Inspector;
 
 use super::stopped::{StoppedNode, damaged, time};
 use super::{id, store_path};
 use crate::args::Global;
 use crate::commands::get::{self, GetArgs};
 use crate::commands::ls::{LsArgs, Printer};
-use crate::commands::status;
+use crate::commands::{moment, status};
 use crate::failure::{Failure, Outcome};
 use crate::output::{Output, hint};
 
@@ -47,29 +49,22 @@ pub(crate) struct StoppedStatus {
 pub(crate) fn get(global: &Global, directory: &Path, args: &GetArgs, out: &mut Output) -> Outcome {
     let node = open(directory)?;
     let space = node.space(global.space.as_deref())?;
-    let name = DocumentName::new(args.doc.clone()).map_err(|error| {
-        Failure::new(Exit::Usage, "bad-document-name", "not a document name").caused_by(&error)
-    })?;
+    let name = name_of(&args.doc)?;
     let pointer = args.pointer.as_deref().map(str::parse::<Pointer>).transpose();
     let pointer = pointer.map_err(|error| {
         Failure::new(Exit::Usage, "bad-pointer", "not a usable pointer").caused_by(&error)
     })?;
-    let at = args.at.as_ref().map(hashes).transpose()?;
-    let (read, poison) = node
-        .reader
-        .view(space, &name, |view, record| {
-            let absent = record.deleted && at.is_none();
-            (!absent).then(|| (view.document().read(pointer.as_ref(), at.as_deref()), heads(record)))
-        })
-        .map_err(fault)?;
-    if !poison.is_empty() {
+    let mut inspector = Inspector::new(&node.reader, space, BTreeMap::new());
+    let at = args.at.as_deref().map(moment::asked);
+    let read = inspector.read(&name, at.as_deref(), pointer.as_ref());
+    for (name, poison) in inspector.take_unbuilt() {
         hint(&format!("{} changes of {name} could not be applied and are not shown", poison.len()));
     }
-    let (value, heads) = read.ok_or_else(|| unknown_document(&name))?;
-    let text = value.map_err(unreadable)?.to_text();
-    let value = serde_json::from_str(&text)
+    let (value, heads) = read.map_err(|problem| Failure::from(*problem))?;
+    let value = serde_json::from_str(&value.to_text())
         .map_err(|error| Failure::failed("the value is no JSON").caused_by(&error))?;
-    get::print(args, &Document { value, heads: heads?, etag: None }, out)?;
+    let heads = printable(&heads)?;
+    get::print(args, &Document { value, heads, etag: None }, out)?;
     Ok(Exit::Done)
 }
 
@@ -123,7 +118,7 @@ pub(super) fn open(directory: &Path) -> Result<StoppedNode, Failure> {
 fn item(name: &DocumentName, record: &DocumentRecord) -> Result<DocumentItem, Failure> {
     Ok(DocumentItem {
         name: name.as_str().to_owned(),
-        heads: heads(record)?,
+        heads: printable(&record.heads)?,
         changes: record.changes,
         deleted: record.deleted,
         modified: time(record.time),
@@ -131,19 +126,16 @@ fn item(name: &DocumentName, record: &DocumentRecord) -> Result<DocumentItem, Fa
     })
 }
 
-fn heads(record: &DocumentRecord) -> Result<Heads, Failure> {
-    Heads::try_from(record.heads.iter().map(ToString::to_string).collect::<Vec<_>>())
-        .map_err(|error| Failure::failed("the document has too many heads to print").caused_by(&error))
+/// The name of a document, as the core knows it.
+pub(super) fn name_of(text: &str) -> Result<DocumentName, Failure> {
+    DocumentName::new(text).map_err(|error| {
+        Failure::new(Exit::Usage, "bad-document-name", "not a document name").caused_by(&error)
+    })
 }
 
-fn hashes(heads: &Heads) -> Result<Vec<ChangeHash>, Failure> {
-    let parse = |hash: &String| hash.parse::<ChangeHash>();
-    heads
-        .hashes()
-        .iter()
-        .map(parse)
-        .collect::<Result<_, _>>()
-        .map_err(|error| Failure::new(Exit::Usage, "bad-heads", "not heads").caused_by(&error))
+fn printable(heads: &[ChangeHash]) -> Result<Heads, Failure> {
+    Heads::try_from(heads.iter().map(ToString::to_string).collect::<Vec<_>>())
+        .map_err(|error| Failure::failed("the document has too many heads to print").caused_by(&error))
 }
 
 pub(super) fn fault(fault: ReadFault) -> Failure {
@@ -159,13 +151,4 @@ pub(super) fn fault(fault: ReadFault) -> Failure {
 fn unknown_document(name: &DocumentName) -> Failure {
     Failure::new(Exit::NotFound, "unknown-document", "no such document")
         .because(format!("{name} does not exist here, or is deleted"))
-}
-
-pub(super) fn unreadable(error: ReadError) -> Failure {
-    let (exit, code) = match error {
-        ReadError::NotFound(_) => (Exit::NotFound, "unknown-pointer"),
-        ReadError::UnknownHead(_) => (Exit::NotFound, "unknown-heads"),
-        _ => (Exit::Failed, "failed"),
-    };
-    Failure::new(exit, code, "there is nothing to show").caused_by(&error)
 }

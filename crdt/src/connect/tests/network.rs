@@ -133,7 +133,7 @@ impl Network {
         let others = (0..self.nodes.len()).filter(|other| *other != n);
         let members: Vec<Wanted> =
             others.map(|other| Wanted { peer: key(other as u64), away: !reach.contains(&other) }).collect();
-        let actions = self.nodes[n].tick(self.clock, &mut self.rng, &members);
+        let actions = tick(&mut self.nodes[n], self.clock, &mut self.rng, &members);
         let next = self.nodes[n].next_wakeup();
         assert!(next.is_none_or(|next| next > self.clock), "node {n} would spin");
         for action in actions {

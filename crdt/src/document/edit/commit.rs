@@ -38,6 +38,7 @@ impl Document {
         finish: Finish,
     ) -> Result<Option<Outcome>, EditError> {
         let exists = self.index.heads_count() > 0 && !self.is_deleted(None);
+        let settles = self.settles_deletion(edit);
         let counters_left = self.counters_left();
         self.automerge.set_actor(bridge::actor_id(commit.actor));
         let mut tx = self.automerge.transaction();
@@ -58,7 +59,7 @@ impl Document {
         };
         // A document comes into being, or is gone, even by an edit that changes no member.
         let exists_after = !matches!(edit, Edit::Remove);
-        if ops == 0 && exists == exists_after {
+        if ops == 0 && exists == exists_after && !settles {
             tx.rollback();
             return Ok(None);
         }
@@ -89,21 +90,19 @@ impl Document {
             self.damaged = true;
             return Err(EditError::Crash);
         };
-        let local = LocalChange { hash: bridge::hash(hash), bytes: change.raw_bytes().to_vec() };
+        let (own, bytes) = (bridge::hash(hash), change.raw_bytes().to_vec());
         let expanded = change.decode();
-        let verdict = match ChangeChunk::parse(&local.bytes) {
+        let verdict = match ChangeChunk::parse(&bytes) {
             Err(error) => Err(of_limit(error)),
-            Ok(_) if Change::from(expanded.clone()).raw_bytes() != local.bytes => Err(EditError::Crash),
-            Ok(_) => validate::admit(&mut self.index, local.hash, &expanded, local.bytes.len())
+            Ok(_) if Change::from(expanded.clone()).raw_bytes() != bytes => Err(EditError::Crash),
+            Ok(chunk) => validate::admit(&mut self.index, own, &expanded, bytes.len())
+                .map(|()| LocalChange { chunk, bytes })
                 .map_err(|_| EditError::Crash),
         };
-        match verdict {
-            Ok(()) => Ok(local),
-            Err(error) => {
-                self.take_back(&[local]);
-                Err(error)
-            }
+        if verdict.is_err() {
+            self.take_back(&[own]);
         }
+        verdict
     }
 
     /// Writes empty changes over subsets of the heads until one change can have all as dependencies.
@@ -129,15 +128,22 @@ impl Document {
                 author: None,
             };
             let change = Change::from(expanded);
-            let merge =
-                LocalChange { hash: bridge::hash(&change.hash()), bytes: change.raw_bytes().to_vec() };
-            if !self.apply(&[&merge.bytes]).is_empty() {
-                self.take_back(&merges);
+            let bytes = change.raw_bytes().to_vec();
+            let chunk = ChangeChunk::parse(&bytes).ok().filter(|_| self.apply(&[&bytes]).is_empty());
+            let Some(chunk) = chunk else {
+                self.take_back(&hashes(&merges));
                 return Err(EditError::Crash);
-            }
-            merges.push(merge);
+            };
+            merges.push(LocalChange { chunk, bytes });
         }
         Ok(merges)
+    }
+
+    /// Whether the edit decides between a deletion and edits beside it, which takes a change even when
+    /// no member changes.
+    fn settles_deletion(&self, edit: &Edit) -> bool {
+        let at_root = matches!(edit, Edit::Resolve { pointer, .. } if pointer.is_root());
+        at_root && !self.is_deleted(None) && self.heads().iter().any(|head| self.is_deleted(Some(&[*head])))
     }
 
     /// Operation counters left, the next change's first included.
@@ -148,11 +154,11 @@ impl Document {
 
     /// Builds the document anew without its last changes. Only for the rare edit that turned out
     /// too large after automerge had encoded it.
-    pub(super) fn take_back(&mut self, changes: &[LocalChange]) {
+    pub(super) fn take_back(&mut self, changes: &[ChangeHash]) {
         if changes.is_empty() || self.damaged {
             return;
         }
-        let gone = |change: &Change| changes.iter().any(|local| local.hash == bridge::hash(&change.hash()));
+        let gone = |change: &Change| changes.contains(&bridge::hash(&change.hash()));
         let rebuilt = catch_unwind(AssertUnwindSafe(|| {
             let mut kept = self.automerge.get_changes(&[]);
             kept.retain(|change| !gone(change));
@@ -168,6 +174,10 @@ impl Document {
             _ => self.damaged = true,
         }
     }
+}
+
+pub(super) fn hashes(changes: &[LocalChange]) -> Vec<ChangeHash> {
+    changes.iter().map(|change| change.chunk.hash).collect()
 }
 
 /// A limit that an edit can meet, or a defect.

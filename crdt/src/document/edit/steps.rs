@@ -28,6 +28,9 @@ pub(super) fn write(writer: &mut Writer<'_, '_>, edit: &Edit) -> Result<bool, Ed
         Edit::Merge { pointer, patch } => merge_patch(writer, pointer, patch).map(|()| false),
         Edit::Patch(patch) => patch::write(writer, patch).map(|()| false),
         Edit::Increment { pointer, by } => increment(writer, pointer, *by),
+        Edit::Resolve { pointer, value } => resolve(writer, pointer, value.as_ref()).map(|()| false),
+        // Taken apart before a transaction begins.
+        Edit::Revert { .. } => Err(EditError::Crash),
         Edit::Remove => {
             for key in writer.view().members(&[ROOT])?.into_keys() {
                 writer.remove_member(&[ROOT], &key)?;
@@ -70,6 +73,33 @@ pub(super) fn set(writer: &mut Writer<'_, '_>, pointer: &Pointer, value: &Json) 
         },
         Node::Scalar(_) | Node::Text(_) => Err(EditError::NotAContainer(parent)),
     }
+}
+
+/// Puts one value in place of several, even where it is the one that is shown already.
+fn resolve(writer: &mut Writer<'_, '_>, pointer: &Pointer, value: Option<&Json>) -> Result<(), EditError> {
+    let Some((parent, step)) = pointer.split_last() else {
+        return value.map_or(Ok(()), |value| set(writer, pointer, value));
+    };
+    let found = writer.view().find(pointer.steps())?;
+    let shown = found.as_ref().map(|entry| writer.view().json(&entry.node)).transpose()?;
+    let contested = found.is_some_and(|entry| entry.values.len() > 1);
+    let value = value.or(shown.as_ref()).ok_or_else(|| EditError::NotFound(pointer.clone()))?;
+    if !contested || shown.as_ref() != Some(value) {
+        return set(writer, pointer, value);
+    }
+    let slot = match container(writer, &parent)? {
+        Node::Map(maps) => Slot::Member { maps, key: step.to_owned() },
+        Node::List(list) => match list_position(step) {
+            Some(position) => Slot::Element { list, position },
+            None => return Err(EditError::NoPosition(pointer.clone())),
+        },
+        Node::Scalar(_) | Node::Text(_) => return Err(EditError::NotAContainer(parent)),
+    };
+    // Automerge would take a value that is shown already for a removal of the others, which history could
+    // not tell from a removal of the value.
+    let other = if *value == Json::Null { Json::Bool(false) } else { Json::Null };
+    writer.replace(&slot, &other)?;
+    Ok(writer.replace(&slot, value)?)
 }
 
 fn increment(writer: &mut Writer<'_, '_>, pointer: &Pointer, by: i64) -> Result<bool, EditError> {

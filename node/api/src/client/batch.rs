@@ -45,6 +45,8 @@ pub struct BatchResults {
     pub(super) address: NodeAddress,
     pub(super) body: Incoming,
     pub(super) read: Vec<u8>,
+    /// How much of `read` was given out.
+    pub(super) given: usize,
     pub(super) _connection: Connection,
 }
 
@@ -55,16 +57,19 @@ impl BatchResults {
     /// When the connection broke or the answer cannot be read: what became of the lines without a
     /// result is not known.
     pub async fn next(&mut self) -> Result<Option<BatchResult>, ClientError> {
-        let mut searched = 0;
+        let mut searched = self.given;
         loop {
             if let Some(end) = self.read[searched..].iter().position(|byte| *byte == b'\n') {
-                let line: Vec<u8> = self.read.drain(..=searched + end).collect();
-                searched = 0;
-                if !line.trim_ascii().is_empty() {
-                    return self.parse(&line).map(Some);
+                let line = self.given..searched + end;
+                self.given = searched + end + 1;
+                searched = self.given;
+                if !self.read[line.clone()].trim_ascii().is_empty() {
+                    return self.parse(&self.read[line]).map(Some);
                 }
                 continue;
             }
+            self.read.drain(..self.given);
+            self.given = 0;
             searched = self.read.len();
             if searched > RESULT_BYTES_MAX {
                 return Err(self.not_understood("a line longer than any result may be".to_owned()));

@@ -19,6 +19,7 @@ use tokio::{
     sync::mpsc,
 };
 
+use super::batch::LINES_WAITING_MAX;
 use super::error::{Attempt, ClientError};
 use crate::NodeAddress;
 
@@ -53,7 +54,12 @@ impl Body for RequestBody {
         match self.get_mut() {
             Self::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
             Self::Lines(lines) => {
-                lines.poll_recv(context).map(|line| line.map(|bytes| Ok(Frame::data(bytes))))
+                let mut waiting = Vec::new();
+                lines.poll_recv_many(context, &mut waiting, LINES_WAITING_MAX).map(|_| match waiting.len() {
+                    0 => None,
+                    1 => waiting.pop().map(|line| Ok(Frame::data(line))),
+                    _ => Some(Ok(Frame::data(waiting.concat().into()))),
+                })
             }
         }
     }

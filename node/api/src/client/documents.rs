@@ -21,8 +21,8 @@ use crate::{
 /// How a document is read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ReadOptions {
-    /// At these heads instead of the present view.
-    pub at: Option<Heads>,
+    /// At these heads, or at this time, instead of the present view.
+    pub at: Option<String>,
     /// Only the value at this pointer.
     pub pointer: Option<String>,
     /// Not if the entity tag is still this one.
@@ -108,10 +108,9 @@ impl Client {
     /// # Errors
     /// See [`ClientError`].
     pub async fn read(&self, space: &str, name: &str, options: &ReadOptions) -> Result<Read, ClientError> {
-        let at = options.at.as_ref().map(ToString::to_string);
         let path = route::with_query(
             &route::document(space, name),
-            &[("at", at.as_deref()), ("pointer", options.pointer.as_deref())],
+            &[("at", options.at.as_deref()), ("pointer", options.pointer.as_deref())],
         );
         let mut request = self.request(Method::GET, &path)?;
         if let Some(etag) = &options.unless_etag {

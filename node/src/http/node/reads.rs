@@ -1,20 +1,15 @@
-//! Documents as they are read: listings, values, conflicts.
+//! Documents as they are read: listings and values.
 
 use std::collections::BTreeMap;
 
 use starling_api::{
     Code, Problem,
-    document::{Conflict, ConflictList, ConflictValue, DocumentList, ListQuery},
+    document::{DocumentList, ListQuery},
 };
 use starling_crdt::{
-    document::{Document, Json, Pointer, Poison, ReadError},
-    id::{Actor, AuthorKey, ChangeHash, DocumentName, SpaceId},
-    incarnation::Incarnation,
-    replica::{LocalRequest, MemberReport},
-    store::{
-        Table,
-        tables::{DocumentRecord, SpaceIndex, record},
-    },
+    document::{Pointer, Poison},
+    id::{AuthorKey, ChangeHash, DocumentName, SpaceId},
+    replica::LocalRequest,
     view::{ReadFault, Reader},
 };
 
@@ -26,6 +21,7 @@ use super::{
     },
     Node,
 };
+use crate::inspect::{Inspected, Inspector};
 
 /// A document's value as JSON text, and the heads it was read at.
 pub(in super::super) struct Found {
@@ -67,83 +63,61 @@ impl Node {
         if known.deleted { Err(deleted(name)) } else { Ok(known.heads) }
     }
 
+    /// The value a document has now, or at what `at` stands for.
     pub(in super::super) async fn read(
         &self,
         space: SpaceId,
         name: DocumentName,
-        at: Option<Vec<ChangeHash>>,
+        at: Option<String>,
         pointer: Option<Pointer>,
     ) -> Result<Found, Refused> {
-        self.look(space, name, move |document, known, name| {
-            if at.is_none() && known.deleted {
-                return Err(deleted(name));
-            }
-            let value =
-                document.read(pointer.as_ref(), at.as_deref()).map_err(|error| problems::read(&error))?;
-            Ok(Found { text: value.to_text(), heads: at.unwrap_or_else(|| document.heads()) })
-        })
-        .await?
+        let (value, heads) = self
+            .inspect(space, BTreeMap::new(), move |inspector| {
+                inspector.read(&name, at.as_deref(), pointer.as_ref())
+            })
+            .await?;
+        Ok(Found { text: value.to_text(), heads })
     }
 
+    /// The whole present document with its history, as an automerge file.
     pub(in super::super) async fn automerge_file(
         &self,
         space: SpaceId,
         name: DocumentName,
     ) -> Result<File, Refused> {
-        self.look(space, name, |document, known, name| {
-            if known.deleted {
-                return Err(deleted(name));
-            }
-            Ok(File { bytes: document.to_automerge_file(), heads: document.heads() })
-        })
-        .await?
-    }
-
-    pub(in super::super) async fn conflicts(
-        &self,
-        space: SpaceId,
-        name: DocumentName,
-    ) -> Result<ConflictList, Refused> {
-        let found = self.look(space, name, |document, _, _| document.conflicts()).await?;
-        let found = found.map_err(|error: ReadError| problems::read(&error))?;
-        if found.is_empty() {
-            return Ok(ConflictList::default());
-        }
-        let members = self.members(space).await?;
-        let index = self.reader().space(space)?.index;
-        let mut authors = Authors { reader: self.reader(), index, members: &members, known: BTreeMap::new() };
-        let mut items = Vec::with_capacity(found.len());
-        for conflict in &found {
-            let mut values = Vec::with_capacity(conflict.values.len());
-            for (rank, value) in conflict.values.iter().enumerate() {
-                let (author, author_name) = authors.of(value.actor)?;
-                values.push(ConflictValue {
-                    value: value.value.as_ref().map(plain).transpose()?,
-                    actor: value.actor.to_string(),
-                    author: author.to_string(),
-                    author_name,
-                    change: Some(value.change.to_string()),
-                    shown: rank == 0,
-                });
-            }
-            items.push(Conflict { pointer: conflict.pointer.to_string(), values });
-        }
-        Ok(ConflictList { items })
-    }
-
-    /// Looks at a built document; what could not be built is reported to the node.
-    async fn look<T: Send + 'static>(
-        &self,
-        space: SpaceId,
-        name: DocumentName,
-        look: impl FnOnce(&Document, &DocumentRecord, &DocumentName) -> T + Send + 'static,
-    ) -> Result<T, Refused> {
         let document = name.clone();
-        let (seen, poison) = self
-            .aside(move |reader| reader.view(space, &name, |view, known| look(view.document(), known, &name)))
+        let (file, poison) = self
+            .aside(move |reader| {
+                reader.view(space, &document, |view, known| {
+                    let document = view.document();
+                    let file = File { bytes: document.to_automerge_file(), heads: document.heads() };
+                    (!known.deleted).then_some(file)
+                })
+            })
             .await??;
-        self.quarantine(space, document, poison);
-        Ok(seen)
+        self.quarantine(space, name.clone(), poison);
+        file.ok_or_else(|| deleted(&name))
+    }
+
+    /// Looks into documents, with these names for their authors; what could not be built is reported to
+    /// the node.
+    pub(super) async fn inspect<T: Send + 'static>(
+        &self,
+        space: SpaceId,
+        names: BTreeMap<AuthorKey, String>,
+        look: impl FnOnce(&mut Inspector<'_>) -> Inspected<T> + Send + 'static,
+    ) -> Result<T, Refused> {
+        let (seen, unbuilt) = self
+            .aside(move |reader| {
+                let mut inspector = Inspector::new(reader, space, names);
+                let seen = look(&mut inspector);
+                (seen, inspector.take_unbuilt())
+            })
+            .await?;
+        for (document, poison) in unbuilt {
+            self.quarantine(space, document, poison);
+        }
+        seen.map_err(Refused)
     }
 
     fn quarantine(&self, space: SpaceId, document: DocumentName, poison: Vec<Poison>) {
@@ -167,14 +141,8 @@ impl Node {
 
 fn deleted(name: &DocumentName) -> Refused {
     Problem::new(Code::UnknownDocument, format!("document {name:?} is deleted"))
-        .with_hint("its past still answers: read it with at=HEADS, or list with deleted=true")
+        .with_hint("its past still answers: see its history, or read it at earlier heads")
         .into()
-}
-
-/// The API's value of a document's value. Both spell special forms alike, so the text is the way.
-fn plain(value: &Json) -> Result<serde_json::Value, Refused> {
-    serde_json::from_str(&value.to_text())
-        .map_err(|error| refused(Code::Internal, format!("a stored value has no JSON form: {error}")))
 }
 
 impl From<ReadFault> for Refused {
@@ -184,40 +152,5 @@ impl From<ReadFault> for Refused {
             ReadFault::UnknownDocument(name) => starling_crdt::replica::Refusal::UnknownDocument(name).into(),
             ReadFault::Store(error) => problems::store(&error).into(),
         }
-    }
-}
-
-/// Who is behind an actor, and what they are called.
-struct Authors<'a> {
-    reader: &'a Reader,
-    index: SpaceIndex,
-    members: &'a [MemberReport],
-    known: BTreeMap<Actor, AuthorKey>,
-}
-
-impl Authors<'_> {
-    fn of(&mut self, actor: Actor) -> Result<(AuthorKey, Option<String>), Refused> {
-        let author = match self.known.get(&actor) {
-            Some(author) => *author,
-            None => {
-                let author = self.stored(actor)?;
-                self.known.insert(actor, author);
-                author
-            }
-        };
-        let member = self.members.iter().find(|report| report.member.key == author);
-        Ok((author, member.map(|report| report::member(report).name)))
-    }
-
-    fn stored(&self, actor: Actor) -> Result<AuthorKey, Refused> {
-        let store = self.reader.store();
-        let value = store.value(Table::Incarnations, &self.index.incarnation(actor));
-        let value = value.map_err(|error| problems::store(&error))?;
-        let value = value.ok_or_else(|| {
-            refused(Code::StoreFailed, format!("the store lost the incarnation of actor {actor}"))
-        })?;
-        let incarnation: Incarnation =
-            record(&value, "incarnation").map_err(|error| problems::store(&error))?;
-        Ok(incarnation.author)
     }
 }

@@ -9,6 +9,9 @@ use starling_api::{
         WriteQuery, Written,
     },
     member::{MemberList, Wait, Waited},
+    past::{
+        BlamePage, BlameQuery, ConflictsPage, ConflictsQuery, Diff, DiffQuery, HistoryPage, HistoryQuery,
+    },
     peer::{AddPeer, BlockPeer, PeerAdded, PeerList},
     route,
     space::{CreateInvite, CreateSpace, Invite, Join, Joined, Space, SpaceList},
@@ -28,6 +31,9 @@ const BODY: &[Code] = &[Code::BadRequest, Code::BadJson, Code::BodyTooLarge, Cod
 
 /// What a document that is read may not be.
 const READ: &[Code] = &[Code::BadDocumentName, Code::UnknownDocument, Code::StoreFailed, Code::Busy];
+
+/// What may be wrong with the name of a state of a document: heads, beginnings of heads, or a time.
+const STATE: &[Code] = &[Code::BadHeads, Code::AmbiguousHeads, Code::UnknownHeads, Code::BadTime];
 
 /// What any write may meet.
 const WRITE: &[Code] = &[
@@ -64,6 +70,7 @@ pub(super) fn write(to: &mut Writer) {
     node(to);
     spaces(to);
     documents(to);
+    past(to);
     writes(to);
     streams(to);
     peers(to);
@@ -160,17 +167,46 @@ fn documents(to: &mut Writer) {
         .answers_as(200, "", AUTOMERGE_MEDIA_TYPE, json!({}))
         .answers_nothing(304, "It is what the client has.")
         .with_headers(&[200, 304], HEADS)
-        .refuses(&[
-            SPACE,
-            READ,
-            &[Code::BadHeads, Code::UnknownHeads, Code::BadPointer, Code::UnknownPointer],
-        ]);
+        .refuses(&[SPACE, READ, STATE, &[Code::BadPointer, Code::UnknownPointer]]);
     to.operation(route::DOCUMENT, "get", operation);
     let conflicts = to.schema::<ConflictList>();
     let operation = Operation::new("list_conflicts", "Places that hold more than one value.")
         .answers(200, "The value shown comes first.", conflicts)
         .refuses(&[SPACE, READ, INBOX]);
     to.operation(route::CONFLICTS, "get", operation);
+}
+
+fn past(to: &mut Writer) {
+    let (query, page) = (to.query::<HistoryQuery>(), to.schema::<HistoryPage>());
+    let history = |id, summary| {
+        Operation::new(id, summary)
+            .parameters(query.clone())
+            .answers(200, "Newest first; pass `next` as `after`.", page.clone())
+            .refuses(&[SPACE, INBOX, &[Code::BadTime, Code::UnknownPeer, Code::AmbiguousPeer]])
+    };
+    let operation = history("document_history", "Changes of a document.").refuses(&[READ]);
+    to.operation(route::HISTORY, "get", operation);
+    let operation = history("space_history", "Changes of all documents.");
+    to.operation(route::SPACE_HISTORY, "get", operation);
+    let (query, page) = (to.query::<BlameQuery>(), to.schema::<BlamePage>());
+    let operation = Operation::new("blame", "Who wrote each value of a document.")
+        .parameters(query)
+        .answers(200, "In order of the document; pass `next` as `skip` and `heads` as `at`.", page)
+        .refuses(&[SPACE, READ, INBOX, STATE, &[Code::BadPointer, Code::UnknownPointer]]);
+    to.operation(route::BLAME, "get", operation);
+    let (query, diff) = (to.query::<DiffQuery>(), to.schema::<Diff>());
+    let operation = Operation::new("diff", "What differs between two states of a document.")
+        .parameters(query)
+        .answers(200, "A JSON Patch that also says what was there before.", diff)
+        .refuses(&[SPACE, READ, STATE]);
+    to.operation(route::DIFF, "get", operation);
+    let (query, page) = (to.query::<ConflictsQuery>(), to.schema::<ConflictsPage>());
+    let operation =
+        Operation::new("list_space_conflicts", "Places of all documents with more than one value.")
+            .parameters(query)
+            .answers(200, "By name of the document; pass `next` as `after`.", page)
+            .refuses(&[SPACE, INBOX]);
+    to.operation(route::SPACE_CONFLICTS, "get", operation);
 }
 
 /// What every write of one document takes, answers and refuses.
@@ -209,8 +245,12 @@ fn writes(to: &mut Writer) {
         .refuses(&[&[Code::UnknownDocument]]);
     to.operation(route::DOCUMENT, "delete", delete);
     let body = to.schema::<DocumentOperation>();
-    let operate =
-        write_of(to, "operate", "Does one operation in a document.").body(body).refuses(&[BODY, VALUE]);
+    let operate = write_of(to, "operate", "Does one operation in a document.").body(body).refuses(&[
+        BODY,
+        VALUE,
+        STATE,
+        &[Code::UnknownDocument],
+    ]);
     to.operation(route::OPERATIONS, "post", operate);
 }
 

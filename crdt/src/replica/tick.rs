@@ -1,0 +1,214 @@
+//! What time alone brings about: beacons, dials, dialogues, and the upkeep of memory and store.
+//!
+//! A node with nothing to do sleeps: whatever is due only while there is something to look after asks for
+//! no wake-up when there is nothing.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use super::core::Core;
+use super::effect::Effect;
+use super::step::Step;
+use crate::connect::ConnectAction;
+use crate::id::AuthorKey;
+use crate::limits::REQUEST_MEMORY;
+use crate::presence::State;
+use crate::store::tables::{RequestRecord, record};
+use crate::store::{KeyRange, StoreError, StoreRead, Table};
+use crate::time::{Moment, WallTime};
+
+/// Least time between two rounds over remembered requests that drop what has expired.
+const FORGET_REQUESTS_EVERY: Duration = Duration::from_secs(60);
+/// Between two pages of a round.
+const FORGET_REQUESTS_PAUSE: Duration = Duration::from_secs(1);
+/// Remembered requests looked at in one page.
+const FORGET_REQUESTS_ROWS: usize = 512;
+/// Between two passes that drop built documents and indexes not used since the one before.
+const DROP_IDLE_EVERY: Duration = Duration::from_secs(15);
+/// Least time between two writings of peers' addresses to the store: a crash forgets no more than that,
+/// and peers that come and go cause no more commits.
+const PEERS_STORED_EVERY: Duration = Duration::from_secs(2);
+
+/// When upkeep is due next.
+pub(super) struct Upkeep {
+    store_peers_at: Moment,
+    /// Absent while no request is remembered.
+    forget_requests_at: Option<Moment>,
+    /// The last request looked at in the round under way.
+    forget_after: Vec<u8>,
+    /// The first expiry met in the round under way.
+    first_expiry: Option<WallTime>,
+    drop_idle_at: Moment,
+}
+
+impl Upkeep {
+    /// What the store remembers is not known yet, so it is looked at soon.
+    pub(super) fn new(now: Moment) -> Self {
+        Self {
+            store_peers_at: now,
+            forget_requests_at: Some(now),
+            forget_after: Vec::new(),
+            first_expiry: None,
+            drop_idle_at: now + DROP_IDLE_EVERY,
+        }
+    }
+}
+
+impl Core {
+    /// What time alone brings about.
+    pub(super) fn tick(&mut self, step: &mut Step<'_>) -> Result<(), StoreError> {
+        let now = step.now.monotonic;
+        self.admit_ripe(step)?;
+        let own = self.identity.key();
+        for space in self.spaces.keys().copied().collect::<Vec<_>>() {
+            // Before it is witnessed a node is nobody in the space; then it speaks at once.
+            let Some(held) = self.spaces.get_mut(&space).filter(|held| held.charter.is_member(own)) else {
+                continue;
+            };
+            let changes = held.presence.tick(now);
+            let holdings = (held.charter.fingerprint(), held.items.fingerprint().to_be_bytes());
+            held.presence.notice(now, &mut self.rng, holdings);
+            let speaks = held.presence.beacon_due(now);
+            self.member_changes(step, space, changes);
+            if speaks {
+                self.speak(step, space, false);
+            }
+        }
+        self.connect_tick(step);
+        self.repair_news(now);
+        self.repair_tick(step)?;
+        self.wait_tick(step);
+        if now >= self.upkeep.store_peers_at && self.connect.has_changed() {
+            self.upkeep.store_peers_at = now + PEERS_STORED_EVERY;
+            self.store_peers(step);
+        }
+        // What this step loaded counts as used, so nothing it still needs is dropped.
+        if now >= self.upkeep.drop_idle_at {
+            self.upkeep.drop_idle_at = now + DROP_IDLE_EVERY;
+            self.histories.drop_idle();
+            self.views.drop_idle();
+        }
+        if self.upkeep.forget_requests_at.is_some_and(|at| at <= now) {
+            self.upkeep.forget_requests_at = Some(now + FORGET_REQUESTS_EVERY);
+            self.forget_requests(step)?;
+        }
+        Ok(())
+    }
+
+    /// Tells the connect policy about one member: whoever is away in every space it shares with this
+    /// node may be behind a partition. Whoever said farewell is not.
+    pub(super) fn want(&mut self, now: Moment, member: AuthorKey) {
+        let mut seen = self.spaces.values().filter_map(|space| space.presence.member(member)).peekable();
+        if seen.peek().is_none() {
+            self.connect.unwant(now, member);
+        } else {
+            let away = seen.all(|seen| seen.state == State::Away);
+            self.connect.want(now, member, away);
+        }
+    }
+
+    /// Who belongs here, after charters changed.
+    fn want_members(&mut self, now: Moment) {
+        self.admit_peers();
+        let members = self.spaces.values().flat_map(|space| space.presence.members());
+        let known = members.map(|(member, _)| member).chain(self.connect.wanted());
+        for member in known.collect::<BTreeSet<AuthorKey>>() {
+            self.want(now, member);
+        }
+    }
+
+    fn connect_tick(&mut self, step: &mut Step<'_>) {
+        let now = step.now.monotonic;
+        if std::mem::take(&mut self.members_changed) {
+            self.want_members(now);
+        }
+        if self.connect.next_wakeup().is_none_or(|wakeup| wakeup > now) {
+            return;
+        }
+        let blocked: Vec<AuthorKey> = self.connect.blocked().map(|(peer, _)| peer).collect();
+        for action in self.connect.tick(now, &mut self.rng) {
+            step.effects.push(match action {
+                ConnectAction::Dial { target, peer, addresses } => Effect::Dial { target, peer, addresses },
+                ConnectAction::Disconnect { peer, reason } => {
+                    Effect::Disconnect { peer, reason: reason.code() }
+                }
+            });
+        }
+        // Blocks that ran out are lifted in the network as well.
+        let over = blocked.into_iter().filter(|peer| !self.connect.is_blocked(now, *peer));
+        step.effects.extend(over.map(Effect::Unblock));
+    }
+
+    /// Stores what changed about peers since the last time.
+    pub(super) fn store_peers(&mut self, step: &mut Step<'_>) {
+        for peer in self.connect.take_changed() {
+            self.store_peer(step, peer);
+        }
+    }
+
+    pub(super) fn store_peer(&mut self, step: &mut Step<'_>, peer: AuthorKey) {
+        match self.connect.record(step.now, peer) {
+            Some(known) => step.transaction.put(Table::Peers, peer.0.to_vec(), &known),
+            None => step.transaction.remove(Table::Peers, peer.0.to_vec()),
+        }
+    }
+
+    /// Drops remembered requests that have expired, a page at a time, round and round. After a round the
+    /// next begins when the first of those left expires, if any is left.
+    fn forget_requests(&mut self, step: &mut Step<'_>) -> Result<(), StoreError> {
+        use std::ops::Bound;
+        let now = step.now;
+        let after = std::mem::take(&mut self.upkeep.forget_after);
+        let range = KeyRange { start: Bound::Excluded(after.as_slice()), end: Bound::Unbounded };
+        let rows = step.transaction.rows(Table::Requests, range, FORGET_REQUESTS_ROWS)?;
+        let more = rows.len() == FORGET_REQUESTS_ROWS;
+        if more {
+            self.upkeep.forget_after = rows.last().map(|(key, _)| key.clone()).unwrap_or_default();
+        }
+        for (key, value) in rows {
+            let known: RequestRecord = record(&value, "request record")?;
+            if known.expires < now.wall {
+                step.transaction.remove(Table::Requests, key);
+            } else {
+                let first = self.upkeep.first_expiry.get_or_insert(known.expires);
+                *first = known.expires.min(*first);
+            }
+        }
+        self.upkeep.forget_requests_at = if more {
+            Some(now.monotonic + FORGET_REQUESTS_PAUSE)
+        } else {
+            self.upkeep.first_expiry.take().map(|first| {
+                let left = u64::try_from(first.0.saturating_sub(now.wall.0)).unwrap_or(0);
+                now.monotonic + FORGET_REQUESTS_EVERY.max(Duration::from_millis(left.saturating_add(1)))
+            })
+        };
+        Ok(())
+    }
+
+    /// A request was remembered until `expires`.
+    pub(super) fn remembers_request(&mut self, now: Moment, expires: WallTime) {
+        // The round under way may be past its row already.
+        self.upkeep.first_expiry.get_or_insert(expires);
+        self.upkeep.forget_requests_at.get_or_insert(now + REQUEST_MEMORY);
+    }
+
+    /// When time alone will bring something about.
+    pub(super) fn next_wakeup(&self) -> Moment {
+        let own = self.identity.key();
+        let joined = self.spaces.values().filter(|space| space.charter.is_member(own));
+        let presence = joined.map(|space| space.presence.next_wakeup());
+        presence
+            .chain(self.connect.next_wakeup())
+            .chain(self.repair_wakeup().filter(|_| !self.spaces.is_empty()))
+            .chain(self.wait_wakeup())
+            .chain(self.connect.has_changed().then_some(self.upkeep.store_peers_at))
+            .chain(self.holds_built().then_some(self.upkeep.drop_idle_at))
+            .chain(self.upkeep.forget_requests_at)
+            .fold(Moment(u64::MAX), Moment::min)
+    }
+
+    /// Whether anything is built in memory that may fall idle.
+    fn holds_built(&self) -> bool {
+        !(self.histories.is_empty() && self.views.is_empty())
+    }
+}
