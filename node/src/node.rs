@@ -94,10 +94,20 @@ pub struct NodeDied;
 pub struct Node {
     handle: NodeHandle,
     network: NetworkHandle,
-    inbox: Arc<Inbox>,
+    inbox: OpenInbox,
     replica: JoinHandle<()>,
     http: Http,
     clock: Clock,
+}
+
+/// The inbox of a node that lives. It is closed when the node is dropped, however that comes: only then does
+/// the replica's thread end, and a runtime that is dropped waits for whoever joins that thread.
+struct OpenInbox(Arc<Inbox>);
+
+impl Drop for OpenInbox {
+    fn drop(&mut self) {
+        self.0.close();
+    }
 }
 
 fn random<const N: usize>() -> Result<[u8; N], StartError> {
@@ -170,7 +180,7 @@ impl Node {
         };
         let replica = driver::start(replica, clock, inbox.clone(), outlet, metrics)
             .map_err(|source| StartError::System { what: "thread", source })?;
-        let node = Self { handle, network, inbox, replica, http, clock };
+        let node = Self { handle, network, inbox: OpenInbox(inbox), replica, http, clock };
         node.await_addresses(config.listen.len()).await;
         for ticket in tickets {
             node.handle.request(LocalRequest::Join { ticket: Box::new(ticket) }).await?;
@@ -219,8 +229,8 @@ impl Node {
             _ = &mut replica => {
                 tracing::error!(event = "replica_failed", "the replica ended by a defect of this program");
                 serving.abort();
-                self.inbox.close();
-                self.inbox.fail_waiting();
+                self.inbox.0.close();
+                self.inbox.0.fail_waiting();
                 self.network.shutdown().await;
                 return Err(NodeDied);
             }
@@ -230,7 +240,7 @@ impl Node {
         if (&mut serving).await.is_err() {
             tracing::error!(event = "http_failed", "the API ended by a defect of this program");
         }
-        self.inbox.close();
+        self.inbox.0.close();
         let ended = match tokio::time::timeout(DRIVER_STOP, replica).await {
             Ok(Ok(Ok(()))) => Ok(()),
             Ok(_) => {

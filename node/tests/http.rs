@@ -23,6 +23,8 @@ use tokio::{
     time::timeout,
 };
 
+#[path = "http/endings.rs"]
+mod endings;
 #[path = "http/surface.rs"]
 mod surface;
 #[path = "http/writes.rs"]
