@@ -95,6 +95,61 @@ impl Delta {
     }
 }
 
+/// What the signature of a delta says, without its changes: enough to know, before fetching it, that
+/// its author made it.
+#[derive(Clone, PartialEq, Eq, Debug, Encode, Decode)]
+#[cbor(map)]
+pub struct Announcement {
+    /// The document.
+    #[n(0)]
+    pub document: DocumentName,
+    /// Who wrote, by incarnation.
+    #[n(1)]
+    pub actor: Actor,
+    /// Sequence number of the last change.
+    #[n(2)]
+    pub seq: u64,
+    /// Hash of the last change.
+    #[n(3)]
+    pub hash: ChangeHash,
+    /// The delta's signature.
+    #[n(4)]
+    pub signature: Signature,
+}
+
+/// An announcement whose signature was checked.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct VerifiedAnnouncement(Announcement);
+
+impl VerifiedAnnouncement {
+    /// Checks actor and signature.
+    ///
+    /// # Errors
+    /// [`DeltaFault::ForeignActor`], [`DeltaFault::Chain`] for a number no change has, and
+    /// [`DeltaFault::Signature`].
+    pub fn verify(
+        announced: Announcement,
+        space: SpaceId,
+        incarnation: &VerifiedIncarnation,
+    ) -> Result<Self, DeltaFault> {
+        if incarnation.actor() != announced.actor || incarnation.space() != space {
+            return Err(DeltaFault::ForeignActor);
+        }
+        if announced.seq == 0 || announced.seq > SEQUENCE_MAX {
+            return Err(DeltaFault::Chain);
+        }
+        let Announcement { document, actor, seq, hash, signature } = &announced;
+        let signable = Delta::signable(space, document, *actor, *seq, *hash);
+        verify(incarnation.author(), &signable, signature)?;
+        Ok(Self(announced))
+    }
+
+    /// The announcement.
+    pub fn announcement(&self) -> &Announcement {
+        &self.0
+    }
+}
+
 /// Bytes of a chunk before its hashed part: magic and checksum.
 const CHUNK_UNHASHED_BYTES: usize = 8;
 
@@ -180,6 +235,17 @@ impl VerifiedDelta {
     /// The delta, to store or send.
     pub fn delta(&self) -> &Delta {
         &self.delta
+    }
+
+    /// What its signature says, to tell others of it where it is too large to be sent unasked.
+    pub fn announcement(&self) -> Announcement {
+        Announcement {
+            document: self.delta.document.clone(),
+            actor: self.delta.actor,
+            seq: self.last_seq(),
+            hash: self.last_hash(),
+            signature: self.delta.signature,
+        }
     }
 
     /// The author whose signature was checked.

@@ -78,8 +78,7 @@ fn a_statement_of_a_newer_kind_is_counted_and_nobodys_offence() {
         space,
         statements: vec![bytes.into(), vec![9].into()],
     };
-    let input = starling_crdt::replica::Input::Asked { peer: rogue.key(), id: 1, request: Ok(brought) };
-    let effects = mesh.give(0, input);
+    let effects = mesh.ask_node(0, rogue.key(), 1, brought);
     assert!(says(&effects, "Refused(\"unknown_kind\")"), "{effects:?}");
     assert!(says(&effects, "Offence"), "the garbage beside it is one: {effects:?}");
 }

@@ -480,12 +480,15 @@ fn a_peer_is_sent_what_it_lacks_in_causal_order() {
     let mut source = charter();
     let ids: Vec<StatementId> =
         (2..10).map(|member| add(&mut source, 1, grant(member, Role::Reader, ""))).collect();
-    let have = BTreeSet::from([ids[0], ids[3]]);
-    let sent: Vec<StatementId> = source.missing_from(&have).map(|s| s.id()).collect();
-    assert_eq!(sent, [&ids[1..3], &ids[4..]].concat());
+    // Each cites the one before it; what is not known here is passed over.
+    let unknown = StatementId([9; 32]);
+    let sent: Vec<StatementId> = source.beyond(&[unknown, ids[3], ids[1]]).map(|s| s.id()).collect();
+    assert_eq!(sent, ids[4..]);
+    assert_eq!(source.told_tips(), ids[7..]);
+    assert_eq!(source.beyond(&source.told_tips()).count(), 0);
     assert_eq!(source.ids().collect::<BTreeSet<_>>(), ids.iter().copied().collect());
     let mut target = charter();
-    for statement in source.missing_from(&BTreeSet::new()) {
+    for statement in source.beyond(&[]) {
         assert!(matches!(target.insert(statement.clone()), Ok(Inserted::New { .. })));
     }
     assert_eq!(target.fingerprint(), source.fingerprint());

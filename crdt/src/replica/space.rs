@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::charter::{Charter, Genesis, Inserted, Right, Ticket, VerifiedStatement};
+use crate::charter::{Charter, Genesis, Inserted, Right, Role, Ticket, VerifiedStatement};
 use crate::codec;
 use crate::history::Items;
-use crate::id::{Actor, AuthorKey, SpaceId, StatementId, Topic};
+use crate::id::{Actor, AuthorKey, DocumentName, SpaceId, StatementId, Topic};
 use crate::incarnation::{Incarnation, VerifiedIncarnation};
 use crate::presence::Presence;
 use crate::seal::{self, EpochKey};
@@ -51,6 +51,13 @@ pub(super) struct Writer {
     pub(super) rights: Vec<Right>,
     /// Its incarnation, until that is in the store: an outsider stores nothing.
     pub(super) unstored: Option<VerifiedIncarnation>,
+}
+
+impl Writer {
+    /// Whether it may write a document.
+    pub(super) fn may_write(&self, document: &DocumentName) -> bool {
+        self.rights.iter().any(|right| right.allows(Role::Writer, document))
+    }
 }
 
 impl Space {
@@ -138,7 +145,7 @@ impl Space {
     }
 
     fn load_items(&mut self, store: &dyn StoreRead) -> Result<(), StoreError> {
-        let mut last: Option<Arc<crate::id::DocumentName>> = None;
+        let mut last: Option<Arc<DocumentName>> = None;
         walk_prefix(store, Table::Frontiers, &self.index.all(), |key, value| {
             let (document, actor) =
                 frontier_key(key).ok_or_else(|| StoreError::Corrupt("a frontier key is malformed".into()))?;

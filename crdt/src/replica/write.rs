@@ -234,9 +234,11 @@ impl Core {
         let incarnation = young.map(|own| own.incarnation.certificate().clone());
         let frame = Frame::Delta { incarnation, delta: delta.delta().clone() };
         let mut payload = frame.seal(&space.key);
-        if payload.len() > GOSSIP_BYTES_MAX {
-            let key = ItemKey::of(document, run.actor);
-            payload = Frame::Announcement { key, seq: delta.last_seq() }.seal(&space.key);
+        if payload.len() > GOSSIP_BYTES_MAX
+            && let Frame::Delta { incarnation, .. } = frame
+        {
+            let announcement = delta.announcement();
+            payload = Frame::Announcement { incarnation, announcement }.seal(&space.key);
         }
         step.effects.push(Effect::Publish { topic: space.topic, payload });
         Ok(())
