@@ -233,6 +233,16 @@ pub fn record<'b, T: Decode<'b, ()>>(value: &'b [u8], what: &'static str) -> Res
     codec::decode(value, what).map_err(|error| StoreError::Corrupt(error.to_string()))
 }
 
+/// Reads a row of [`Table::Documents`]; damage names the document.
+///
+/// # Errors
+/// [`StoreError::Corrupt`] when the bytes are no such record.
+pub fn document_record(document: &DocumentName, value: &[u8]) -> Result<DocumentRecord, StoreError> {
+    codec::decode(value, "record").map_err(|error| {
+        StoreError::Corrupt(format!("the record of document {:?}: {error}", document.as_str()))
+    })
+}
+
 /// What a step has written so far, over what the store holds: its reads see its own writes.
 pub struct Transaction<'s> {
     store: &'s dyn StoreRead,

@@ -125,12 +125,17 @@ impl Core {
             return Ok(());
         }
         let store = &step.transaction;
-        let (history, pending) = load_verified(store, space.index, space_id, document, &|actor| match self
-            .screener
-            .incarnation(actor)
-        {
+        let incarnation = |actor| match self.screener.incarnation(actor) {
             Some(known) => Ok(Some(known)),
             None => space.incarnation(store, actor),
+        };
+        let loaded = load_verified(store, space.index, space_id, document, &incarnation);
+        // Whoever reads of the damage wants to know where it is.
+        let (history, pending) = loaded.map_err(|error| match error {
+            StoreError::Corrupt(what) if !what.contains(document.as_str()) => {
+                StoreError::Corrupt(format!("document {document:?}: {what}"))
+            }
+            error => error,
         })?;
         let bytes = history.approximate_bytes();
         self.histories.insert(key, history, bytes);
