@@ -5,6 +5,7 @@
 //! one asks only for the rest.
 
 mod answers;
+mod greetings;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
