@@ -15,6 +15,7 @@ mod input;
 mod receive;
 mod repair;
 mod report;
+mod request;
 mod serve;
 mod space;
 mod statements;

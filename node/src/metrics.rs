@@ -81,6 +81,7 @@ pub struct Metrics {
     forks: Counter,
     quarantined: Counter,
     exchanges: Counter,
+    screening_panics: Counter,
     exchange_bytes: Family<Way, Counter>,
     gossip_messages: Family<Way, Counter>,
     peers_connected: Gauge,
@@ -143,6 +144,11 @@ impl Metrics {
         let quarantined =
             registered!("quarantined", "Changes kept out of their documents", Counter::default());
         let exchanges = registered!("exchanges", "Repair exchanges begun", Counter::default());
+        let screening_panics = registered!(
+            "screening_panics",
+            "Messages dropped because checking them failed by a defect of the program",
+            Counter::default()
+        );
         let exchange_bytes = registered!("exchange_bytes", "Bytes of repair exchanges", Family::default());
         let gossip_messages = registered!("gossip_messages", "Gossip messages", Family::default());
         let peers_connected = registered!("peers_connected", "Peers connected now", Gauge::default());
@@ -168,6 +174,7 @@ impl Metrics {
             forks,
             quarantined,
             exchanges,
+            screening_panics,
             exchange_bytes,
             gossip_messages,
             peers_connected,
@@ -239,6 +246,11 @@ impl Metrics {
     /// So many repair exchanges were begun.
     pub fn exchanges(&self, count: u64) {
         self.exchanges.inc_by(count);
+    }
+
+    /// Checking a message failed by a defect of this program.
+    pub fn screening_panicked(&self) {
+        self.screening_panics.inc();
     }
 
     /// Bytes of a repair exchange passed.
@@ -321,6 +333,7 @@ mod tests {
         metrics.forks(1);
         metrics.quarantined(2);
         metrics.exchanges(8);
+        metrics.screening_panicked();
         metrics.exchange_bytes(Traffic::In, 100);
         metrics.exchange_bytes(Traffic::Out, 7);
         metrics.gossip_message(Traffic::Out);
@@ -345,6 +358,7 @@ mod tests {
             "starling_forks_total 1",
             "starling_quarantined_total 2",
             "starling_exchanges_total 8",
+            "starling_screening_panics_total 1",
             "starling_exchange_bytes_total{direction=\"in\"} 100",
             "starling_exchange_bytes_total{direction=\"out\"} 7",
             "starling_gossip_messages_total{direction=\"out\"} 1",

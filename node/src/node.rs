@@ -268,8 +268,8 @@ fn start_network(
     inbox: &Arc<Inbox>,
     shared: &Shared,
 ) -> Result<NetworkHandle, StartError> {
-    let (screening, _threads) =
-        Screening::start(screener, inbox).map_err(|source| StartError::System { what: "thread", source })?;
+    let (screening, _threads) = Screening::start(screener, inbox, handle.metrics())
+        .map_err(|source| StartError::System { what: "thread", source })?;
     let mut intake = Intake {
         shared: shared.clone(),
         inbox: inbox.clone(),

@@ -6,7 +6,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 
 use super::Options;
-use super::effect::{Effect, Refusal, Reply, Verdict};
+use super::effect::{Effect, Note, Refusal, Reply, Verdict};
 use super::input::{Input, LocalRequest, RequestTicket};
 use super::repair::Peer;
 use super::space::Space;
@@ -395,10 +395,12 @@ impl Core {
         self.spaces.values().map(|space| Effect::Subscribe(space.topic)).collect()
     }
 
-    /// Topics to follow and peers to refuse, after a start.
+    /// Topics to follow, peers to refuse, and what could not be read, after a start.
     pub(super) fn standing_effects(&self) -> Vec<Effect> {
         let topics = self.topics_followed().into_iter();
-        topics.chain(self.connect.blocked().map(|(peer, _)| Effect::Block(peer))).collect()
+        let faults = self.spaces.values().flat_map(|space| space.faults.iter().cloned());
+        let faults = faults.map(|error| Effect::Note(Note::StoreFault { error }));
+        topics.chain(self.connect.blocked().map(|(peer, _)| Effect::Block(peer))).chain(faults).collect()
     }
 
     /// Keeps the operator's seeds.

@@ -7,8 +7,8 @@ use crate::budget::Offence;
 use crate::charter::{Label, Prefix, Role, Ticket};
 use crate::connect::DialTarget;
 use crate::document::{Edit, Poison};
-use crate::exchange::{MessageError, Request};
-use crate::gossip::{ScreenedAnswer, ScreenedFrame};
+use crate::exchange::MessageError;
+use crate::gossip::{ScreenedAnswer, ScreenedFrame, ScreenedRequest};
 use crate::id::{AuthorKey, ChangeHash, DocumentName, SpaceId};
 use crate::identity::Identity;
 use crate::seal::EpochKey;
@@ -48,8 +48,8 @@ pub enum Input {
         peer: AuthorKey,
         /// Comes back with the answer.
         id: u64,
-        /// What, or why it cannot be read.
-        request: Result<Request, MessageError>,
+        /// What, screened, or why it cannot be read.
+        request: Result<ScreenedRequest, MessageError>,
     },
     /// A peer answered what this node asked, or did not.
     Answered {

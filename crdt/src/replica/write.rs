@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use super::core::Core;
 use super::effect::{Counted, Effect, Note, Refusal, Reply, Written};
 use super::input::{Condition, EntityTag, RequestTicket, Write};
+use super::request;
 use super::space::OwnIncarnation;
 use super::step::{Run, Step, Touch};
-use crate::codec::{self, Signable};
+use crate::codec;
 use crate::delta::VerifiedDelta;
 use crate::document::{Commit, Edit, EditError, Edited, LocalChange, Poison, PoisonReason};
 use crate::gossip::Frame;
@@ -16,7 +17,7 @@ use crate::id::{Actor, ChangeHash, DocumentName, Position, SpaceId};
 use crate::incarnation::VerifiedIncarnation;
 use crate::limits::{GOSSIP_BYTES_MAX, REQUEST_ID_BYTES_MAX, REQUEST_MEMORY};
 use crate::store::tables::{
-    DeltaRecord, DocumentRecord, FrontierRecord, QuarantineRecord, RequestRecord, record,
+    DeltaRecord, DocumentRecord, FrontierRecord, QuarantineRecord, RequestRecord, document_record, record,
 };
 use crate::store::{StoreError, StoreRead, Table};
 use crate::time::WallTime;
@@ -73,11 +74,7 @@ impl Core {
             return Err(Refusal::TooMany { what: "bytes in the request id, or none" });
         }
         let index = self.space(write.space)?.index;
-        let digest = Signable::new("starling/request")
-            .bytes(write.document.as_str().as_bytes())
-            .bytes(format!("{:?} {:?}", write.edit, write.condition).as_bytes())
-            .hash();
-        Ok(([index.all().as_slice(), id.as_bytes()].concat(), digest))
+        Ok(([index.all().as_slice(), id.as_bytes()].concat(), request::digest(write)))
     }
 
     fn remembered(
@@ -234,9 +231,11 @@ impl Core {
         let incarnation = young.map(|own| own.incarnation.certificate().clone());
         let frame = Frame::Delta { incarnation, delta: delta.delta().clone() };
         let mut payload = frame.seal(&space.key);
-        if payload.len() > GOSSIP_BYTES_MAX {
-            let key = ItemKey::of(document, run.actor);
-            payload = Frame::Announcement { key, seq: delta.last_seq() }.seal(&space.key);
+        if payload.len() > GOSSIP_BYTES_MAX
+            && let Frame::Delta { incarnation, .. } = frame
+        {
+            let announcement = delta.announcement();
+            payload = Frame::Announcement { incarnation, announcement }.seal(&space.key);
         }
         step.effects.push(Effect::Publish { topic: space.topic, payload });
         Ok(())
@@ -316,7 +315,14 @@ impl Core {
         if old.is_none() {
             step.made.push(cached);
         }
-        let old: Option<DocumentRecord> = old.map(|value| record(&value, "document record")).transpose()?;
+        // What a damaged record said follows from history, and is written anew here.
+        let old = old.and_then(|value| match document_record(document, &value) {
+            Ok(old) => Some(old),
+            Err(error) => {
+                step.effects.push(Effect::Note(Note::StoreFault { error }));
+                None
+            }
+        });
         if let Some(old) = &old {
             step.transaction.remove(Table::Changed, space.index.changed(old.commit, document));
             space.changes -= old.changes;
@@ -396,8 +402,8 @@ impl Core {
         let Some(value) = step.transaction.value(Table::Documents, &key)? else {
             return Ok(own);
         };
-        let known: DocumentRecord = record(&value, "document record")?;
-        Ok(Touch { author: known.author, time: known.time })
+        let known = document_record(document, &value);
+        Ok(known.map_or(own, |known| Touch { author: known.author, time: known.time }))
     }
 
     /// Brings history and built document of a name into memory, up to date with this step.

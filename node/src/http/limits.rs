@@ -29,6 +29,13 @@ pub(crate) const HEADER_TIME_MAX: Duration = Duration::from_secs(60);
 /// Time for a body that is read whole to arrive. After it: 408.
 pub(crate) const BODY_TIME_MAX: Duration = Duration::from_secs(30);
 
+/// What is still read of a body that was refused for its length, so that its sender gets to read why.
+/// Whoever sends more may see a broken connection instead.
+pub(crate) const DRAIN_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// Time for that.
+pub(crate) const DRAIN_TIME_MAX: Duration = Duration::from_secs(2);
+
 /// Silence in the body of a batch after which it ends.
 pub(crate) const LINE_TIME_MAX: Duration = Duration::from_secs(60);
 

@@ -4,15 +4,15 @@
 //! core never would. It knows everything a member knows, the space's key included.
 
 use sha2::{Digest, Sha256};
+use starling_crdt::codec::Signable;
 use starling_crdt::document::{Commit, Document, Edit, Json};
 use starling_crdt::gossip::Frame;
-use starling_crdt::history::ItemKey;
-use starling_crdt::id::{Actor, DocumentName};
+use starling_crdt::id::{Actor, ChangeHash, DocumentName};
 use starling_crdt::incarnation::{Incarnation, VerifiedIncarnation};
 use starling_crdt::replica::{Condition, LocalRequest, Write};
 use starling_crdt::store::tables::{DeltaRecord, record};
 use starling_crdt::store::{KeyRange, Table};
-use starling_crdt::{delta::VerifiedDelta, seal};
+use starling_crdt::{delta::Announcement, delta::VerifiedDelta, seal};
 
 use super::World;
 use super::chance::{Draws, Purpose};
@@ -125,12 +125,24 @@ impl World {
     }
 
     fn announce(&mut self, node: usize, draws: &mut Draws) -> u64 {
+        let Some(tips) = self.own_tips(node) else { return 0 };
+        let identity = self.nodes[node].identity.clone();
         for _ in 0..PER_ACT {
-            let document = document_name(draws.below(16) as u32);
-            let mut actor = [0; 16];
-            actor[..8].copy_from_slice(&draws.next().to_be_bytes());
-            let key = ItemKey::of(&document, Actor(actor));
-            self.send_frame(node, &Frame::Announcement { key, seq: draws.between(1, 1_000) });
+            let mut nonce = [0; 16];
+            nonce[..8].copy_from_slice(&draws.next().to_be_bytes());
+            let incarnation = VerifiedIncarnation::sign(&identity, self.space, nonce, tips.clone());
+            let (document, actor) = (document_name(draws.below(16) as u32), incarnation.actor());
+            let (seq, hash) = (draws.between(1, 1_000), ChangeHash([draws.next() as u8; 32]));
+            let promised = Signable::new("starling/delta")
+                .bytes(&self.space.0)
+                .bytes(document.as_str().as_bytes())
+                .bytes(&actor.0)
+                .number(seq)
+                .bytes(&hash.0);
+            let signature = identity.sign(&promised);
+            let announcement = Announcement { document, actor, seq, hash, signature };
+            let incarnation = Some(incarnation.certificate().clone());
+            self.send_frame(node, &Frame::Announcement { incarnation, announcement });
         }
         PER_ACT as u64
     }
