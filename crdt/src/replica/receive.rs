@@ -16,6 +16,7 @@ use crate::gossip::{ScreenedDelta, ScreenedFrame};
 use crate::history::{Misfit, Pending, stored_delta};
 use crate::id::{Actor, AuthorKey, ChangeHash, DocumentName, SpaceId};
 use crate::incarnation::VerifiedIncarnation;
+use crate::planted::is_planted;
 use crate::store::tables::{ForkRecord, FrontierRecord, QuarantineRecord, walk_prefix};
 use crate::store::{StoreError, Table};
 use crate::time::WallTime;
@@ -61,7 +62,7 @@ impl Core {
                 Ok(Taken::Whole) => Verdict::Accept,
                 Ok(Taken::Refused(_)) => Verdict::Reject,
                 Ok(Taken::AuthorsFault) => Verdict::Ignore,
-                Ok(Taken::Waiting | Taken::Unknown) if cfg!(starling_planted = "blame-the-relay") => {
+                Ok(Taken::Waiting | Taken::Unknown) if is_planted("blame-the-relay") => {
                     self.offend(step, from, Offence::StructureViolation, "missing_dependency");
                     Verdict::Reject
                 }
@@ -197,7 +198,7 @@ impl Core {
             Err(None) => return Ok(Taken::Unknown),
         };
         let may_write = writer.rights.iter().any(|right| right.allows(Role::Writer, &document));
-        if !may_write && !cfg!(starling_planted = "accept-foreign-actor") {
+        if !may_write && !is_planted("accept-foreign-actor") {
             let taken = Taken::Refused("not_allowed");
             return Ok(self.refused(step, from, taken, Offence::NotAllowed));
         }
@@ -351,7 +352,7 @@ impl Core {
         delta: VerifiedDelta,
     ) -> Taken {
         step.count(Counted::Orphaned, 1);
-        if cfg!(starling_planted = "drop-orphan-silently") {
+        if is_planted("drop-orphan-silently") {
             // Believed to be held, it is not asked for again either.
             let sent = delta.delta();
             if let Some(space) = self.spaces.get_mut(&sent.space) {

@@ -12,7 +12,7 @@ use super::{Console, FAILED, NOT_FOUND, OutputFormat, USAGE};
 use crate::record::{RunRecord, Verdict};
 use crate::report::page::Beside;
 use crate::report::{self, junit, page, stored, terminal, timeline};
-use crate::runner;
+use crate::runner::{self, Turns};
 use crate::scenario::{self, Loaded};
 
 /// Most seeds of one call.
@@ -45,6 +45,9 @@ pub struct RunArgs {
     /// Writes what happened when as JSON Lines.
     #[arg(long, value_name = "FILE")]
     pub trace: Option<PathBuf>,
+    /// Runs every seed twice: two runs of one seed that differ are a violation.
+    #[arg(long)]
+    pub twice: bool,
     /// How many runs at once. Default: one for each core.
     #[arg(long, value_name = "N")]
     pub jobs: Option<usize>,
@@ -86,6 +89,10 @@ impl FromStr for Seeds {
 }
 
 impl RunArgs {
+    fn turns(&self) -> Turns {
+        if self.twice { Turns::Twice } else { Turns::Once }
+    }
+
     fn seeds(&self, own: u64) -> Vec<u64> {
         match (self.seed, self.seeds) {
             (Some(seed), _) => vec![seed],
@@ -110,7 +117,7 @@ pub(super) fn run(args: &RunArgs, console: &mut Console<'_>) -> io::Result<u8> {
     }
     let mut records = Vec::new();
     for scenario in &loaded {
-        match one(scenario, &args.seeds(scenario.scenario.seed), args.jobs, console) {
+        match one(scenario, &args.seeds(scenario.scenario.seed), args.turns(), args.jobs, console) {
             Ok(runs) => records.extend(runs),
             Err(error) => {
                 writeln!(console.err, "{}: {error}", scenario.label)?;
@@ -137,6 +144,7 @@ pub(super) fn run(args: &RunArgs, console: &mut Console<'_>) -> io::Result<u8> {
 pub(super) fn one(
     loaded: &Loaded,
     seeds: &[u64],
+    turns: Turns,
     jobs: Option<usize>,
     console: &mut Console<'_>,
 ) -> Result<Vec<RunRecord>, runner::RunError> {
@@ -158,7 +166,8 @@ pub(super) fn one(
         }
     };
     tell(None);
-    let runs = runner::run_seeds(&loaded.scenario, seeds, jobs.unwrap_or(cores), |record| tell(Some(record)));
+    let runs =
+        runner::run_seeds(&loaded.scenario, seeds, turns, jobs.unwrap_or(cores), |record| tell(Some(record)));
     if shown {
         let _ = write!(console.err, "\r\u{1b}[K");
     }

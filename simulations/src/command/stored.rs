@@ -8,6 +8,7 @@ use serde_json::json;
 use super::{Console, FAILED, HELD, NOT_FOUND, OutputFormat, USAGE, run};
 use crate::record::RunRecord;
 use crate::report::{explain, page, stored};
+use crate::runner::Turns;
 use crate::scenario;
 
 /// The run, or the exit code after saying why there is none.
@@ -68,7 +69,7 @@ pub(super) fn replay(path: &Path, console: &mut Console<'_>) -> io::Result<u8> {
             return Ok(USAGE);
         }
     };
-    let mut again = match run::one(&loaded, &[before.seed], None, console) {
+    let mut again = match run::one(&loaded, &[before.seed], Turns::Once, None, console) {
         Ok(records) => records,
         Err(error) => {
             writeln!(console.err, "{error}")?;
