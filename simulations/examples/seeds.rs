@@ -106,7 +106,7 @@ fn main() -> ExitCode {
 /// One run, unless a defect keeps it from ending: then its thread is left behind.
 fn run(scenario: Scenario, seed: u64) -> Option<RunRecord> {
     let (done, is_done) = mpsc::channel();
-    thread::spawn(move || done.send(runner::run(&scenario, seed)));
+    thread::spawn(move || drop(done.send(Box::new(runner::run(&scenario, seed)))));
     is_done.recv_timeout(PAIR_MAX).ok().map(|record| record.expect("a run"))
 }
 

@@ -1,5 +1,4 @@
-//! 3. No acknowledged write of an honest node is lost: it is in the document, or its history, or
-//! quarantine with a reason.
+//! 3. No acknowledged write is lost: it is in its document, or quarantined with a reason.
 
 use super::Finding;
 
