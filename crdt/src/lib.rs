@@ -23,6 +23,8 @@ pub mod identity;
 pub mod incarnation;
 mod jitter;
 pub mod limits;
+#[doc(hidden)]
+pub mod planted;
 pub mod presence;
 pub mod replica;
 pub mod seal;

@@ -37,6 +37,7 @@ use crate::charter::Label;
 use crate::gossip::Screener;
 use crate::id::AuthorKey;
 use crate::identity::Identity;
+use crate::planted::is_planted;
 use crate::store::tables::{META_KEY, MetaRecord};
 use crate::store::{Store, StoreError, StoreRead, Table};
 use crate::time::{Moment, Now};
@@ -146,7 +147,7 @@ impl<S: Store> Replica<S> {
         now: Now,
         work: impl FnOnce(&mut Core, &mut Step<'_>),
     ) -> Result<Vec<Effect>, StoreError> {
-        if self.stale && cfg!(starling_planted = "never-recover") {
+        if self.stale && is_planted("never-recover") {
             return Err(StoreError::Io("given up".into()));
         }
         self.ready(now)?;
@@ -179,7 +180,7 @@ impl<S: Store> Replica<S> {
                 self.core.committed(commit);
                 Ok(effects)
             }
-            Some(_) if cfg!(starling_planted = "announce-before-persist") => {
+            Some(_) if is_planted("announce-before-persist") => {
                 self.stale = self.core.load_store(&self.store, now).is_err();
                 Ok(effects)
             }
@@ -189,10 +190,10 @@ impl<S: Store> Replica<S> {
 
     /// Turns the effects of a step that is not durable into refusals, and reads the store again.
     fn fail(&mut self, now: Now, effects: Vec<Effect>, error: &StoreError) -> Vec<Effect> {
-        if !cfg!(starling_planted = "write-on-after-failed-commit") {
+        if !is_planted("write-on-after-failed-commit") {
             self.stale = self.core.load_store(&self.store, now).is_err();
         }
-        if cfg!(starling_planted = "never-recover") {
+        if is_planted("never-recover") {
             self.stale = true;
         }
         for effect in &effects {

@@ -17,6 +17,7 @@ use crate::gossip::{Refused, ScreenedDelta, ScreenedFrame};
 use crate::history::Misfit;
 use crate::id::{Actor, AuthorKey, ChangeHash, SpaceId};
 use crate::incarnation::VerifiedIncarnation;
+use crate::planted::is_planted;
 use crate::store::StoreError;
 
 /// Code of what an author whom the charter does not let write a document did there.
@@ -55,7 +56,7 @@ impl Core {
                 Ok(Taken::Whole) => Verdict::Accept,
                 Ok(Taken::Refused(_)) => Verdict::Reject,
                 Ok(Taken::AuthorsFault) => Verdict::Ignore,
-                Ok(Taken::Waiting | Taken::Unknown) if cfg!(starling_planted = "blame-the-relay") => {
+                Ok(Taken::Waiting | Taken::Unknown) if is_planted("blame-the-relay") => {
                     self.offend(step, from, Offence::StructureViolation, "missing_dependency");
                     Verdict::Reject
                 }
@@ -220,7 +221,7 @@ impl Core {
             }
             Err(None) => return Ok(Taken::Unknown),
         };
-        if !writer.may_write(&document) && !cfg!(starling_planted = "accept-foreign-actor") {
+        if !writer.may_write(&document) && !is_planted("accept-foreign-actor") {
             self.refuse(step, from, Some(Offence::NotAllowed), NOT_ALLOWED);
             return Ok(Taken::Refused(NOT_ALLOWED));
         }

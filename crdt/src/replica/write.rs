@@ -16,6 +16,7 @@ use crate::history::ItemKey;
 use crate::id::{Actor, ChangeHash, DocumentName, Position, SpaceId};
 use crate::incarnation::VerifiedIncarnation;
 use crate::limits::{GOSSIP_BYTES_MAX, REQUEST_ID_BYTES_MAX, REQUEST_MEMORY};
+use crate::planted::is_planted;
 use crate::store::tables::{
     DeltaRecord, DocumentRecord, FrontierRecord, QuarantineRecord, RequestRecord, document_record, record,
 };
@@ -91,7 +92,7 @@ impl Core {
         if known.expires < step.now.wall {
             return Ok(None);
         }
-        if cfg!(starling_planted = "forget-requests") {
+        if is_planted("forget-requests") {
             return Ok(None);
         }
         if known.digest != *digest {
@@ -202,7 +203,7 @@ impl Core {
         }
         let tips = space.charter.tips_for(own_key);
         let nonce = (self.nonces)();
-        let nonce = if cfg!(starling_planted = "reuse-incarnation") { [0; 16] } else { nonce };
+        let nonce = if is_planted("reuse-incarnation") { [0; 16] } else { nonce };
         let incarnation = VerifiedIncarnation::sign(&self.identity, space.id, nonce, tips);
         let actor = incarnation.actor();
         step.transaction.put(Table::Incarnations, space.index.incarnation(actor), incarnation.certificate());
@@ -260,7 +261,7 @@ impl Core {
             admitted: seq + 1 - sent.first_seq,
         };
         let document = &sent.document;
-        let is_lost = cfg!(starling_planted = "lose-last-record") && self.arrival.is_multiple_of(16);
+        let is_lost = is_planted("lose-last-record") && self.arrival.is_multiple_of(16);
         if !is_lost {
             let key = space.index.delta(document, sent.actor, sent.first_seq);
             step.transaction.put(Table::Deltas, key, &stored);
@@ -272,7 +273,7 @@ impl Core {
             .item(ItemKey::of(document, sent.actor))
             .map_or_else(|| std::sync::Arc::new(document.clone()), |item| item.document.clone());
         let is_own = space.own.as_ref().is_some_and(|own| own.incarnation.actor() == sent.actor);
-        if !(is_own && cfg!(starling_planted = "summary-without-own")) {
+        if !(is_own && is_planted("summary-without-own")) {
             space.items.raise(&name, sent.actor, tip);
         }
     }

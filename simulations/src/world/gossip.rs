@@ -394,7 +394,7 @@ impl World {
             };
             let way = self.way_of(node, connection);
             let event = Event::Offered { connection, way, message: *number };
-            self.queue.schedule(self.now + there + back, event);
+            self.send_off(self.now + there + back, event);
         }
     }
 

@@ -6,6 +6,7 @@
 use sha2::{Digest, Sha256};
 use starling_crdt::codec::Signable;
 use starling_crdt::document::{Commit, Document, Edit, Json};
+use starling_crdt::exchange::{Request, decode_message};
 use starling_crdt::gossip::Frame;
 use starling_crdt::id::{Actor, ChangeHash, DocumentName};
 use starling_crdt::incarnation::{Incarnation, VerifiedIncarnation};
@@ -29,9 +30,13 @@ const GARBAGE_MAX: u64 = 2_000;
 const DELTAS_READ_MAX: usize = 512;
 
 impl World {
-    /// Whether a hostile node lets a question go unanswered.
-    pub(super) fn withholds(&self, node: usize, _asker: usize, _id: u64) -> bool {
+    /// Whether a hostile node lets a question go unanswered: every one for changes, and of those that
+    /// say what it has only some, so that it is believed to have what it never gives.
+    pub(super) fn withholds(&self, node: usize, asker: usize, id: u64, body: &[u8]) -> bool {
+        let mut draws =
+            self.chance.stream(Purpose::Hostile, node as u64 + (2 << 32), id << 16 | asker as u64);
         self.nodes[node].hostile == Some(Hostility::Withhold)
+            && (matches!(decode_message(body), Ok(Request::Fetch { .. })) || draws.happens(200_000))
     }
 
     /// An answer as it leaves its node.
@@ -63,6 +68,11 @@ impl World {
             Hostility::OrphanFlood => self.send_made(node, &mut draws, orphan),
             Hostility::Poison => self.send_made(node, &mut draws, poison),
         }
+    }
+
+    /// Whether a hostile node made the change with this hash beside its core.
+    pub fn made_by_hand(&self, hash: &[u8; 32]) -> bool {
+        self.made_by_hand.contains(hash)
     }
 
     fn send_frame(&mut self, node: usize, frame: &Frame) {
@@ -192,6 +202,7 @@ impl World {
                 continue;
             };
             let incarnation = Some(both[1].certificate().clone());
+            self.made_by_hand.insert(delta.last_hash().0);
             self.send_frame(node, &Frame::Delta { incarnation, delta: delta.delta().clone() });
             sent += 1;
         }

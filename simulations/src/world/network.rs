@@ -419,10 +419,10 @@ impl World {
             Some(arrives) => {
                 if let (Parcel::Gossip { message, .. }, Some(again)) = (&parcel, fare.again) {
                     let parcel = Parcel::Gossip { message: *message, again: true };
-                    self.queue.schedule(again, Event::Arrive { connection: number, way, parcel });
+                    self.send_off(again, Event::Arrive { connection: number, way, parcel });
                 }
                 let parcel = if fare.damaged { Parcel::Damaged } else { parcel };
-                self.queue.schedule(arrives, Event::Arrive { connection: number, way, parcel });
+                self.send_off(arrives, Event::Arrive { connection: number, way, parcel });
             }
         }
     }
@@ -494,7 +494,7 @@ impl World {
             return;
         }
         let peer = self.nodes[from].key;
-        if self.withholds(to, from, id) {
+        if self.withholds(to, from, id, body) {
             return;
         }
         let Some(process) = self.nodes[to].process.as_ref() else { return };

@@ -60,7 +60,7 @@ impl Core {
         delta: VerifiedDelta,
     ) -> Taken {
         step.count(Counted::Orphaned, 1);
-        if cfg!(starling_planted = "drop-orphan-silently") {
+        if is_planted("drop-orphan-silently") {
             // Believed to be held, it is not asked for again either.
             let sent = delta.delta();
             if let Some(space) = self.spaces.get_mut(&sent.space) {

@@ -14,6 +14,7 @@ use crate::id::{Actor, AuthorKey, DocumentName, SpaceId};
 use crate::incarnation::VerifiedIncarnation;
 use crate::jitter::between;
 use crate::limits::STATEMENTS_MAX;
+use crate::planted::is_planted;
 use crate::replica::core::Core;
 use crate::replica::effect::{Counted, Note};
 use crate::replica::receive::Taken;
@@ -42,7 +43,7 @@ impl Core {
             }
             asked => asked,
         };
-        let forgets = answer.is_err() && cfg!(starling_planted = "forget-want-after-timeout");
+        let forgets = answer.is_err() && is_planted("forget-want-after-timeout");
         if let (Asked::Fetch { space, goals, .. }, false) = (&asked, forgets) {
             goals.keys().for_each(|item| {
                 self.fetching.remove(&(*space, *item));
