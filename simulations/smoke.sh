@@ -81,7 +81,7 @@ while ((SECONDS < end)); do
         seed=$(fresh_seed)
         seeds=$seed..$((seed + seeds_per_call - 1))
         simulate fresh --seeds "$seeds" "$file"
-        printf 'fresh seeds %s of %s: %s held\n' "$seeds" "$file" "$(grep -c '"verdict":"held"' "$out/fresh/ends")"
+        printf 'fresh seeds %s of %s: %s held\n' "$seeds" "$file" "$(grep -c '"verdict": "held"' "$out/fresh/ends")"
         before=$failed
         judge fresh
         ((failed == before)) || printf 'again: starling-sim run %s --seeds %s\n' "$file" "$seeds"

@@ -8,6 +8,7 @@ use crate::delta::VerifiedDelta;
 use crate::history::{DocumentHistory, Pending, load_verified, stored_delta};
 use crate::id::{Actor, AuthorKey, ChangeHash, DocumentName, SpaceId};
 use crate::incarnation::VerifiedIncarnation;
+use crate::planted::is_planted;
 use crate::replica::core::Core;
 use crate::replica::effect::{Counted, Note, Refusal};
 use crate::replica::step::{Step, Touch};
