@@ -6,7 +6,6 @@ use super::core::Core;
 use super::effect::{Counted, Note, Refusal, Verdict};
 use super::space::Writer;
 use super::step::{Step, Touch};
-use super::write::RESTS_ON_QUARANTINED;
 use crate::admission::{Orphan, Waiting, screen_delta};
 use crate::budget::Offence;
 use crate::charter::{MissingTips, Role};
@@ -16,7 +15,7 @@ use crate::gossip::{ScreenedDelta, ScreenedFrame};
 use crate::history::{Misfit, Pending, stored_delta};
 use crate::id::{Actor, AuthorKey, ChangeHash, DocumentName, SpaceId};
 use crate::incarnation::VerifiedIncarnation;
-use crate::store::tables::{ForkRecord, FrontierRecord, QuarantineRecord, walk_prefix};
+use crate::store::tables::{ForkRecord, FrontierRecord, QuarantineRecord, RESTS_ON_QUARANTINED, walk_prefix};
 use crate::store::{StoreError, Table};
 use crate::time::WallTime;
 

@@ -16,15 +16,12 @@ use crate::id::{Actor, ChangeHash, DocumentName, Position, SpaceId};
 use crate::incarnation::VerifiedIncarnation;
 use crate::limits::{GOSSIP_BYTES_MAX, REQUEST_ID_BYTES_MAX, REQUEST_MEMORY};
 use crate::store::tables::{
-    DeltaRecord, DocumentRecord, FrontierRecord, QuarantineRecord, RequestRecord, record,
+    DeltaRecord, DocumentRecord, FrontierRecord, QuarantineRecord, RESTS_ON_QUARANTINED, RequestRecord,
+    record,
 };
 use crate::store::{StoreError, StoreRead, Table};
 use crate::time::WallTime;
 use crate::view::BuiltView;
-
-/// Why a change is in quarantine that is not at fault itself. Which of its ancestors is depends on the
-/// order of arrival, and equal records shall give equal reasons.
-pub(super) const RESTS_ON_QUARANTINED: &str = "rests on a quarantined change";
 
 /// New documents of one step that stay built after it. What single writes make is likely to be written
 /// again; of a bulk import nothing is touched again soon, and its peak would stay with the process, since

@@ -170,7 +170,7 @@ impl Shared {
         drop(old);
     }
 
-    fn read<T>(&self, look: impl Fn(&Generation) -> Result<T, StoreError>) -> Result<T, StoreError> {
+    fn read<T>(&self, look: impl Fn(&Arc<Generation>) -> Result<T, StoreError>) -> Result<T, StoreError> {
         let mut generation = self.current()?;
         for _ in 1..READ_ATTEMPTS {
             match contain(|| look(&generation)) {
@@ -209,6 +209,10 @@ impl StoreRead for Shared {
     fn last_row(&self, table: Table, range: KeyRange<'_>) -> Result<Option<Row>, StoreError> {
         self.read(|generation| generation.last_row(table, range))
     }
+
+    fn snapshot(&self) -> Result<Arc<dyn StoreRead>, StoreError> {
+        self.read(|generation| Ok(Arc::new(generation.snapshot()?) as Arc<dyn StoreRead>))
+    }
 }
 
 impl StoreRead for RedbStore {
@@ -226,6 +230,10 @@ impl StoreRead for RedbStore {
 
     fn last_row(&self, table: Table, range: KeyRange<'_>) -> Result<Option<Row>, StoreError> {
         self.shared.last_row(table, range)
+    }
+
+    fn snapshot(&self) -> Result<Arc<dyn StoreRead>, StoreError> {
+        self.shared.snapshot()
     }
 }
 
