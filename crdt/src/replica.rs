@@ -12,6 +12,7 @@
 mod core;
 mod effect;
 mod input;
+mod leave;
 mod receive;
 mod repair;
 mod report;
@@ -264,6 +265,7 @@ fn unless_durable(effect: Effect, error: &StoreError) -> Option<Effect> {
         | Effect::Answer { .. }
         | Effect::Changed(_)
         | Effect::Subscribe(_)
+        | Effect::Unsubscribe(_)
         | Effect::Note(Note::Joined { .. })
         | Effect::Count { .. } => None,
         other => Some(other),

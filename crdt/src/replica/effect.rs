@@ -27,6 +27,8 @@ pub enum Effect {
     },
     /// Listen to a topic.
     Subscribe(Topic),
+    /// Listen to a topic no longer.
+    Unsubscribe(Topic),
     /// Gossip a sealed payload.
     Publish {
         /// Where.
@@ -439,6 +441,9 @@ pub enum Refusal {
         /// Of what.
         what: &'static str,
     },
+    /// No other node is known to hold what this one holds of the space.
+    #[error("no other node confirmed that it holds all of this space")]
+    HeldNowhereElse,
     /// A peer cannot be this node itself.
     #[error("that is this node itself")]
     ThisNode,

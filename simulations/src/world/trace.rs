@@ -74,6 +74,7 @@ impl Trace {
                 Effect::Offence { peer, .. } => (113, &peer.0),
                 Effect::MemberChanged { member, .. } => (114, &member.0),
                 Effect::Subscribe(topic) => (115, &topic.0),
+                Effect::Unsubscribe(topic) => (116, &topic.0),
                 Effect::Count { .. } | Effect::Note(_) => continue,
             };
             self.note(at, kind, node, detail);
