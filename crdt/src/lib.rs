@@ -2,7 +2,7 @@
 //! clock and no randomness of the operating system: inputs go in, effects come out.
 //!
 //! Modules import downward only, in this order: [`replica`]; [`gossip`], [`exchange`]; [`presence`],
-//! [`connect`], [`budget`]; [`admission`]; [`view`]; [`charter`]; [`document`]; [`history`];
+//! [`connect`], [`budget`]; [`verify`]; [`admission`]; [`view`]; [`charter`]; [`document`]; [`history`];
 //! [`delta`], [`incarnation`], [`chunk`]; [`store`]; and what everything rests on.
 
 pub mod address;
@@ -28,4 +28,5 @@ pub mod replica;
 pub mod seal;
 pub mod store;
 pub mod time;
+pub mod verify;
 pub mod view;
