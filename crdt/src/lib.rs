@@ -3,10 +3,11 @@
 //!
 //! Modules import downward only, in this order: [`replica`]; [`gossip`], [`exchange`]; [`presence`],
 //! [`connect`], [`budget`]; [`verify`]; [`admission`]; [`view`]; [`charter`]; [`document`]; [`history`];
-//! [`delta`], [`incarnation`], [`chunk`]; [`store`]; and what everything rests on.
+//! [`delta`], [`incarnation`], [`chunk`]; [`backup`]; [`store`]; and what everything rests on.
 
 pub mod address;
 pub mod admission;
+pub mod backup;
 mod bounded;
 pub mod budget;
 pub mod charter;
