@@ -9,6 +9,7 @@
 //! Leaves out sockets, threads and the verification of signatures on what arrives, which
 //! [`Screener`] does before the step, on any thread.
 
+mod compact;
 mod core;
 mod effect;
 mod input;

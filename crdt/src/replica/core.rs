@@ -6,6 +6,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 
 use super::Options;
+use super::compact::Compaction;
 use super::effect::{Effect, Refusal, Reply, Verdict};
 use super::input::{Input, LocalRequest, RequestTicket};
 use super::leave::still_leaving;
@@ -61,6 +62,7 @@ pub(super) struct Core {
     pub(super) listening: Vec<Address>,
     pub(super) arrival: u64,
     pub(super) now: Moment,
+    pub(super) compaction: Compaction,
     /// Spaces that were left and of which rows remain.
     pub(super) leaving: BTreeSet<SpaceIndex>,
     /// The number the next space gets: one that this process never used, since caches go by it.
@@ -102,6 +104,7 @@ impl Core {
             listening: Vec::new(),
             arrival: 0,
             now: now.monotonic,
+            compaction: Compaction::new(now.monotonic),
             leaving: BTreeSet::new(),
             next_space: 0,
             commit: 0,
@@ -147,6 +150,7 @@ impl Core {
         let used = self.spaces.values().map(|space| space.index).chain(self.leaving.iter().copied());
         self.next_space = used.map(|index| index.0.saturating_add(1)).fold(self.next_space, u32::max);
         (self.commit, self.arrival) = (meta.commit, meta.arrival);
+        self.compaction.load(store, (meta.commit, meta.arrival))?;
         self.histories.clear();
         self.views.clear();
         self.orphans = Orphans::default();
@@ -228,6 +232,10 @@ impl Core {
             LocalRequest::CreateSpace { name, nonce, epoch_key } => {
                 self.create_space(step, name, nonce, epoch_key)
             }
+            LocalRequest::Compact => match self.compact(step, ticket) {
+                Ok(()) => return,
+                Err(refusal) => Err(refusal),
+            },
             LocalRequest::Join { ticket } => self.join(step, ticket),
             LocalRequest::LeaveSpace { space, held } => self.leave_space(step, space, held),
             request @ LocalRequest::Invite { .. } => self.invite(step, request),

@@ -245,6 +245,8 @@ pub enum Reply {
     Written(Written),
     /// Who holds what was asked about.
     Waited(Waited),
+    /// Deltas were merged.
+    Compacted(Compacted),
     /// How this node is.
     Status(Box<Status>),
     /// Members of a space.
@@ -271,6 +273,23 @@ pub struct Written {
     /// Whether it made what it names: the document, or for an increment the counter.
     #[n(3)]
     pub created: bool,
+}
+
+/// What a pass of compaction gave.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Compacted {
+    /// Documents looked at.
+    pub documents: u64,
+    /// Deltas found.
+    pub deltas_before: u64,
+    /// Deltas left.
+    pub deltas_after: u64,
+    /// Bytes of the rows of those found.
+    pub bytes_before: u64,
+    /// Bytes of the rows of those left.
+    pub bytes_after: u64,
+    /// Groups left as they were because their signature does not fit: a part of them is damaged.
+    pub refused: u64,
 }
 
 /// How a wait ended.

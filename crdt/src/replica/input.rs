@@ -196,6 +196,8 @@ pub enum LocalRequest {
         /// Whose.
         peer: AuthorKey,
     },
+    /// Merge adjacent deltas wherever that can be done, and tell what it gave.
+    Compact,
     /// How is this node?
     Status,
     /// Who belongs to a space, and how are they?

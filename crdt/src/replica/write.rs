@@ -250,6 +250,7 @@ impl Core {
     ) {
         let Some(space) = self.spaces.get_mut(&space) else { return };
         self.arrival += 1;
+        self.compaction.note_work(step.now.monotonic);
         let sent = delta.delta();
         let stored = DeltaRecord {
             arrival: self.arrival,
