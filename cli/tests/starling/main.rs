@@ -10,6 +10,8 @@ mod crash;
 mod demo;
 mod documents;
 mod past;
+mod keep;
 mod refusals;
+mod restoring;
 mod usage;
 mod watched;

@@ -242,6 +242,14 @@ impl Generation {
         last_row(&self.begin_read()?, table, range)
     }
 
+    /// Moves pages to the front of the file and cuts it; needs the handle for itself.
+    pub(crate) fn shrink(&mut self) -> Result<(), StoreError> {
+        let Some(database) = &mut self.database else { return Ok(()) };
+        // Each call moves what it can; none is left to move when it says so.
+        while database.compact().map_err(store_error)? {}
+        Ok(())
+    }
+
     /// The last commit, kept.
     pub(crate) fn snapshot(self: &Arc<Self>) -> Result<Snapshot, StoreError> {
         Ok(Snapshot { transaction: self.begin_read()?, generation: self.clone() })

@@ -82,6 +82,20 @@ impl RedbStore {
         Ok(Self { shared: Arc::new(shared), medium, cache_bytes: options.cache_bytes, full: false })
     }
 
+    /// Makes the file as small as what it holds, and closes the store. Readers must be gone.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the disk fails or somebody still reads; nothing is lost then.
+    pub fn shrink(self) -> Result<(), StoreError> {
+        let mut current = self.shared.current.write().unwrap_or_else(PoisonError::into_inner);
+        let taken = current.take().map(Arc::try_unwrap);
+        drop(current);
+        match taken {
+            Some(Ok(mut generation)) => contain(|| generation.shrink()),
+            _ => Err(StoreError::Io("somebody still reads the store".to_owned())),
+        }
+    }
+
     /// Puts a new handle in the place of a broken one; when the disk does not allow that, at least a
     /// view for the readers.
     fn recover(&mut self, broken: &Arc<Generation>) -> Result<(), StoreError> {
