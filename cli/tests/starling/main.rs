@@ -13,5 +13,6 @@ mod past;
 mod keep;
 mod refusals;
 mod restoring;
+mod room;
 mod usage;
 mod watched;
