@@ -215,11 +215,47 @@ pub enum Part {
 pub struct BackupReader {
     held: Vec<u8>,
     begun: bool,
+    order: Order,
+    hash: Sha256,
+}
+
+/// What came so far, and so what may come next.
+#[derive(Default)]
+struct Order {
     header: bool,
     ended: bool,
     identity: bool,
     rows: u64,
-    hash: Sha256,
+}
+
+impl Order {
+    /// Judges the next part; `hash` is of every byte before it.
+    fn take(&mut self, part: &Read, hash: &Sha256) -> Result<(), BackupError> {
+        match part {
+            Read::Header(header) if !self.header => {
+                self.header = true;
+                if header.version > VERSION {
+                    return Err(BackupError::Newer { found: header.version });
+                }
+            }
+            Read::Rows(_, rows) if self.header && !self.ended => self.rows += rows.len() as u64,
+            Read::End(end) if self.header && !self.ended => {
+                let hash: [u8; 32] = hash.clone().finalize().into();
+                if hash != end.hash || self.rows != end.rows {
+                    return Err(BackupError::Altered("its checksum does not fit"));
+                }
+                self.ended = true;
+            }
+            Read::Identity(identity) if self.ended && !self.identity => {
+                if <[u8; 32]>::from(Sha256::digest(&identity.pem)) != identity.hash {
+                    return Err(BackupError::Altered("the checksum of its identity does not fit"));
+                }
+                self.identity = true;
+            }
+            _ => return Err(BackupError::Altered("its parts are out of order")),
+        }
+        Ok(())
+    }
 }
 
 impl BackupReader {
@@ -252,29 +288,7 @@ impl BackupReader {
             let whole = &self.held[at..at + 5 + content.len()];
             let part = read_part(kind, content)?;
             at += whole.len();
-            match &part {
-                Read::Header(header) if !self.header => {
-                    self.header = true;
-                    if header.version > VERSION {
-                        return Err(BackupError::Newer { found: header.version });
-                    }
-                }
-                Read::Rows(_, rows) if self.header && !self.ended => self.rows += rows.len() as u64,
-                Read::End(end) if self.header && !self.ended => {
-                    let hash: [u8; 32] = self.hash.clone().finalize().into();
-                    if hash != end.hash || self.rows != end.rows {
-                        return Err(BackupError::Altered("its checksum does not fit"));
-                    }
-                    self.ended = true;
-                }
-                Read::Identity(identity) if self.ended && !self.identity => {
-                    if <[u8; 32]>::from(Sha256::digest(&identity.pem)) != identity.hash {
-                        return Err(BackupError::Altered("the checksum of its identity does not fit"));
-                    }
-                    self.identity = true;
-                }
-                _ => return Err(BackupError::Altered("its parts are out of order")),
-            }
+            self.order.take(&part, &self.hash)?;
             self.hash.update(whole);
             parts.push(part.into());
         }
@@ -287,7 +301,7 @@ impl BackupReader {
     /// # Errors
     /// [`BackupError`] when something is missing.
     pub fn end(self) -> Result<(), BackupError> {
-        match (self.begun, self.ended, self.held.is_empty()) {
+        match (self.begun, self.order.ended, self.held.is_empty()) {
             (false, ..) if self.held.is_empty() => Err(BackupError::NotABackup),
             (true, true, true) => Ok(()),
             _ => Err(BackupError::Truncated),

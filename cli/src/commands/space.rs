@@ -38,20 +38,23 @@ enum SpaceCommand {
     ///
     /// The other members keep what they hold, and the charter goes on naming this node as a member. To
     /// come back, join again with a ticket.
-    Leave {
-        /// Its name or the beginning of its id; needless where the node has one space.
-        #[arg(id = "left", value_name = "SPACE")]
-        space: Option<String>,
-        /// Do not ask before removing.
-        #[arg(long)]
-        yes: bool,
-        /// Leave even if no other node confirms that it holds everything this one holds.
-        #[arg(long)]
-        force: bool,
-        /// Only say what would be removed.
-        #[arg(long)]
-        dry_run: bool,
-    },
+    Leave(LeaveArgs),
+}
+
+#[derive(Debug, Args)]
+struct LeaveArgs {
+    /// Its name or the beginning of its id; needless where the node has one space.
+    #[arg(id = "left", value_name = "SPACE")]
+    space: Option<String>,
+    /// Do not ask before removing.
+    #[arg(long)]
+    yes: bool,
+    /// Leave even if no other node confirms that it holds everything this one holds.
+    #[arg(long)]
+    force: bool,
+    /// Only say what would be removed.
+    #[arg(long)]
+    dry_run: bool,
 }
 
 pub(crate) async fn run(global: &Global, args: SpaceArgs, out: &mut Output) -> Outcome {
@@ -80,24 +83,17 @@ pub(crate) async fn run(global: &Global, args: SpaceArgs, out: &mut Output) -> O
             let space = session.client.space(&wanted).await?;
             print_one(&space, out)?;
         }
-        SpaceCommand::Leave { space, yes, force, dry_run } => {
-            let wanted = match space {
-                Some(space) => space,
-                None => session.space().await?,
-            };
-            let space = session.client.space(&wanted).await?;
-            leave(&session, &space, (yes, force, dry_run), out).await?;
-        }
+        SpaceCommand::Leave(args) => leave(&session, &args, out).await?,
     }
     Ok(Exit::Done)
 }
 
-async fn leave(
-    session: &Session,
-    space: &Space,
-    (yes, force, dry_run): (bool, bool, bool),
-    out: &mut Output,
-) -> Result<(), Failure> {
+async fn leave(session: &Session, args: &LeaveArgs, out: &mut Output) -> Result<(), Failure> {
+    let wanted = match &args.space {
+        Some(space) => space.clone(),
+        None => session.space().await?,
+    };
+    let space = session.client.space(&wanted).await?;
     let removed = format!(
         "{} with {} of the space {} ({:.12})",
         counted(space.documents, "document"),
@@ -105,18 +101,18 @@ async fn leave(
         space.name,
         space.id,
     );
-    if dry_run {
+    if args.dry_run {
         if out.is_json() {
-            out.json(space)?;
+            out.json(&space)?;
         } else {
             out.line(&format!("would remove from this node: {removed}"))?;
         }
         return Ok(());
     }
-    if !yes {
+    if !args.yes {
         ask(&format!("remove from this node: {removed}? Other members keep theirs."))?;
     }
-    let left = session.client.leave_space(&space.id, LeaveQuery { force }).await?;
+    let left = session.client.leave_space(&space.id, LeaveQuery { force: args.force }).await?;
     if out.is_json() {
         out.json(&left)?;
         return Ok(());
