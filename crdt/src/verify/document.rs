@@ -115,8 +115,8 @@ impl<'c> DocumentCheck<'c> {
     /// comes before its dependencies waits for them.
     fn admit(&mut self) {
         self.good.sort_by_key(|good| good.stored.arrival);
-        let (mut waiting, mut misfits): (BTreeMap<ChangeHash, Vec<(ChangeChunk, AuthorKey)>>, Vec<String>) =
-            Default::default();
+        let mut waiting: BTreeMap<ChangeHash, Vec<(ChangeChunk, AuthorKey)>> = BTreeMap::new();
+        let mut misfits = Vec::new();
         for good in &self.good {
             let admitted = usize::try_from(good.stored.admitted).unwrap_or(usize::MAX);
             for chunk in good.delta.chunks().iter().take(admitted) {
