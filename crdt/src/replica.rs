@@ -9,9 +9,11 @@
 //! Leaves out sockets, threads and the verification of signatures on what arrives, which
 //! [`Screener`] does before the step, on any thread.
 
+mod compact;
 mod core;
 mod effect;
 mod input;
+mod leave;
 mod receive;
 mod repair;
 mod report;
@@ -266,6 +268,7 @@ fn unless_durable(effect: Effect, error: &StoreError) -> Option<Effect> {
         | Effect::Answer { .. }
         | Effect::Changed(_)
         | Effect::Subscribe(_)
+        | Effect::Unsubscribe(_)
         | Effect::Note(Note::Joined { .. })
         | Effect::Count { .. } => None,
         other => Some(other),

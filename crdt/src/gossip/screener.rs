@@ -44,6 +44,11 @@ impl Screener {
         topic
     }
 
+    /// Lets it forget the space of a topic.
+    pub fn forget_space(&self, topic: Topic) {
+        self.write(|known| known.topics.remove(&topic));
+    }
+
     /// Teaches it an incarnation.
     pub fn learn_incarnation(&self, incarnation: VerifiedIncarnation) {
         self.write(|known| {

@@ -28,6 +28,8 @@ pub enum Effect {
     },
     /// Listen to a topic.
     Subscribe(Topic),
+    /// Listen to a topic no longer.
+    Unsubscribe(Topic),
     /// Gossip a sealed payload.
     Publish {
         /// Where.
@@ -244,6 +246,8 @@ pub enum Reply {
     Written(Written),
     /// Who holds what was asked about.
     Waited(Waited),
+    /// Deltas were merged.
+    Compacted(Compacted),
     /// How this node is.
     Status(Box<Status>),
     /// Members of a space.
@@ -270,6 +274,23 @@ pub struct Written {
     /// Whether it made what it names: the document, or for an increment the counter.
     #[n(3)]
     pub created: bool,
+}
+
+/// What a pass of compaction gave.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Compacted {
+    /// Documents looked at.
+    pub documents: u64,
+    /// Deltas found.
+    pub deltas_before: u64,
+    /// Deltas left.
+    pub deltas_after: u64,
+    /// Bytes of the rows of those found.
+    pub bytes_before: u64,
+    /// Bytes of the rows of those left.
+    pub bytes_after: u64,
+    /// Groups left as they were because their signature does not fit: a part of them is damaged.
+    pub refused: u64,
 }
 
 /// How a wait ended.
@@ -330,6 +351,9 @@ pub enum Refusal {
         /// Of what.
         what: &'static str,
     },
+    /// No other node is known to hold what this one holds of the space.
+    #[error("no other node confirmed that it holds all of this space")]
+    HeldNowhereElse,
     /// A peer cannot be this node itself.
     #[error("that is this node itself")]
     ThisNode,

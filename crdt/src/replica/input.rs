@@ -134,6 +134,14 @@ pub enum LocalRequest {
         /// The ticket.
         ticket: Box<Ticket>,
     },
+    /// Leave a space and remove what this node holds of it.
+    LeaveSpace {
+        /// Which.
+        space: SpaceId,
+        /// The fingerprint of its items that others confirmed to hold; absent to leave even if this
+        /// node holds the only copy.
+        held: Option<u64>,
+    },
     /// Make a ticket.
     Invite {
         /// Into which space.
@@ -188,6 +196,8 @@ pub enum LocalRequest {
         /// Whose.
         peer: AuthorKey,
     },
+    /// Merge adjacent deltas wherever that can be done, and tell what it gave.
+    Compact,
     /// How is this node?
     Status,
     /// Who belongs to a space, and how are they?

@@ -18,15 +18,12 @@ use crate::incarnation::VerifiedIncarnation;
 use crate::limits::{GOSSIP_BYTES_MAX, REQUEST_ID_BYTES_MAX, REQUEST_MEMORY};
 use crate::planted::is_planted;
 use crate::store::tables::{
-    DeltaRecord, DocumentRecord, FrontierRecord, QuarantineRecord, RequestRecord, document_record, record,
+    DeltaRecord, DocumentRecord, FrontierRecord, QuarantineRecord, RESTS_ON_QUARANTINED, RequestRecord,
+    document_record, record,
 };
 use crate::store::{StoreError, StoreRead, Table};
 use crate::time::WallTime;
 use crate::view::BuiltView;
-
-/// Why a change is in quarantine that is not at fault itself. Which of its ancestors is depends on the
-/// order of arrival, and equal records shall give equal reasons.
-pub(super) const RESTS_ON_QUARANTINED: &str = "rests on a quarantined change";
 
 /// New documents of one step that stay built after it. What single writes make is likely to be written
 /// again; of a bulk import nothing is touched again soon, and its peak would stay with the process, since
@@ -253,6 +250,7 @@ impl Core {
     ) {
         let Some(space) = self.spaces.get_mut(&space) else { return };
         self.arrival += 1;
+        self.compaction.note_work(step.now.monotonic);
         let sent = delta.delta();
         let stored = DeltaRecord {
             arrival: self.arrival,

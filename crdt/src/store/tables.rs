@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
+use std::sync::Arc;
 
 use minicbor::{Decode, Encode};
 
@@ -183,6 +184,10 @@ pub struct QuarantineRecord {
     pub reason: String,
 }
 
+/// Why a change is in quarantine that is not at fault itself. Which of its ancestors is depends on the
+/// order of arrival, and equal records shall give equal reasons.
+pub const RESTS_ON_QUARANTINED: &str = "rests on a quarantined change";
+
 /// Two signed runs of one actor that disagree: proof of equivocation.
 #[derive(Clone, PartialEq, Eq, Debug, Encode, Decode)]
 #[cbor(map)]
@@ -224,6 +229,14 @@ pub struct MetaRecord {
 
 /// Key of the [`MetaRecord`].
 pub const META_KEY: &[u8] = b"replica";
+
+/// Start of the keys in [`Table::Meta`] that mark spaces this node left while rows of them remain.
+pub const LEAVING_PREFIX: &[u8] = b"leaving/";
+
+/// Key in [`Table::Meta`] of the mark of one such space.
+pub fn leaving_key(space: SpaceIndex) -> Vec<u8> {
+    [LEAVING_PREFIX, &space.0.to_be_bytes()].concat()
+}
 
 /// Reads `value` as a record; damage names `what`.
 ///
@@ -325,6 +338,11 @@ impl StoreRead for Transaction<'_> {
                 (stored, None) => return Ok(stored),
             }
         }
+    }
+
+    /// What is committed: without what this transaction has written.
+    fn snapshot(&self) -> Result<Arc<dyn StoreRead>, StoreError> {
+        self.store.snapshot()
     }
 }
 

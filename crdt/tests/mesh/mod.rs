@@ -222,6 +222,9 @@ impl Mesh {
             Effect::Subscribe(topic) => {
                 self.nodes[index].topics.insert(topic);
             }
+            Effect::Unsubscribe(topic) => {
+                self.nodes[index].topics.remove(&topic);
+            }
             Effect::Publish { topic, payload } => {
                 self.published.push((topic, payload.clone()));
                 self.spread(index, topic, &payload, index);
@@ -584,6 +587,11 @@ impl Node {
         let mut batch = WriteBatch::default();
         batch.put(table, key, vec![0xff; 9]);
         self.store.commit(&batch).expect("memory stores do not fail");
+    }
+
+    /// Writes rows behind the replica's back; a restart makes it see them.
+    pub fn commit(&mut self, batch: &WriteBatch) {
+        self.store.commit(batch).expect("memory stores do not fail");
     }
 
     /// Puts an empty store in place of its own; a restart opens it.

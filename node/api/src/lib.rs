@@ -10,6 +10,7 @@ pub mod client;
 pub mod document;
 pub mod exit;
 pub mod heads;
+pub mod keep;
 pub mod member;
 pub mod past;
 pub mod peer;

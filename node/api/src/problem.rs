@@ -127,6 +127,8 @@ codes! {
     PositionOfAnotherStore = "position-of-another-store", 410, NotFound, "position of another store";
     /// If-Match, If-None-Match or if_heads did not hold; nothing was written.
     PreconditionFailed = "precondition-failed", 412, Precondition, "precondition failed";
+    /// No other node is known to hold what would be removed here.
+    OnlyCopy = "only-copy", 412, Precondition, "this node may hold the only copy";
     /// The body is longer than a request may be.
     BodyTooLarge = "body-too-large", 413, Usage, "body too large";
     /// The write would be one change above the protocol's limit.

@@ -72,6 +72,7 @@ impl Outlet {
         match effect {
             Effect::Reply { ticket, reply } => self.inbox.reply(vec![(ticket, reply)]),
             Effect::Subscribe(topic) => self.send(Command::Subscribe { topic }),
+            Effect::Unsubscribe(topic) => self.send(Command::Unsubscribe { topic }),
             Effect::Publish { topic, payload } => {
                 self.metrics().gossip_message(Traffic::Out);
                 self.send(Command::Publish { topic, payload });

@@ -54,6 +54,24 @@ pub(crate) const PAGE_ITEMS_MAX: usize = 1_000;
 /// Longest that one request may wait for other nodes.
 pub(crate) const WAIT_TIME_MAX: Duration = Duration::from_secs(600);
 
+/// Room on the store's file system below which `status` warns, in bytes. A busy node writes a few
+/// hundred megabytes in a day.
+pub(crate) const ROOM_LOW_BYTES: u64 = 256 * 1024 * 1024;
+
+/// Room below which a commit may fail: redb writes to new pages before it frees old ones.
+pub(crate) const ROOM_OUT_BYTES: u64 = 4 * 1024 * 1024;
+
+/// Verifications and backups running at once. Each keeps a thread busy, and the room of what is
+/// overwritten meanwhile. Above it: 503.
+pub(crate) const INSPECTIONS_MAX: usize = 2;
+
+/// Pieces of a backup that wait for a slow reader, of up to about a megabyte each.
+pub(crate) const BACKUP_PIECES_MAX: usize = 4;
+
+/// How long another node is asked to confirm before a space is left. Too short and a slow link needs
+/// `--force`; too long and whoever is alone waits for nothing.
+pub(crate) const LEAVE_TIME_MAX: Duration = Duration::from_secs(5);
+
 /// How long a line of a batch waits for room in the node's inbox, and how often it looks. Past it:
 /// that line is answered with 503.
 pub(crate) const SUBMIT_TIME_MAX: Duration = Duration::from_secs(30);

@@ -6,14 +6,14 @@ use axum::{
 };
 use starling_api::route;
 
-use super::{batch, documents, past, peers, spaces, state::Api, status, watch};
+use super::{batch, documents, keep, log_level, past, peers, spaces, state::Api, status, watch};
 
 /// Every route of the API.
 pub(super) fn routes(api: Api) -> Router {
     Router::new()
         .route(route::STATUS, get(status::status))
         .route(route::SPACES, get(spaces::list).post(spaces::create))
-        .route(route::SPACE, get(spaces::show))
+        .route(route::SPACE, get(spaces::show).delete(spaces::leave))
         .route(route::DOCUMENTS, get(documents::list))
         .route(route::DOCUMENT, get(documents::read).put(documents::put).delete(documents::delete))
         .route(route::OPERATIONS, post(documents::operate))
@@ -31,6 +31,10 @@ pub(super) fn routes(api: Api) -> Router {
         .route(route::JOIN, post(spaces::join))
         .route(route::PEERS, get(peers::list).post(peers::add))
         .route(route::PEER_BLOCK, put(peers::block).delete(peers::unblock))
+        .route(route::BACKUP, get(keep::backup))
+        .route(route::VERIFY, post(keep::verify))
+        .route(route::COMPACT, post(keep::compact))
+        .route(route::LOG_LEVEL, get(log_level::show).put(log_level::set))
         .route(route::HEALTH, get(status::health))
         .route(route::READY, get(status::ready))
         .route(route::METRICS, get(status::metrics))

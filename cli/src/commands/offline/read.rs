@@ -102,7 +102,12 @@ pub(crate) fn status(directory: &Path, out: &mut Output) -> Outcome {
         key: identity.map(|key| key.to_string()),
         peer_id: identity.map(|key| id::peer_id(&key)),
         spaces: node.reports(identity)?,
-        store: StoreStatus { bytes: bytes.len(), position: Position(node.position.clone()) },
+        store: StoreStatus {
+            bytes: bytes.len(),
+            room: None,
+            grown: None,
+            position: Position(node.position.clone()),
+        },
     };
     status::print_stopped(&status, out)?;
     Ok(Exit::Done)

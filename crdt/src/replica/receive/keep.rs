@@ -12,8 +12,7 @@ use crate::planted::is_planted;
 use crate::replica::core::Core;
 use crate::replica::effect::{Counted, Note, Refusal};
 use crate::replica::step::{Step, Touch};
-use crate::replica::write::RESTS_ON_QUARANTINED;
-use crate::store::tables::{ForkRecord, FrontierRecord, QuarantineRecord, walk_prefix};
+use crate::store::tables::{ForkRecord, FrontierRecord, QuarantineRecord, RESTS_ON_QUARANTINED, walk_prefix};
 use crate::store::{StoreError, Table};
 use crate::time::WallTime;
 
