@@ -9,6 +9,7 @@
 //! Leaves out sockets, threads and the verification of signatures on what arrives, which
 //! [`Screener`] does before the step, on any thread.
 
+mod check;
 mod compact;
 mod core;
 mod effect;
@@ -164,7 +165,8 @@ impl<S: Store> Replica<S> {
         let finished = self.core.finish(&mut step);
         let Step { mut transaction, effects, .. } = step;
         if !transaction.is_empty() {
-            let meta = MetaRecord { commit, arrival: self.core.arrival };
+            let checked = self.core.unchecked.checked(commit);
+            let meta = MetaRecord { commit, arrival: self.core.arrival, checked };
             transaction.put(Table::Meta, META_KEY.to_vec(), &meta);
         }
         let batch = transaction.into_batch();

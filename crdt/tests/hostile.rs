@@ -524,6 +524,29 @@ fn poison_is_kept_out_with_the_same_reason_everywhere_and_the_rest_lives() {
 }
 
 #[test]
+fn poison_leaves_the_heads_of_a_node_that_nobody_reads_at_once_it_rests() {
+    let (mut mesh, space, rogue) = scene(16);
+    let one = rogue.change(1, 1, &[], vec![put("a", 1)]);
+    let bad = rogue.change(2, 2, &[one.hash], vec![poison(rogue.actor())]);
+    mesh.gossip(0, rogue.key(), rogue.topic(), &rogue.payload("doc", &[&one, &bad]));
+    mesh.run(seconds(1));
+    let heads = |mesh: &Mesh, node: usize| {
+        let listed = mesh.nodes[node].reader.list(space, "doc", None, 10, false).unwrap();
+        listed.documents[0].1.heads.clone()
+    };
+    assert_eq!((0..3).map(|node| heads(&mesh, node)).collect::<Vec<_>>(), vec![vec![bad.hash]; 3]);
+    // One of them forgets what it meant to look at.
+    mesh.restart(2);
+    mesh.connect_all();
+    mesh.run(seconds(10));
+    assert_eq!((0..3).map(|node| heads(&mesh, node)).collect::<Vec<_>>(), vec![vec![one.hash]; 3]);
+    assert_eq!((0..3).map(|node| quarantine(&mesh, node).len()).collect::<Vec<_>>(), [1; 3]);
+    // What was looked at is not kept built for its own sake.
+    mesh.run(seconds(60));
+    assert_eq!(mesh.nodes[1].replica.memory().views, 0);
+}
+
+#[test]
 fn a_document_of_poison_alone_does_not_exist() {
     let (mut mesh, space, rogue) = scene(14);
     let bad = rogue.change(1, 1, &[], vec![poison(rogue.actor())]);

@@ -6,6 +6,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 
 use super::Options;
+use super::check::Unchecked;
 use super::compact::Compaction;
 use super::effect::{Effect, Note, Refusal, Reply, Verdict};
 use super::input::{Input, LocalRequest, RequestTicket};
@@ -63,6 +64,7 @@ pub(super) struct Core {
     pub(super) arrival: u64,
     pub(super) now: Moment,
     pub(super) compaction: Compaction,
+    pub(super) unchecked: Unchecked,
     /// Spaces that were left and of which rows remain.
     pub(super) leaving: BTreeSet<SpaceIndex>,
     /// The number the next space gets: one that this process never used, since caches go by it.
@@ -105,6 +107,7 @@ impl Core {
             arrival: 0,
             now: now.monotonic,
             compaction: Compaction::new(now.monotonic),
+            unchecked: Unchecked::default(),
             leaving: BTreeSet::new(),
             next_space: 0,
             commit: 0,
@@ -150,6 +153,8 @@ impl Core {
         let used = self.spaces.values().map(|space| space.index).chain(self.leaving.iter().copied());
         self.next_space = used.map(|index| index.0.saturating_add(1)).fold(self.next_space, u32::max);
         (self.commit, self.arrival) = (meta.commit, meta.arrival);
+        self.now = now.monotonic;
+        self.load_unchecked(store, meta.checked)?;
         self.compaction.load(store, (meta.commit, meta.arrival))?;
         self.histories.clear();
         self.views.clear();

@@ -80,6 +80,7 @@ impl Core {
         self.wait_tick(step);
         self.leave_tick(step)?;
         self.compact_tick(step)?;
+        self.check_tick(step);
         if now >= self.upkeep.store_peers_at && self.connect.has_changed() {
             self.upkeep.store_peers_at = now + PEERS_STORED_EVERY;
             self.store_peers(step);
@@ -204,6 +205,7 @@ impl Core {
             .chain(self.repair_wakeup().filter(|_| !self.spaces.is_empty()))
             .chain(self.wait_wakeup())
             .chain(self.compact_wakeup())
+            .chain(self.check_wakeup())
             .chain((!self.leaving.is_empty()).then_some(self.now))
             .chain(self.connect.has_changed().then_some(self.upkeep.store_peers_at))
             .chain(self.holds_built().then_some(self.upkeep.drop_idle_at))

@@ -406,13 +406,20 @@ impl Core {
     }
 
     /// Brings history and built document of a name into memory, up to date with this step.
-    fn load(&mut self, step: &mut Step<'_>, space: SpaceId, document: &DocumentName) -> Result<(), Refusal> {
+    pub(super) fn load(
+        &mut self,
+        step: &mut Step<'_>,
+        space: SpaceId,
+        document: &DocumentName,
+    ) -> Result<(), Refusal> {
         self.load_history(step, space, document)?;
         // A poisonous change makes the view differ from what history shows; once it is excluded a
         // second pass agrees. More than a few passes would mean that building is not a function.
         for _ in 0..4 {
             let poison = self.refresh_view(step, space, document)?;
             if poison.is_empty() {
+                let built = self.document_key(space, document)?;
+                self.unchecked.built(&built);
                 return Ok(());
             }
             self.quarantine(step, space, document, &poison)?;

@@ -68,6 +68,11 @@ impl SpaceIndex {
         self.key(&[&commit.to_be_bytes(), name.as_str().as_bytes()])
     }
 
+    /// Where the keys in [`Table::Changed`] of this commit begin.
+    pub fn changed_from(self, commit: u64) -> Vec<u8> {
+        self.key(&[&commit.to_be_bytes()])
+    }
+
     /// Start of every key of this space.
     pub fn all(self) -> Vec<u8> {
         self.key(&[])
@@ -225,6 +230,11 @@ pub struct MetaRecord {
     /// Number of the last delta stored.
     #[n(1)]
     pub arrival: u64,
+    /// Number of the last commit up to which every document that others changed was built; a row from
+    /// before this was kept says 0.
+    #[n(2)]
+    #[cbor(default)]
+    pub checked: u64,
 }
 
 /// Key of the [`MetaRecord`].

@@ -208,7 +208,9 @@ impl Carry<'_> {
             Some(trace) => traced(loaded, self.seeds, trace, |record| tell(Some(record))),
             None => {
                 let jobs = self.jobs.unwrap_or(cores);
-                let runs = runner::run_seeds(&loaded.scenario, self.seeds, self.turns, jobs, |record| tell(Some(record)));
+                let runs = runner::run_seeds(&loaded.scenario, self.seeds, self.turns, jobs, |record| {
+                    tell(Some(record))
+                });
                 runs.map_err(CarryError::from)
             }
         };

@@ -50,6 +50,9 @@ impl Core {
         let time = delta.chunks().last().map_or(0, |chunk| chunk.time);
         let touch = Touch { author: delta.author(), time: WallTime(time.saturating_mul(1_000)) };
         step.touch(space_id, &sent.document, touch);
+        if let Ok(document) = self.document_key(space_id, &sent.document) {
+            self.unchecked.note(step.now.monotonic, step.commit, document);
+        }
     }
 
     pub(super) fn hold(
