@@ -32,7 +32,7 @@ false_offences_max = 0
 "#;
 
 /// What goes wrong, as the file says it, and what is counted of it.
-const FAULTS: [(&str, &str); 39] = [
+const FAULTS: [(&str, &str); 40] = [
     ("kind = 'partition'\nshape = 'halves'", "frames, dials and connections cut"),
     ("kind = 'partition'\nshape = 'halves'\nsides = ['east', 'west']", "frames, dials and connections cut"),
     ("kind = 'partition'\nshape = 'ways'\ncount = 3", "frames, dials and connections cut"),
