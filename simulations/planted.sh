@@ -1,21 +1,31 @@
-#!/bin/sh
-# Builds the simulator once for each planted defect and checks that seeds.toml finds it at least
-# twice; then that the honest build passes all pairs. Only our own crates are built anew.
+#!/usr/bin/env bash
+# Plants one defect after the other, and prints a table: what found it. Each must be found by at least
+# two pairs of seeds.toml; and without any defect all pairs must hold. One build serves all of them: our
+# own crates, with STARLING_PLANTED set, in a directory of their own.
 #
-#   simulations/planted.sh [defect ...]
-set -u
+#   simulations/planted.sh [DEFECT ...]   all of them and none, or only those named; "" names none
+#
+# PLANTED_RUNS, if set, is a directory for the runs that found something, for `starling-sim explain`.
+set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
-all="announce-before-persist write-on-after-failed-commit never-recover skip-signature-check
-reuse-incarnation forget-requests lose-last-record summary-without-own accept-foreign-actor
-drop-orphan-silently blame-the-relay forget-want-after-timeout apply-in-arrival-order
-never-retry-seed talk-without-end"
-[ $# -gt 0 ] || set -- $all ""
+
+all=(announce-before-persist write-on-after-failed-commit never-recover skip-signature-check
+    reuse-incarnation forget-requests lose-last-record summary-without-own accept-foreign-actor
+    drop-orphan-silently blame-the-relay forget-want-after-timeout apply-in-arrival-order
+    never-retry-seed talk-without-end "")
+# Pairs of one defect may take this long together, in seconds: a defect may not hang the search for it.
+defect_seconds_max=900
+
+(($#)) || set -- "${all[@]}"
+export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-target}/planted"
+# The profile and features of the tests.
+STARLING_PLANTED=1 cargo build --quiet --workspace --locked --example seeds || exit 1
 failed=0
+printf '| defect | found by | pairs | properties (pairs) |\n| --- | --- | --- | --- |\n'
 for defect in "$@"; do
-    STARLING_PLANTED="$defect" cargo build --quiet \
-        -p starling-simulations --example seeds || exit 1
-    "${CARGO_TARGET_DIR:-target}/debug/examples/seeds" simulations/seeds.toml || {
-        echo "not as wanted: ${defect:-the honest build}"
+    timeout --kill-after=10 "$defect_seconds_max" "$CARGO_TARGET_DIR/debug/examples/seeds" \
+        simulations/seeds.toml "$defect" ${PLANTED_RUNS:+"$PLANTED_RUNS/${defect:-none}"} || {
+        echo "not as wanted: ${defect:-nothing planted}" >&2
         failed=1
     }
 done

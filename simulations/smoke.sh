@@ -70,17 +70,22 @@ if ((fresh_seconds == 0)); then
     echo "fresh seeds: not asked for"
     exit "$failed"
 fi
-# Fresh seeds: from the clock, so that every run of this script looks elsewhere.
-seed=$(($(date +%s) * 1000))
+# Fresh seeds: from the operating system, so that every run of this script looks elsewhere.
+fresh_seed() { od -An -N4 -tu4 /dev/urandom | tr -d ' '; }
+
 ran=0
 end=$((SECONDS + fresh_seconds))
 while ((SECONDS < end)); do
     for file in "${files[@]}"; do
         ((SECONDS < end)) || break
-        simulate fresh --seeds "$seed..$((seed + seeds_per_call - 1))" "$file"
+        seed=$(fresh_seed)
+        seeds=$seed..$((seed + seeds_per_call - 1))
+        simulate fresh --seeds "$seeds" "$file"
+        printf 'fresh seeds %s of %s: %s held\n' "$seeds" "$file" "$(grep -c '"verdict": "held"' "$out/fresh/ends")"
+        before=$failed
         judge fresh
+        ((failed == before)) || printf 'again: starling-sim run %s --seeds %s\n' "$file" "$seeds"
         ran=$((ran + $(grep -c '^  "trace_hash"' "$out/fresh/ends")))
-        seed=$((seed + seeds_per_call))
     done
 done
 ((ran > 0)) || fail "zero fresh seeds ran"

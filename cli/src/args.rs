@@ -1,16 +1,19 @@
 //! The command line: what every command shares, and the rule that gives each flag its environment twin.
 //!
-//! Promises: a global flag `--some-flag` reads `STARLING_SOME_FLAG`, as do the flags of `up`, which
-//! are the node's configuration keys; a flag of another command reads `STARLING_<COMMAND>_SOME_FLAG`,
+//! Promises: a global flag `--some-flag` reads `STARLING_SOME_FLAG`, as do the flags of `up` and
+//! `config`, which are the node's configuration keys; a flag of another command reads `STARLING_<COMMAND>_SOME_FLAG`,
 //! so that one variable never changes the meaning of two commands. Leaves out: the flags of each
 //! command, which stand beside the command.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::builder::FalseyValueParser;
+use clap::parser::ValueSource;
 use clap::{
-    Arg, ArgAction, Args, Command as ClapCommand, CommandFactory, FromArgMatches, Parser, Subcommand,
+    Arg, ArgAction, ArgMatches, Args, Command as ClapCommand, CommandFactory, FromArgMatches, Parser,
+    Subcommand,
 };
 
 use starling_api::Heads;
@@ -55,6 +58,10 @@ pub(crate) struct Global {
     /// `status`, `get`, `ls`, `export`, `history` and `blame` read the store of a stopped node.
     #[arg(long, global = true, value_name = "DIR")]
     pub(crate) data_dir: Option<PathBuf>,
+    /// The flags that stand on the command line itself, by name: what else has a value has it from the
+    /// environment.
+    #[arg(skip)]
+    pub(crate) given: BTreeSet<String>,
 }
 
 /// The commands.
@@ -65,6 +72,9 @@ pub(crate) enum Command {
     Demo(commands::demo::DemoArgs),
     Version(commands::version::VersionArgs),
     Completions(commands::completions::CompletionsArgs),
+    Man(commands::man::ManArgs),
+    Config(commands::offline::config::ConfigArgs),
+    LogLevel(commands::log_level::LogLevelArgs),
     Space(commands::space::SpaceArgs),
     Invite(commands::invite::InviteArgs),
     Join(commands::join::JoinArgs),
@@ -94,6 +104,10 @@ pub(crate) enum Command {
     Resolve(commands::resolve::ResolveArgs),
     Edit(commands::edit::EditArgs),
     Wait(commands::wait::WaitArgs),
+    Verify(commands::offline::verify::VerifyArgs),
+    Backup(commands::offline::backup::BackupArgs),
+    Compact(commands::offline::compact::CompactArgs),
+    Restore(commands::offline::restore::RestoreArgs),
     Sim(commands::sim::SimArgs),
 }
 
@@ -130,22 +144,33 @@ pub(crate) struct ConfirmArgs {
 pub(crate) fn command() -> ClapCommand {
     let command = Cli::command();
     let command = command.mut_args(|arg| with_twin(arg, "STARLING_"));
-    command.mut_subcommands(|sub| with_twins(sub, ""))
+    command.mut_subcommands(|sub| with_twins(sub, Some("")))
 }
 
 /// Parses the process's arguments, or prints help, a version or what is wrong with them.
 pub(crate) fn parse() -> Result<Cli, clap::Error> {
     let matches = command().try_get_matches()?;
-    Cli::from_arg_matches(&matches)
+    let mut cli = Cli::from_arg_matches(&matches)?;
+    given(&matches, &mut cli.global.given);
+    Ok(cli)
 }
 
-fn with_twins(command: ClapCommand, above: &str) -> ClapCommand {
+fn given(matches: &ArgMatches, found: &mut BTreeSet<String>) {
+    let on_the_line = |id: &&clap::Id| matches.value_source(id.as_str()) == Some(ValueSource::CommandLine);
+    found.extend(matches.ids().filter(on_the_line).map(ToString::to_string));
+    if let Some((_, below)) = matches.subcommand() {
+        given(below, found);
+    }
+}
+
+/// `above` is what the names of the commands above add; nothing where the flags are configuration keys.
+fn with_twins(command: ClapCommand, above: Option<&str>) -> ClapCommand {
     let path = match command.get_name() {
-        "up" => String::new(),
-        name => format!("{above}{}_", upper(name)),
+        "up" | "config" => None,
+        name => above.map(|above| format!("{above}{}_", upper(name))),
     };
-    let prefix = format!("STARLING_{path}");
-    command.mut_args(|arg| with_twin(arg, &prefix)).mut_subcommands(|sub| with_twins(sub, &path))
+    let prefix = format!("STARLING_{}", path.as_deref().unwrap_or_default());
+    command.mut_args(|arg| with_twin(arg, &prefix)).mut_subcommands(|sub| with_twins(sub, path.as_deref()))
 }
 
 fn with_twin(arg: Arg, prefix: &str) -> Arg {

@@ -116,7 +116,13 @@ mod tests {
     use starling_api::ExitCode as Exit;
 
     fn global(data_dir: Option<&str>) -> Global {
-        Global { node: None, space: None, output: Format::Table, data_dir: data_dir.map(PathBuf::from) }
+        Global {
+            node: None,
+            space: None,
+            output: Format::Table,
+            data_dir: data_dir.map(PathBuf::from),
+            given: Default::default(),
+        }
     }
 
     #[test]

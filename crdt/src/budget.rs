@@ -29,11 +29,18 @@ pub const BYTES_SERVED: Rate = Rate { per_second: 64 * 1024 * 1024, burst: 256 *
 /// Joins a peer may ask to be witnessed: each costs four signature checks and a durable commit.
 pub const JOINS: Rate = Rate { per_second: 1, burst: 10 };
 
+/// Requests refused to a peer for being over its share, before more of them count as a flood. An honest
+/// node asks again at once only to learn what others confirm: for each of the 256 local requests that may
+/// wait for that, ten times a second.
+pub const REFUSALS: Rate = Rate { per_second: 4_000, burst: 16_000 };
+
 /// What a peer uses.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Usage {
     /// One request.
     Request,
+    /// One request that was refused, because its share is used up.
+    Refusal,
     /// This many bytes sent to it.
     BytesServed(u64),
     /// One join to witness.
@@ -62,6 +69,7 @@ pub struct Standing {
 #[derive(Debug, Clone)]
 struct Account {
     requests: Bucket,
+    refusals: Bucket,
     bytes_served: Bucket,
     joins: Bucket,
     record: offence::Record,
@@ -88,6 +96,7 @@ impl Budget {
         let account = self.account(now, peer);
         let taken = match usage {
             Usage::Request => account.requests.take(now, REQUESTS, 1),
+            Usage::Refusal => account.refusals.take(now, REFUSALS, 1),
             Usage::BytesServed(bytes) => account.bytes_served.take(now, BYTES_SERVED, bytes),
             Usage::Join => account.joins.take(now, JOINS, 1),
         };
@@ -132,6 +141,7 @@ impl Budget {
         }
         let account = self.accounts.entry(peer).or_insert_with(|| Account {
             requests: Bucket::full(now, REQUESTS),
+            refusals: Bucket::full(now, REFUSALS),
             bytes_served: Bucket::full(now, BYTES_SERVED),
             joins: Bucket::full(now, JOINS),
             record: offence::Record::default(),

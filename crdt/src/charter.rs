@@ -42,7 +42,7 @@ use members::Grounds;
 use crate::codec::Signable;
 use crate::id::{AuthorKey, DocumentName, SpaceId, StatementId};
 use crate::identity::{BadSignature, Identity};
-use crate::limits::{STATEMENTS_JOINS_MAX, STATEMENTS_MAX, TIPS_MAX};
+use crate::limits::{STATEMENT_TIPS_TOLD_MAX, STATEMENTS_JOINS_MAX, STATEMENTS_MAX, TIPS_MAX};
 use crate::time::WallTime;
 
 /// What became of a statement that was inserted.
@@ -271,13 +271,19 @@ impl Charter {
         self.graph.statements()
     }
 
-    /// The statements in effect that are not in `have`, in causal order: what to send a peer that
-    /// has those.
-    pub fn missing_from<'a>(
-        &'a self,
-        have: &'a BTreeSet<StatementId>,
-    ) -> impl Iterator<Item = &'a VerifiedStatement> {
-        self.graph.statements().filter(|statement| !have.contains(&statement.id()))
+    /// Tips to tell a peer, sorted, at most [`STATEMENT_TIPS_TOLD_MAX`]: whoever holds all of them holds
+    /// this charter.
+    pub fn told_tips(&self) -> Vec<StatementId> {
+        self.graph.tips(STATEMENT_TIPS_TOLD_MAX, &[])
+    }
+
+    /// The statements in effect that neither are among `tips` nor cited by them, in causal order: what to
+    /// send a peer that holds those. Tips that are not in effect here are passed over.
+    pub fn beyond(&self, tips: &[StatementId]) -> impl Iterator<Item = &VerifiedStatement> {
+        let known: Vec<usize> = tips.iter().filter_map(|tip| self.graph.position(*tip)).collect();
+        let held = self.graph.closure(&known);
+        let statements = self.graph.statements().enumerate();
+        statements.filter(move |(position, _)| !held.contains(*position)).map(|(_, statement)| statement)
     }
 
     /// Statements known to be without effect, the longest known first, with the reason.

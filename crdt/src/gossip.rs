@@ -6,26 +6,27 @@
 //!
 //! Leaves out delivery: gossip is best effort, and repair makes it complete.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, PoisonError, RwLock};
+mod screener;
 
 use minicbor::bytes::ByteVec;
 use minicbor::{Decode, Encode};
 
-use crate::admission::{DeltaRefused, screen_delta, screen_encoded_delta};
+pub use screener::Screener;
+
+use crate::admission::DeltaRefused;
+use crate::budget::Offence;
 use crate::charter::{StatementError, VerifiedStatement};
 use crate::codec::{self, CodecError};
-use crate::delta::{Delta, VerifiedDelta};
-use crate::exchange::{MessageError, Response, decode_message};
+use crate::delta::{Announcement, Delta, DeltaFault, VerifiedAnnouncement, VerifiedDelta};
+use crate::exchange::{MessageError, Request, Response};
 use crate::history::ItemKey;
-use crate::id::{Actor, SpaceId, Topic};
+use crate::id::{SpaceId, StatementId};
 use crate::incarnation::{Incarnation, VerifiedIncarnation};
 use crate::presence::{BeaconError, VerifiedBeacon};
 use crate::seal::{self, EpochKey, OpenError};
 
 /// One gossip payload, before sealing.
 #[derive(Clone, PartialEq, Debug, Encode, Decode)]
-#[expect(clippy::large_enum_variant, reason = "a frame is made, sealed and dropped; nearly all are deltas")]
 pub enum Frame {
     /// A delta; its incarnation rides along while that is young.
     #[n(0)]
@@ -40,12 +41,12 @@ pub enum Frame {
     /// A delta too large for gossip: fetch it from whoever passes this on.
     #[n(1)]
     Announcement {
-        /// Its item.
+        /// The certificate of the delta's actor.
         #[n(0)]
-        key: ItemKey,
-        /// Its last sequence number.
+        incarnation: Option<Incarnation>,
+        /// What the delta's signature says.
         #[n(1)]
-        seq: u64,
+        announcement: Announcement,
     },
     /// An encoded charter statement.
     #[n(2)]
@@ -89,6 +90,12 @@ pub enum Refused {
     /// Its beacon is malformed or not signed by its author.
     #[error(transparent)]
     Beacon(#[from] BeaconError),
+    /// The announcement is not what the delta's author signed.
+    #[error(transparent)]
+    Announcement(#[from] DeltaFault),
+    /// Checking it failed inside: a defect of Starling, and nobody's offence.
+    #[error("checking it failed inside")]
+    Crash,
 }
 
 impl Refused {
@@ -104,18 +111,52 @@ impl Refused {
             Self::Incarnation(_) => "bad_incarnation",
             Self::Statement(error) => error.code(),
             Self::Beacon(_) => "bad_beacon",
+            Self::Announcement(fault) => fault.code(),
+            Self::Crash => "screening_failed",
         }
     }
 
-    /// Whether the sender is at fault: a kind this version does not know may be honest.
-    pub fn is_offence(&self) -> bool {
-        !matches!(
-            self,
-            Self::UnknownTopic
-                | Self::Sealed(_)
-                | Self::Codec(CodecError::UnknownKind { .. })
-                | Self::Statement(StatementError::UnknownKind(_))
-        )
+    /// What the sender did wrong; nothing when an honest node may send this: what is sealed under a key
+    /// not known here, or of a kind this version does not know.
+    pub fn offence(&self) -> Option<Offence> {
+        match self {
+            Self::UnknownTopic | Self::Sealed(_) | Self::Crash => None,
+            Self::Codec(error) => codec_offence(error),
+            Self::ForeignSpace => Some(Offence::Garbage),
+            Self::Delta(DeltaRefused::Codec(error)) => codec_offence(error),
+            Self::Delta(DeltaRefused::Canonical(_)) => Some(Offence::StructureViolation),
+            Self::Delta(DeltaRefused::Fault(fault)) | Self::Announcement(fault) => Some(fault_offence(fault)),
+            Self::Incarnation(_) => Some(Offence::BadSignature),
+            Self::Statement(error) => statement_offence(error),
+            Self::Beacon(BeaconError::Codec(error)) => codec_offence(error),
+            Self::Beacon(BeaconError::TooLong(_)) => Some(Offence::Garbage),
+            Self::Beacon(BeaconError::Signature(_)) => Some(Offence::BadSignature),
+        }
+    }
+}
+
+fn codec_offence(error: &CodecError) -> Option<Offence> {
+    match error {
+        CodecError::UnknownKind { .. } => None,
+        _ => Some(Offence::Garbage),
+    }
+}
+
+fn fault_offence(fault: &DeltaFault) -> Offence {
+    match fault {
+        DeltaFault::ForeignActor => Offence::ForeignActor,
+        DeltaFault::Signature(_) => Offence::BadSignature,
+        DeltaFault::Size | DeltaFault::Chunk(_) | DeltaFault::Chain => Offence::StructureViolation,
+    }
+}
+
+/// What the sender of such a statement did wrong; nothing for one of a newer version.
+pub(crate) fn statement_offence(error: &StatementError) -> Option<Offence> {
+    match error {
+        StatementError::UnknownKind(_) => None,
+        StatementError::Codec(error) => codec_offence(error),
+        StatementError::TooLong(_) => Some(Offence::Garbage),
+        StatementError::Signature(_) => Some(Offence::BadSignature),
     }
 }
 
@@ -131,18 +172,36 @@ pub enum ScreenedDelta {
     Refused(Refused),
 }
 
+impl ScreenedDelta {
+    /// Its item, when it could be read.
+    pub(crate) fn item(&self) -> Option<ItemKey> {
+        match self {
+            Self::Verified(delta, _) => Some(ItemKey::of(&delta.delta().document, delta.delta().actor)),
+            Self::Unverified(delta) => Some(ItemKey::of(&delta.document, delta.actor)),
+            Self::Refused(_) => None,
+        }
+    }
+}
+
+/// An announcement after every check that needs no history.
+#[derive(Clone, Debug)]
+pub enum ScreenedAnnouncement {
+    /// Its signature is good. The incarnation is there when it rode along.
+    Verified(VerifiedAnnouncement, Option<VerifiedIncarnation>),
+    /// Its incarnation is not known to the screener: the replica may know it.
+    Unverified(Announcement),
+}
+
+/// One statement of a list: each has its own verdict.
+pub type ScreenedStatement = Result<VerifiedStatement, StatementError>;
+
 /// A gossip payload after every check that needs no history.
 #[derive(Clone, Debug)]
 pub enum ScreenedFrame {
     /// A delta.
     Delta(ScreenedDelta),
     /// A delta to be fetched.
-    Announcement {
-        /// Its item.
-        key: ItemKey,
-        /// Its last sequence number.
-        seq: u64,
-    },
+    Announcement(ScreenedAnnouncement),
     /// A charter statement.
     Statement(VerifiedStatement),
     /// A beacon.
@@ -163,131 +222,35 @@ pub enum ScreenedAnswer {
         /// There are more.
         more: bool,
     },
+    /// Statements this node lacks, and how far the other side's charter reaches.
+    Statements {
+        /// The statements, each after those it cites.
+        statements: Vec<ScreenedStatement>,
+        /// Tips of the question that the answering node lacks.
+        lacking: Vec<StatementId>,
+        /// There are more.
+        more: bool,
+        /// The answering node's tips.
+        tips: Vec<StatementId>,
+    },
+    /// A join was witnessed.
+    Joined(Vec<ScreenedStatement>),
     /// Any other answer.
     Plain(Response),
     /// Not readable.
     Malformed(MessageError),
 }
 
-/// What a screener knows, shared with the replica that teaches it.
-#[derive(Default)]
-struct Known {
-    topics: BTreeMap<Topic, (SpaceId, EpochKey)>,
-    incarnations: BTreeMap<Actor, VerifiedIncarnation>,
-}
-
-/// Incarnations a screener remembers. Past it the smallest are forgotten; the replica then verifies
-/// their deltas itself, from the store.
-const INCARNATIONS_MAX: usize = 4_096;
-
-/// Opens and checks what comes from the network, on any thread. Clones share what they know.
-#[derive(Clone, Default)]
-pub struct Screener {
-    known: Arc<RwLock<Known>>,
-}
-
-impl Screener {
-    /// Teaches it a space's key.
-    pub fn learn_space(&self, space: SpaceId, key: EpochKey) -> Topic {
-        let topic = seal::topic(space, &key);
-        self.write(|known| known.topics.insert(topic, (space, key)));
-        topic
-    }
-
-    /// Teaches it an incarnation.
-    pub fn learn_incarnation(&self, incarnation: VerifiedIncarnation) {
-        self.write(|known| {
-            known.incarnations.insert(incarnation.actor(), incarnation);
-            if known.incarnations.len() > INCARNATIONS_MAX {
-                known.incarnations.pop_first();
-            }
-        });
-    }
-
-    fn write<T>(&self, change: impl FnOnce(&mut Known) -> T) -> T {
-        // Inserting into maps leaves nothing half done, so a poisoned lock is still good.
-        change(&mut self.known.write().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    /// The incarnation of an actor, if it is remembered.
-    pub fn incarnation(&self, actor: Actor) -> Option<VerifiedIncarnation> {
-        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
-        known.incarnations.get(&actor).cloned()
-    }
-
-    fn space(&self, topic: Topic) -> Option<(SpaceId, EpochKey)> {
-        self.known.read().unwrap_or_else(PoisonError::into_inner).topics.get(&topic).cloned()
-    }
-
-    /// Opens and checks a gossip payload.
-    pub fn screen_gossip(&self, topic: Topic, payload: &[u8]) -> (Option<SpaceId>, ScreenedFrame) {
-        let Some((space, key)) = self.space(topic) else {
-            return (None, ScreenedFrame::Refused(Refused::UnknownTopic));
-        };
-        let frame = self.open(space, &key, payload).unwrap_or_else(ScreenedFrame::Refused);
-        (Some(space), frame)
-    }
-
-    fn open(&self, space: SpaceId, key: &EpochKey, payload: &[u8]) -> Result<ScreenedFrame, Refused> {
-        let plain = seal::open(key, payload)?;
-        match codec::decode(&plain, "gossip frame")? {
-            Frame::Delta { incarnation, delta } => {
-                let incarnation = incarnation.map(VerifiedIncarnation::verify).transpose()?;
-                if delta.space != space {
-                    return Err(Refused::ForeignSpace);
-                }
-                Ok(ScreenedFrame::Delta(self.screen_delta(delta, incarnation)))
-            }
-            Frame::Announcement { key, seq } => Ok(ScreenedFrame::Announcement { key, seq }),
-            Frame::Statement(bytes) => {
-                let statement = VerifiedStatement::from_bytes(&bytes)?;
-                if statement.space != space {
-                    return Err(Refused::ForeignSpace);
-                }
-                Ok(ScreenedFrame::Statement(statement))
-            }
-            Frame::Beacon(bytes) => {
-                let beacon = VerifiedBeacon::from_bytes(&bytes)?;
-                if beacon.space != space {
-                    return Err(Refused::ForeignSpace);
-                }
-                Ok(ScreenedFrame::Beacon(beacon))
-            }
-        }
-    }
-
-    fn screen_delta(&self, delta: Delta, brought: Option<VerifiedIncarnation>) -> ScreenedDelta {
-        let known = brought.clone().or_else(|| self.incarnation(delta.actor));
-        let Some(incarnation) = known else {
-            return ScreenedDelta::Unverified(delta);
-        };
-        match screen_delta(delta, &incarnation) {
-            Ok(delta) => ScreenedDelta::Verified(delta, brought),
-            Err(refused) => ScreenedDelta::Refused(refused.into()),
-        }
-    }
-
-    /// Reads and checks an answer of an exchange.
-    pub fn screen_answer(&self, bytes: &[u8]) -> ScreenedAnswer {
-        match decode_message(bytes) {
-            Ok(Response::Deltas { incarnations, deltas, more }) => {
-                let incarnations: BTreeMap<Actor, VerifiedIncarnation> = incarnations
-                    .into_iter()
-                    .filter_map(|incarnation| VerifiedIncarnation::verify(incarnation).ok())
-                    .map(|incarnation| (incarnation.actor(), incarnation))
-                    .collect();
-                let deltas = deltas.iter().map(|bytes| match screen_encoded_delta(bytes) {
-                    Ok(delta) => {
-                        let brought = incarnations.get(&delta.actor).cloned();
-                        self.screen_delta(delta, brought)
-                    }
-                    Err(refused) => ScreenedDelta::Refused(refused.into()),
-                });
-                let deltas = deltas.collect();
-                ScreenedAnswer::Deltas { incarnations: incarnations.into_values().collect(), deltas, more }
-            }
-            Ok(response) => ScreenedAnswer::Plain(response),
-            Err(error) => ScreenedAnswer::Malformed(error),
-        }
-    }
+/// A question of an exchange after every check that needs no history.
+#[derive(Clone, Debug)]
+pub enum ScreenedRequest {
+    /// Statements this node lacks.
+    TakeStatements {
+        /// The space.
+        space: SpaceId,
+        /// The statements, each after those it cites.
+        statements: Vec<ScreenedStatement>,
+    },
+    /// Any other question.
+    Plain(Request),
 }

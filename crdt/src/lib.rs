@@ -2,11 +2,12 @@
 //! clock and no randomness of the operating system: inputs go in, effects come out.
 //!
 //! Modules import downward only, in this order: [`replica`]; [`gossip`], [`exchange`]; [`presence`],
-//! [`connect`], [`budget`]; [`admission`]; [`view`]; [`charter`]; [`document`]; [`history`];
-//! [`delta`], [`incarnation`], [`chunk`]; [`store`]; and what everything rests on.
+//! [`connect`], [`budget`]; [`verify`]; [`admission`]; [`view`]; [`charter`]; [`document`]; [`history`];
+//! [`delta`], [`incarnation`], [`chunk`]; [`backup`]; [`store`]; and what everything rests on.
 
 pub mod address;
 pub mod admission;
+pub mod backup;
 mod bounded;
 pub mod budget;
 pub mod charter;
@@ -23,9 +24,12 @@ pub mod identity;
 pub mod incarnation;
 mod jitter;
 pub mod limits;
+#[doc(hidden)]
+pub mod planted;
 pub mod presence;
 pub mod replica;
 pub mod seal;
 pub mod store;
 pub mod time;
+pub mod verify;
 pub mod view;

@@ -111,6 +111,9 @@ pub const STATEMENTS_JOINS_MAX: usize = STATEMENTS_MAX * 3 / 4;
 /// Statements that wait for ones they cite. Past it the oldest are dropped; repair sends them again
 /// in causal order.
 pub const STATEMENTS_WAITING_MAX: usize = 1_024;
+/// Statement tips told in one exchange message, and those of a peer looked at. A charter with more has
+/// that many statements that know nothing of each other: what they cite is then sent once more.
+pub const STATEMENT_TIPS_TOLD_MAX: usize = 4_096;
 /// Statements without effect that are kept to be shown. Past it the oldest are forgotten.
 pub const STATEMENTS_VOID_MAX: usize = 256;
 /// Longest text of a ticket, in bytes, white space included: 64 founders and 16 addresses fit.
@@ -144,6 +147,9 @@ pub const REQUEST_MEMORY: std::time::Duration = std::time::Duration::from_secs(2
 pub const HISTORIES_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Peers with which this node has an exchange under way at once. Further ones wait their turn.
 pub const EXCHANGES_MAX: usize = 4;
+/// Items remembered per peer because what it sent of them was refused. Past it those remembered longest
+/// are forgotten, and fetched once more.
+pub const REFUSED_ITEMS_MAX: usize = 4_096;
 /// Runs wanted in one fetch request.
 pub const FETCH_WANTS_MAX: usize = 1_024;
 /// Local requests that wait for other nodes. Past it further ones are refused.

@@ -29,6 +29,7 @@ use crate::id::{AuthorKey, SpaceId};
 use crate::identity::{Identity, Signature};
 use crate::jitter::between;
 use crate::limits::BEACON_LOST_MAX;
+use crate::planted::is_planted;
 use crate::time::{Moment, Now};
 
 /// Period of beacons in a small space where something happens: a quarter minute of silence is noticed.
@@ -286,7 +287,7 @@ impl Presence {
         let period = self.own_period();
         let (low, high) = (period.mul_f64(0.85), period.mul_f64(1.15));
         let pause = between(rng, low, high);
-        let talks_on = cfg!(starling_planted = "talk-without-end");
+        let talks_on = is_planted("talk-without-end");
         self.voice.regular = now.monotonic + if talks_on { pause / 500 } else { pause };
         self.voice.early = None;
         self.voice.refuting = false;

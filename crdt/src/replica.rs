@@ -9,12 +9,16 @@
 //! Leaves out sockets, threads and the verification of signatures on what arrives, which
 //! [`Screener`] does before the step, on any thread.
 
+mod check;
+mod compact;
 mod core;
 mod effect;
 mod input;
+mod leave;
 mod receive;
 mod repair;
 mod report;
+mod request;
 mod serve;
 mod space;
 mod statements;
@@ -36,6 +40,7 @@ use crate::charter::Label;
 use crate::gossip::Screener;
 use crate::id::AuthorKey;
 use crate::identity::Identity;
+use crate::planted::is_planted;
 use crate::store::tables::{META_KEY, MetaRecord};
 use crate::store::{Store, StoreError, StoreRead, Table};
 use crate::time::{Moment, Now};
@@ -145,7 +150,7 @@ impl<S: Store> Replica<S> {
         now: Now,
         work: impl FnOnce(&mut Core, &mut Step<'_>),
     ) -> Result<Vec<Effect>, StoreError> {
-        if self.stale && cfg!(starling_planted = "never-recover") {
+        if self.stale && is_planted("never-recover") {
             return Err(StoreError::Io("given up".into()));
         }
         self.ready(now)?;
@@ -160,7 +165,8 @@ impl<S: Store> Replica<S> {
         let finished = self.core.finish(&mut step);
         let Step { mut transaction, effects, .. } = step;
         if !transaction.is_empty() {
-            let meta = MetaRecord { commit, arrival: self.core.arrival };
+            let checked = self.core.unchecked.checked(commit);
+            let meta = MetaRecord { commit, arrival: self.core.arrival, checked };
             transaction.put(Table::Meta, META_KEY.to_vec(), &meta);
         }
         let batch = transaction.into_batch();
@@ -178,7 +184,7 @@ impl<S: Store> Replica<S> {
                 self.core.committed(commit);
                 Ok(effects)
             }
-            Some(_) if cfg!(starling_planted = "announce-before-persist") => {
+            Some(_) if is_planted("announce-before-persist") => {
                 self.stale = self.core.load_store(&self.store, now).is_err();
                 Ok(effects)
             }
@@ -188,10 +194,10 @@ impl<S: Store> Replica<S> {
 
     /// Turns the effects of a step that is not durable into refusals, and reads the store again.
     fn fail(&mut self, now: Now, effects: Vec<Effect>, error: &StoreError) -> Vec<Effect> {
-        if !cfg!(starling_planted = "write-on-after-failed-commit") {
+        if !is_planted("write-on-after-failed-commit") {
             self.stale = self.core.load_store(&self.store, now).is_err();
         }
-        if cfg!(starling_planted = "never-recover") {
+        if is_planted("never-recover") {
             self.stale = true;
         }
         for effect in &effects {
@@ -264,6 +270,7 @@ fn unless_durable(effect: Effect, error: &StoreError) -> Option<Effect> {
         | Effect::Answer { .. }
         | Effect::Changed(_)
         | Effect::Subscribe(_)
+        | Effect::Unsubscribe(_)
         | Effect::Note(Note::Joined { .. })
         | Effect::Count { .. } => None,
         other => Some(other),

@@ -14,6 +14,7 @@ pub mod tables;
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
+use std::sync::Arc;
 
 pub use memory::MemoryStore;
 
@@ -63,6 +64,19 @@ impl Table {
         Table::Forks,
         Table::Requests,
         Table::Peers,
+    ];
+
+    /// Tables whose keys begin with the number of a space.
+    pub const OF_SPACES: [Table; 9] = [
+        Table::Statements,
+        Table::Incarnations,
+        Table::Deltas,
+        Table::Frontiers,
+        Table::Documents,
+        Table::Changed,
+        Table::Quarantine,
+        Table::Forks,
+        Table::Requests,
     ];
 
     /// Stable name, used by stores on disk.
@@ -124,12 +138,19 @@ pub trait StoreRead: Send + Sync {
     /// # Errors
     /// [`StoreError`] when the disk fails or holds damaged bytes.
     fn last_row(&self, table: Table, range: KeyRange<'_>) -> Result<Option<Row>, StoreError>;
+
+    /// The last commit, kept: what is read through it stays the same whatever is committed later. While
+    /// it is held a store on disk cannot use the room of what was overwritten since.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the disk fails or holds damaged bytes.
+    fn snapshot(&self) -> Result<Arc<dyn StoreRead>, StoreError>;
 }
 
 /// A store with its one writer.
 pub trait Store: StoreRead {
     /// A read half that other threads may keep.
-    fn reader(&self) -> std::sync::Arc<dyn StoreRead>;
+    fn reader(&self) -> Arc<dyn StoreRead>;
 
     /// Applies `batch` as a whole, durably, with one sync.
     ///

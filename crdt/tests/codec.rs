@@ -4,6 +4,7 @@ mod messages;
 
 use messages::{Draws, SPACE, author, delta, frames, incarnation, requests, responses};
 use minicbor::{Decode, Encode};
+use starling_crdt::budget::Offence;
 use starling_crdt::codec::{CodecError, decode, encode};
 use starling_crdt::delta::{Delta, VerifiedDelta};
 use starling_crdt::exchange::{MessageError, Request, Response, decode_message, encode_message};
@@ -191,7 +192,7 @@ fn a_screener_tells_apart_what_it_cannot_know() {
     let other = VerifiedIncarnation::sign(&author(2), SPACE, [2; 16], vec![]).certificate().clone();
     let foreign = fresh.screen_gossip(topic, &payload(Some(other), honest.clone())).1;
     let ScreenedFrame::Delta(ScreenedDelta::Refused(refused)) = foreign else { panic!("{foreign:?}") };
-    assert_eq!((refused.code(), refused.is_offence()), ("foreign_actor", true));
+    assert_eq!((refused.code(), refused.offence()), ("foreign_actor", Some(Offence::ForeignActor)));
     let forged = Incarnation { nonce: [3; 16], ..certificate };
     let forged = fresh.screen_gossip(topic, &payload(Some(forged), honest)).1;
     assert!(matches!(forged, ScreenedFrame::Refused(Refused::Incarnation(_))), "{forged:?}");

@@ -4,12 +4,12 @@ mod mesh;
 
 use std::time::Duration;
 
-use mesh::Mesh;
-use mesh::rogue::{Made, Rogue, make, no_signature, poison, put, statements};
+use mesh::rogue::{Made, Rogue, make, no_signature, poison, put};
+use mesh::{EPOCH, Mesh, statements};
 use minicbor::bytes::ByteVec;
 use starling_crdt::admission::DeltaRefused;
 use starling_crdt::charter::Role;
-use starling_crdt::delta::Delta;
+use starling_crdt::delta::{Announcement, Delta};
 use starling_crdt::gossip::Frame;
 use starling_crdt::id::{Actor, ChangeHash, SpaceId, StatementId};
 use starling_crdt::identity::Identity;
@@ -20,6 +20,10 @@ use starling_crdt::store::{KeyRange, Table};
 
 fn seconds(count: u64) -> Duration {
     Duration::from_secs(count)
+}
+
+fn epoch() -> EpochKey {
+    EpochKey::from_bytes(EPOCH)
 }
 
 /// Three members; the last one's key is in the hands of a rogue.
@@ -93,6 +97,65 @@ fn what_cannot_be_read_or_is_not_signed_is_refused_by_name() {
 }
 
 #[test]
+fn forgery_costs_more_than_what_damage_may_bring_about() {
+    let (mut mesh, _, rogue) = scene(21);
+    let first = rogue.change(1, 1, &[], vec![put("x", 1)]);
+    let honest = rogue.delta("bad", &[&first]);
+    let foreign = make(Actor([5; 16]), 1, 1, &[], vec![put("x", 1)]);
+    for (delta, offence) in [
+        (Delta { signature: no_signature(), ..honest.clone() }, "BadSignature"),
+        (Delta { actor: Actor([1; 16]), ..honest.clone() }, "ForeignActor"),
+        (rogue.delta("bad", &[&foreign]), "ForeignActor"),
+        (Delta { changes: vec![], ..honest.clone() }, "StructureViolation"),
+        (Delta { space: SpaceId([3; 32]), ..honest.clone() }, "Garbage"),
+    ] {
+        let effects = mesh.gossip(0, rogue.key(), rogue.topic(), &rogue.frame(delta));
+        let offences: Vec<&String> = effects.iter().filter(|effect| effect.starts_with("Offence")).collect();
+        assert_eq!(offences.len(), 1, "{offences:?}");
+        assert!(offences[0].contains(&format!("offence: {offence},")), "{offence}: {offences:?}");
+    }
+}
+
+#[test]
+fn an_announcement_travels_only_if_its_delta_may_and_is_news() {
+    let (mut mesh, space, rogue) = scene(22);
+    let change = rogue.change(1, 1, &[], vec![put("x", 1)]);
+    let delta = rogue.delta("doc", &[&change]);
+    let announcement = |author: &Rogue, delta: &Delta| Announcement {
+        document: delta.document.clone(),
+        actor: author.actor(),
+        seq: 1,
+        hash: change.hash,
+        signature: delta.signature,
+    };
+    let sealed = |author: &Rogue, announcement: Announcement, brought: bool| {
+        let incarnation = brought.then(|| author.incarnation.certificate().clone());
+        Frame::Announcement { incarnation, announcement }.seal(&author.epoch)
+    };
+    let honest = announcement(&rogue, &delta);
+    let told = |mesh: &mut Mesh, payload: &[u8]| mesh.gossip(0, rogue.key(), rogue.topic(), payload);
+    // Whoever made it is not known here: it goes nowhere, and is asked for.
+    let unknown = told(&mut mesh, &sealed(&rogue, honest.clone(), false));
+    assert!(says(&unknown, "verdict: Ignore") && !says(&unknown, "Offence"), "{unknown:?}");
+    let forged = Announcement { seq: 2, ..honest.clone() };
+    let forged = told(&mut mesh, &sealed(&rogue, forged, true));
+    assert!(says(&forged, "verdict: Reject") && says(&forged, "offence: BadSignature"), "{forged:?}");
+    let nowhere = Announcement { seq: 0, ..honest.clone() };
+    let nowhere = told(&mut mesh, &sealed(&rogue, nowhere, true));
+    assert!(says(&nowhere, "verdict: Reject") && says(&nowhere, "broken_chain"), "{nowhere:?}");
+    let stranger = Rogue::new(Identity::from_seed(&[99; 32]), space, epoch(), 1, statements(&mesh.nodes[0]));
+    let theirs = announcement(&stranger, &stranger.delta("doc", &[&change]));
+    let theirs = told(&mut mesh, &sealed(&stranger, theirs, true));
+    assert!(says(&theirs, "verdict: Reject") && says(&theirs, "not_allowed"), "{theirs:?}");
+    let news = told(&mut mesh, &sealed(&rogue, honest.clone(), true));
+    assert!(says(&news, "verdict: Accept"), "{news:?}");
+    let known_by_now = Announcement { seq: 1, ..honest.clone() };
+    mesh.gossip(0, rogue.key(), rogue.topic(), &rogue.frame(delta));
+    let again = told(&mut mesh, &sealed(&rogue, known_by_now, true));
+    assert!(says(&again, "verdict: Ignore") && !says(&again, "Offence"), "{again:?}");
+}
+
+#[test]
 fn changes_out_of_line_are_refused_and_their_sender_pays() {
     let (mut mesh, space, rogue) = scene(2);
     let first = rogue.change(1, 1, &[], vec![put("x", 1)]);
@@ -126,7 +189,7 @@ fn an_unknown_topic_is_nobodys_offence() {
 fn a_stranger_and_a_reader_store_nothing() {
     let (mut mesh, space, _) = scene(4);
     let before = rows(&mesh, 0, Table::Incarnations);
-    let stranger = Rogue::new(Identity::from_seed(&[99; 32]), space, 1, statements(&mesh.nodes[0]));
+    let stranger = Rogue::new(Identity::from_seed(&[99; 32]), space, epoch(), 1, statements(&mesh.nodes[0]));
     let change = stranger.change(1, 1, &[], vec![put("x", 1)]);
     let effects = mesh.gossip(0, stranger.key(), stranger.topic(), &stranger.payload("doc", &[&change]));
     assert!(says(&effects, "verdict: Reject") && says(&effects, "not_allowed"), "{effects:?}");
@@ -137,10 +200,9 @@ fn a_stranger_and_a_reader_store_nothing() {
     let label = starling_crdt::charter::Label::new("reader").unwrap();
     let request = starling_crdt::charter::JoinRequest::new(&ticket, &reader, label);
     let asked = starling_crdt::exchange::Request::Join(starling_crdt::codec::encode(&request).into());
-    let input = starling_crdt::replica::Input::Asked { peer: reader.key(), id: 1, request: Ok(asked) };
-    let effects = mesh.give(0, input);
+    let effects = mesh.ask_node(0, reader.key(), 1, asked);
     assert!(says(&effects, "Answer"), "{effects:?}");
-    let reader = Rogue::new(reader, space, 1, statements(&mesh.nodes[0]));
+    let reader = Rogue::new(reader, space, epoch(), 1, statements(&mesh.nodes[0]));
     let change = reader.change(1, 1, &[], vec![put("x", 1)]);
     let effects = mesh.gossip(0, reader.key(), reader.topic(), &reader.payload("doc", &[&change]));
     assert!(says(&effects, "verdict: Reject") && says(&effects, "not_allowed"), "{effects:?}");
@@ -184,6 +246,39 @@ fn two_nodes_that_saw_different_sides_of_a_fork_prove_it_to_each_other() {
     mesh.put(0, space, "other", r#"{"still": "alive"}"#);
     mesh.run(seconds(5));
     assert_eq!(mesh.document(1, space, "other"), mesh.document(0, space, "other"));
+}
+
+/// How often a node counted bytes of deltas that it fetched.
+fn fetches(mesh: &Mesh, node: usize) -> usize {
+    mesh.nodes[node].effects.iter().filter(|effect| effect.contains("FetchedBytes")).count()
+}
+
+#[test]
+fn the_two_sides_of_a_proven_fork_do_not_fetch_each_others_runs_for_ever() {
+    let (mut mesh, space, rogue) = scene(61);
+    mesh.partition(&[0], &[1, 2]);
+    mesh.run(seconds(1));
+    for (node, text, length) in [(0, "left", 2), (1, "right", 4)] {
+        let mut last: Vec<ChangeHash> = vec![];
+        for seq in 1..=length {
+            let change = rogue.change(seq, seq, &last, vec![put(&format!("{text}{seq}"), 1)]);
+            mesh.gossip(node, rogue.key(), rogue.topic(), &rogue.payload("doc", &[&change]));
+            last = vec![change.hash];
+        }
+    }
+    mesh.heal();
+    mesh.run(seconds(120));
+    assert_eq!(rows(&mesh, 0, Table::Forks), 1);
+    let before = [fetches(&mesh, 0), fetches(&mesh, 1)];
+    mesh.run(seconds(240));
+    let after = [fetches(&mesh, 0), fetches(&mesh, 1)];
+    assert_eq!(after, before, "nothing was written, so nothing is fetched");
+    // What is no part of the fork is fetched as ever, also from the peer whose run was refused.
+    mesh.gossip_loss = 100;
+    mesh.put(1, space, "later", r#"{"still": "fetched"}"#);
+    mesh.run(seconds(60));
+    assert_eq!(mesh.document(0, space, "later"), mesh.document(1, space, "later"));
+    assert!(fetches(&mesh, 0) > before[0]);
 }
 
 #[test]
@@ -359,7 +454,7 @@ fn an_incarnation_that_cites_an_unknown_statement_waits_for_it() {
     assert_eq!(mesh.orphans(1), 0);
     assert_eq!(mesh.document(1, space, "doc").unwrap().0, r#"{"x":1}"#);
     // One that nobody knows changes nothing for anybody.
-    let lost = Rogue::new(mesh.nodes[0].identity(), space, 82, vec![StatementId([9; 32])]);
+    let lost = Rogue::new(mesh.nodes[0].identity(), space, epoch(), 82, vec![StatementId([9; 32])]);
     let change = lost.change(1, 1, &[], vec![put("x", 1)]);
     mesh.gossip(1, lost.key(), lost.topic(), &lost.payload("lost", &[&change]));
     mesh.run(seconds(60));
@@ -426,6 +521,29 @@ fn poison_is_kept_out_with_the_same_reason_everywhere_and_the_rest_lives() {
     mesh.run(seconds(60));
     mesh.assert_converged(space);
     assert_eq!(mesh.document(2, space, "doc").unwrap().0, r#"{"a":1,"b":2}"#);
+}
+
+#[test]
+fn poison_leaves_the_heads_of_a_node_that_nobody_reads_at_once_it_rests() {
+    let (mut mesh, space, rogue) = scene(16);
+    let one = rogue.change(1, 1, &[], vec![put("a", 1)]);
+    let bad = rogue.change(2, 2, &[one.hash], vec![poison(rogue.actor())]);
+    mesh.gossip(0, rogue.key(), rogue.topic(), &rogue.payload("doc", &[&one, &bad]));
+    mesh.run(seconds(1));
+    let heads = |mesh: &Mesh, node: usize| {
+        let listed = mesh.nodes[node].reader.list(space, "doc", None, 10, false).unwrap();
+        listed.documents[0].1.heads.clone()
+    };
+    assert_eq!((0..3).map(|node| heads(&mesh, node)).collect::<Vec<_>>(), vec![vec![bad.hash]; 3]);
+    // One of them forgets what it meant to look at.
+    mesh.restart(2);
+    mesh.connect_all();
+    mesh.run(seconds(10));
+    assert_eq!((0..3).map(|node| heads(&mesh, node)).collect::<Vec<_>>(), vec![vec![one.hash]; 3]);
+    assert_eq!((0..3).map(|node| quarantine(&mesh, node).len()).collect::<Vec<_>>(), [1; 3]);
+    // What was looked at is not kept built for its own sake.
+    mesh.run(seconds(60));
+    assert_eq!(mesh.nodes[1].replica.memory().views, 0);
 }
 
 #[test]

@@ -7,6 +7,7 @@ use std::time::Duration;
 use mesh::Mesh;
 use mesh::rogue::{Rogue, put};
 use minicbor::bytes::ByteVec;
+use starling_crdt::budget::{REFUSALS, REQUESTS};
 use starling_crdt::codec::encode;
 use starling_crdt::exchange::{
     Greeting, OfferedItem, RangeAnswer, RangeFingerprint, RefusalCode, Request, Response, Want,
@@ -97,7 +98,7 @@ fn a_peer_that_is_always_busy_is_asked_seldom() {
 fn a_peer_that_promises_more_for_ever_is_not_believed() {
     lies(4, 200, |request, _| match request {
         Request::Statements { .. } => {
-            Some(Response::Statements { statements: vec![], lacking: vec![], more: true })
+            Some(Response::Statements { statements: vec![], lacking: vec![], more: true, tips: vec![] })
         }
         Request::Reconcile { ranges, .. } => {
             let item = |byte: u8| OfferedItem { key: ItemKey([byte; 16]), seq: 1 << 40, hash: [1; 8] };
@@ -115,7 +116,7 @@ fn a_peer_that_promises_more_for_ever_is_not_believed() {
 fn parts_that_do_not_tile_lead_nowhere() {
     lies(5, 3_000, |request, _| match request {
         Request::Statements { .. } => {
-            Some(Response::Statements { statements: vec![], lacking: vec![], more: false })
+            Some(Response::Statements { statements: vec![], lacking: vec![], more: false, tips: vec![] })
         }
         Request::Reconcile { ranges, .. } => {
             let parts = |range: &RangeFingerprint| {
@@ -132,7 +133,7 @@ fn parts_that_do_not_tile_lead_nowhere() {
 fn parts_that_always_differ_end_after_bounded_rounds() {
     lies(6, 3_000, |request, _| match request {
         Request::Statements { .. } => {
-            Some(Response::Statements { statements: vec![], lacking: vec![], more: false })
+            Some(Response::Statements { statements: vec![], lacking: vec![], more: false, tips: vec![] })
         }
         Request::Reconcile { ranges, .. } => {
             let halves = |range: &RangeFingerprint| {
@@ -181,7 +182,8 @@ fn requests_that_cannot_be_read_get_a_reason() {
     let (mut mesh, _, rogue) = scene(10);
     mesh.rogue_up(0, rogue.key(), Box::new(|_| None));
     let mut ask = |bytes: &[u8]| {
-        let input = Input::Asked { peer: rogue.key(), id: 7, request: decode_message(bytes) };
+        let request = mesh.nodes[0].replica.screener().screen_request(bytes);
+        let input = Input::Asked { peer: rogue.key(), id: 7, request };
         mesh.give(0, input).join("\n")
     };
     let answered = |effects: &str, code: RefusalCode| {
@@ -204,16 +206,36 @@ fn requests_that_cannot_be_read_get_a_reason() {
 }
 
 #[test]
+fn a_flood_of_questions_is_refused_and_only_what_no_honest_node_asks_is_an_offence() {
+    let (mut mesh, _, rogue) = scene(14);
+    mesh.rogue_up(0, rogue.key(), Box::new(|_| None));
+    let screener = mesh.nodes[0].replica.screener();
+    let mut ask = |count: u64| {
+        let before = mesh.nodes[0].effects.len();
+        for id in 0..count {
+            let request = Ok(screener.screen(Request::Hello(vec![])));
+            mesh.send_now(0, Input::Asked { peer: rogue.key(), id, request });
+        }
+        mesh.step(0);
+        let effects = &mesh.nodes[0].effects[before..];
+        let answers = effects.iter().filter(|effect| effect.starts_with("Answer")).count();
+        assert_eq!(answers as u64, count, "everybody who asks is answered");
+        effects.iter().filter(|effect| effect.contains("offence: Flood")).count()
+    };
+    let burst = REQUESTS.burst + REFUSALS.burst;
+    assert_eq!(ask(burst), 0);
+    assert_eq!(ask(3), 3);
+}
+
+#[test]
 fn an_outsider_learns_nothing_and_cannot_tell_spaces_apart() {
     let (mut mesh, space, _) = scene(11);
     let outsider = AuthorKey([7; 32]);
-    let mut ask = |request: Request| {
-        mesh.give(0, Input::Asked { peer: outsider, id: 1, request: Ok(request) }).join("\n")
-    };
+    let mut ask = |request: Request| mesh.ask_node(0, outsider, 1, request).join("\n");
     let range = RangeFingerprint { start: ItemKey([0; 16]), end: None, fingerprint: 0 };
     let questions = |space: SpaceId| {
         vec![
-            Request::Statements { space, have: vec![] },
+            Request::Statements { space, tips: vec![], after: 0 },
             Request::Reconcile { space, salt: 1, ranges: vec![range] },
             Request::Fetch { space, wants: vec![Want { key: ItemKey([0; 16]), after: 0 }] },
             Request::Offer { space, items: vec![] },
@@ -256,7 +278,7 @@ fn offers_without_end_are_planned_within_bounds_and_fetched_once() {
             OfferedItem { key: ItemKey(bytes), seq: 9, hash: [0; 8] }
         };
         let request = Request::Offer { space, items: (0..2_000).map(item).collect() };
-        mesh.give(0, Input::Asked { peer: key, id: u64::from(round), request: Ok(request) });
+        mesh.ask_node(0, key, u64::from(round), request);
     }
     mesh.run(seconds(5));
     let fetched = fetched.borrow();
@@ -279,7 +301,7 @@ fn foreign_and_malformed_deltas_in_an_answer_do_not_spoil_the_rest() {
             let answer = match request.unwrap() {
                 Request::Hello(_) => Response::Hello(vec![greeting(key, honest, space)]),
                 Request::Statements { .. } => {
-                    Response::Statements { statements: vec![], lacking: vec![], more: false }
+                    Response::Statements { statements: vec![], lacking: vec![], more: false, tips: vec![] }
                 }
                 Request::Reconcile { ranges, .. } => {
                     let offered = OfferedItem { key: item, seq: 1, hash: [0; 8] };

@@ -104,7 +104,7 @@ fn records() -> Vec<(&'static str, Vec<u8>)> {
                 reply: encode(&written),
             }),
         ),
-        ("meta", encode(&MetaRecord { commit: 6, arrival: 3 })),
+        ("meta", encode(&MetaRecord { commit: 6, arrival: 3, checked: 5 })),
     ]
 }
 

@@ -11,7 +11,7 @@ use starling_crdt::document::{Edit, Json};
 use starling_crdt::gossip::Frame;
 use starling_crdt::id::SpaceId;
 use starling_crdt::identity::Identity;
-use starling_crdt::replica::{LocalRequest, Refusal, Reply};
+use starling_crdt::replica::{Condition, LocalRequest, Refusal, Reply, Write};
 use starling_crdt::store::tables::{SpaceIndex, walk_prefix};
 use starling_crdt::store::{KeyRange, Table};
 
@@ -78,8 +78,7 @@ fn a_statement_of_a_newer_kind_is_counted_and_nobodys_offence() {
         space,
         statements: vec![bytes.into(), vec![9].into()],
     };
-    let input = starling_crdt::replica::Input::Asked { peer: rogue.key(), id: 1, request: Ok(brought) };
-    let effects = mesh.give(0, input);
+    let effects = mesh.ask_node(0, rogue.key(), 1, brought);
     assert!(says(&effects, "Refused(\"unknown_kind\")"), "{effects:?}");
     assert!(says(&effects, "Offence"), "the garbage beside it is one: {effects:?}");
 }
@@ -153,4 +152,66 @@ fn one_unreadable_document_blocks_no_other_from_being_served() {
     mesh.connect_all();
     mesh.run(seconds(120));
     assert_eq!(mesh.document(2, space, "broken").unwrap().0, r#"{"a":1}"#);
+}
+
+#[test]
+fn a_damaged_record_of_a_document_is_told_of_and_written_anew_by_the_next_change() {
+    for (restart, local) in [(true, true), (true, false), (false, true), (false, false)] {
+        let mut mesh = Mesh::new(2, 5);
+        let space = mesh.shared_space();
+        mesh.put(0, space, "broken", r#"{"a": 1}"#);
+        mesh.put(0, space, "whole", r#"{"a": 1}"#);
+        mesh.run(seconds(2));
+        let held = mesh.nodes[1].replica.held();
+        mesh.nodes[1].damage(Table::Documents, SpaceIndex(0).document("broken"));
+        if restart {
+            mesh.restart(1);
+            let told = format!("{:?}", mesh.nodes[1].replica.standing_effects());
+            assert!(told.contains("StoreFault") && told.contains("broken"), "{told}");
+            mesh.connect_all();
+            mesh.run(seconds(2));
+        }
+        let name = "broken".parse().unwrap();
+        let read = mesh.nodes[1].reader.document(space, &name).unwrap_err().to_string();
+        assert!(!read.is_empty());
+        assert_eq!(mesh.document(1, space, "whole").unwrap().0, r#"{"a":1}"#);
+        // In one step with the damaged document, another one is written and its writer answered.
+        if local {
+            let writes = ["whole", "broken"].map(|name| {
+                let edit = Edit::Put { value: Json::parse(r#"{"a": 2}"#).unwrap(), base: None };
+                let document = name.parse().unwrap();
+                let write =
+                    Write { space, document, edit, condition: Condition::default(), request_id: None };
+                LocalRequest::Write(Box::new(write))
+            });
+            let replies = mesh.batch(1, writes.into());
+            assert!(replies.iter().all(Result::is_ok), "{replies:?}");
+        } else {
+            mesh.put(0, space, "broken", r#"{"a": 2}"#);
+            mesh.put(0, space, "whole", r#"{"a": 2}"#);
+        }
+        mesh.run(seconds(60));
+        assert!(says(&mesh.nodes[1].effects, "StoreFault"));
+        mesh.assert_converged(space);
+        assert_eq!(mesh.document(1, space, "broken").unwrap().0, r#"{"a":2}"#);
+        mesh.restart(1);
+        let after = mesh.nodes[1].replica.held();
+        assert_eq!(after, (held.0, held.1 + 2), "nothing is counted twice or not at all");
+    }
+}
+
+#[test]
+fn damaged_history_of_a_document_fails_what_needs_it_and_nothing_else_in_the_step() {
+    let (mut mesh, space) = damaged(6);
+    let put = |name: &str| {
+        let edit = Edit::Put { value: Json::parse(r#"{"a": 2}"#).unwrap(), base: None };
+        let document = name.parse().unwrap();
+        let write = Write { space, document, edit, condition: Condition::default(), request_id: None };
+        LocalRequest::Write(Box::new(write))
+    };
+    let replies = mesh.batch(1, vec![put("whole"), put("broken"), put("new")]);
+    let refused = format!("{:?}", replies[1].as_ref().unwrap_err());
+    assert!(refused.contains("Corrupt") && refused.contains("broken"), "{refused}");
+    assert!(replies[0].is_ok() && replies[2].is_ok(), "{replies:?}");
+    assert_eq!(mesh.document(1, space, "whole").unwrap().0, r#"{"a":2}"#);
 }

@@ -50,6 +50,10 @@ impl StoreRead for Bent<'_> {
     fn last_row(&self, table: Table, range: KeyRange<'_>) -> Result<Option<Row>, StoreError> {
         Ok(self.store.last_row(table, range)?.map(|(key, value)| (key, self.bent(table, value))))
     }
+
+    fn snapshot(&self) -> Result<std::sync::Arc<dyn StoreRead>, StoreError> {
+        self.store.snapshot()
+    }
 }
 
 /// A document of two authors, the first with several deltas of one change each.

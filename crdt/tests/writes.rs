@@ -173,6 +173,11 @@ impl StoreRead for Failing {
         self.unreadable()?;
         self.inner.last_row(table, range)
     }
+
+    fn snapshot(&self) -> Result<Arc<dyn StoreRead>, StoreError> {
+        self.unreadable()?;
+        self.inner.snapshot()
+    }
 }
 
 impl Store for Failing {

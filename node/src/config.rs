@@ -6,6 +6,7 @@
 mod address;
 mod error;
 mod file;
+mod origin;
 
 use std::{
     ffi::OsString,
@@ -20,6 +21,7 @@ use starling_api::address::{SOCKET_FILE, User, default_data_dir};
 pub use address::{HttpAddress, HttpAddressError};
 pub use error::ConfigError;
 use file::ConfigFile;
+pub use origin::{ConfigFault, Explained, Origin, Setting};
 
 /// Name of the configuration file in a data directory.
 pub const CONFIG_FILE: &str = "starling.toml";
@@ -269,19 +271,8 @@ impl Config {
         overrides: ConfigOverrides,
         environment: impl Fn(&str) -> Option<OsString>,
     ) -> Result<Self, ConfigError> {
-        let default_dir = || default_data_dir(current_user(), environment);
-        let (file, data_dir) = match &overrides.config {
-            Some(path) => {
-                let file = ConfigFile::read(path)?;
-                let said = overrides.data_dir.clone().or_else(|| file.data_dir.clone());
-                (file, said.or_else(default_dir))
-            }
-            None => {
-                let data_dir = overrides.data_dir.clone().or_else(default_dir);
-                (data_dir.as_deref().map(file_in).transpose()?.unwrap_or_default(), data_dir)
-            }
-        };
-        Self::combine(overrides, file, data_dir.ok_or(ConfigError::NoDataDirectory)?)
+        let (file, data_dir) = file_and_directory(&overrides, environment)?;
+        Self::combine(overrides, file, data_dir)
     }
 
     fn combine(flags: ConfigOverrides, file: ConfigFile, data_dir: PathBuf) -> Result<Self, ConfigError> {
@@ -306,6 +297,26 @@ impl Config {
             data_dir,
         })
     }
+}
+
+/// The file that counts, and the data directory.
+fn file_and_directory(
+    overrides: &ConfigOverrides,
+    environment: impl Fn(&str) -> Option<OsString>,
+) -> Result<(ConfigFile, PathBuf), ConfigError> {
+    let default_dir = || default_data_dir(current_user(), environment);
+    let (file, data_dir) = match &overrides.config {
+        Some(path) => {
+            let file = ConfigFile::read(path)?;
+            let said = overrides.data_dir.clone().or_else(|| file.data_dir.clone());
+            (file, said.or_else(default_dir))
+        }
+        None => {
+            let data_dir = overrides.data_dir.clone().or_else(default_dir);
+            (data_dir.as_deref().map(file_in).transpose()?.unwrap_or_default(), data_dir)
+        }
+    };
+    Ok((file, data_dir.ok_or(ConfigError::NoDataDirectory)?))
 }
 
 /// The file of a data directory, where there is one. It was found through the data directory, so it

@@ -10,8 +10,10 @@ mod confirm;
 mod documents;
 mod guard;
 mod input;
+mod keep;
 mod limits;
 mod listen;
+mod log_level;
 mod node;
 mod openapi;
 mod past;
@@ -32,10 +34,12 @@ use axum::{Router, middleware};
 use starling_api::Code;
 use tokio::net::TcpListener;
 
+pub use keep::verified;
 pub use listen::ListenError;
 
 use crate::{
     clock::Clock, config::Config, handle::NodeHandle, metrics::Metrics, node::STORE_FILE, shutdown::Shutdown,
+    telemetry::LogLevel,
 };
 
 /// The API's sockets, open but not yet served: what comes meanwhile waits.
@@ -44,6 +48,7 @@ pub struct Http {
     tcp: Option<TcpListener>,
     advertise: Vec<String>,
     store: PathBuf,
+    log_level: Option<LogLevel>,
 }
 
 impl Http {
@@ -58,7 +63,12 @@ impl Http {
             None => None,
         };
         let store = config.data_dir.join(STORE_FILE);
-        Ok(Self { unix, tcp, advertise: config.advertise.clone(), store })
+        Ok(Self { unix, tcp, advertise: config.advertise.clone(), store, log_level: None })
+    }
+
+    /// Lets the log's filter be read and changed over the API.
+    pub(crate) fn expose_log_level(&mut self, level: LogLevel) {
+        self.log_level = Some(level);
     }
 
     /// The TCP address, with the port the system chose where 0 was asked for.
@@ -69,7 +79,13 @@ impl Http {
 
     /// Serves the node until somebody asks to stop and requests in progress have ended.
     pub async fn serve(self, handle: NodeHandle, metrics: Metrics, clock: Clock, shutdown: Shutdown) {
-        let facts = state::Facts { advertise: self.advertise.clone(), store: self.store.clone(), clock };
+        let facts = state::Facts {
+            advertise: self.advertise.clone(),
+            store: self.store.clone(),
+            store_bytes_began: state::store_bytes(&self.store),
+            clock,
+            log_level: self.log_level.clone(),
+        };
         let node = node::Node::new(handle);
         let api = state::Api::new(node, facts, metrics.clone(), shutdown.clone());
         self.serve_routes(routes::routes(api), metrics, shutdown).await;
@@ -89,6 +105,14 @@ impl Http {
         };
         tokio::join!(unix, tcp);
     }
+}
+
+/// Whether the group is known on this host.
+///
+/// # Errors
+/// What is wrong, in words.
+pub(crate) fn socket_group_exists(group: &str) -> Result<(), String> {
+    listen::group_fault(group).map_or(Ok(()), Err)
 }
 
 /// Routes with what every request passes, and problems for what is no route.

@@ -58,6 +58,7 @@ impl<'a> Inspector<'a> {
     /// # Errors
     /// A problem, when it stands for none or for several.
     pub fn heads(&mut self, name: &DocumentName, text: &str) -> Inspected<Vec<ChangeHash>> {
+        moment::check(text)?;
         self.look(name, |document, _| moment::heads(document, text))?
     }
 
@@ -72,6 +73,7 @@ impl<'a> Inspector<'a> {
         at: Option<&str>,
         pointer: Option<&starling_crdt::document::Pointer>,
     ) -> Inspected<(Json, Vec<ChangeHash>)> {
+        at.map_or(Ok(()), moment::check)?;
         self.look(name, |document, known| {
             let Some(text) = at else {
                 if known.deleted {

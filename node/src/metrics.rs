@@ -1,6 +1,9 @@
 //! The node's figures, in the Prometheus text form. The only place that knows the registry.
 //!
 //! Labels are bounded by type: a kind, code or route is a `&'static str` that the program contains.
+//! What each figure means stands in [`table`].
+
+pub mod table;
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -81,6 +84,7 @@ pub struct Metrics {
     forks: Counter,
     quarantined: Counter,
     exchanges: Counter,
+    screening_panics: Counter,
     exchange_bytes: Family<Way, Counter>,
     gossip_messages: Family<Way, Counter>,
     peers_connected: Gauge,
@@ -88,6 +92,8 @@ pub struct Metrics {
     changes: Gauge,
     watchers: Gauge,
     inbox_depth: Gauge,
+    store_bytes: Gauge,
+    store_room_bytes: Gauge,
     http_requests: Family<Served, Counter>,
 }
 
@@ -118,40 +124,37 @@ impl Metrics {
     fn in_registry(mut all: Registry) -> Self {
         let registry = all.sub_registry_with_prefix("starling");
         macro_rules! registered {
-            ($name:literal, $help:literal, $metric:expr) => {{
+            ($name:literal, $metric:expr) => {{
                 let metric = $metric;
-                registry.register($name, $help, metric.clone());
+                registry.register($name, table::meaning($name), metric.clone());
                 metric
             }};
         }
-        let steps = registered!("steps", "Steps of the replica", Counter::default());
-        let step_seconds = registered!("step_seconds", "Time of one step with its commit", durations());
-        let inputs = registered!("inputs", "Inputs handled, by kind", Family::default());
-        let commits = registered!("commits", "Durable commits of the store", Counter::default());
-        let commit_seconds = registered!("commit_seconds", "Time of one durable commit", durations());
-        let writes = registered!("writes", "Local writes acknowledged", Counter::default());
-        let deltas_admitted =
-            registered!("deltas_admitted", "Changes of others taken into history", Counter::default());
-        let deltas_refused =
-            registered!("deltas_refused", "Deltas of others refused, by reason", Family::default());
-        let offences = registered!("offences", "What peers did wrong, by kind", Family::default());
-        let orphans =
-            registered!("orphans", "Deltas that waited for something they need", Counter::default());
-        let orphans_dropped =
-            registered!("orphans_dropped", "Waiting deltas dropped for room", Counter::default());
-        let forks = registered!("forks", "Forks of authors found", Counter::default());
-        let quarantined =
-            registered!("quarantined", "Changes kept out of their documents", Counter::default());
-        let exchanges = registered!("exchanges", "Repair exchanges begun", Counter::default());
-        let exchange_bytes = registered!("exchange_bytes", "Bytes of repair exchanges", Family::default());
-        let gossip_messages = registered!("gossip_messages", "Gossip messages", Family::default());
-        let peers_connected = registered!("peers_connected", "Peers connected now", Gauge::default());
-        let documents = registered!("documents", "Documents that exist, in all spaces", Gauge::default());
-        let changes = registered!("changes", "Changes held, in all spaces", Gauge::default());
-        let watchers = registered!("watchers", "Watches open now", Gauge::default());
-        let inbox_depth = registered!("inbox_depth", "Inputs waiting for the replica", Gauge::default());
-        let http_requests =
-            registered!("http_requests", "Requests answered, by route and status", Family::default());
+        let steps = registered!("steps", Counter::default());
+        let step_seconds = registered!("step_seconds", durations());
+        let inputs = registered!("inputs", Family::default());
+        let commits = registered!("commits", Counter::default());
+        let commit_seconds = registered!("commit_seconds", durations());
+        let writes = registered!("writes", Counter::default());
+        let deltas_admitted = registered!("deltas_admitted", Counter::default());
+        let deltas_refused = registered!("deltas_refused", Family::default());
+        let offences = registered!("offences", Family::default());
+        let orphans = registered!("orphans", Counter::default());
+        let orphans_dropped = registered!("orphans_dropped", Counter::default());
+        let forks = registered!("forks", Counter::default());
+        let quarantined = registered!("quarantined", Counter::default());
+        let exchanges = registered!("exchanges", Counter::default());
+        let screening_panics = registered!("screening_panics", Counter::default());
+        let exchange_bytes = registered!("exchange_bytes", Family::default());
+        let gossip_messages = registered!("gossip_messages", Family::default());
+        let peers_connected = registered!("peers_connected", Gauge::default());
+        let documents = registered!("documents", Gauge::default());
+        let changes = registered!("changes", Gauge::default());
+        let watchers = registered!("watchers", Gauge::default());
+        let inbox_depth = registered!("inbox_depth", Gauge::default());
+        let store_bytes = registered!("store_bytes", Gauge::default());
+        let store_room_bytes = registered!("store_room_bytes", Gauge::default());
+        let http_requests = registered!("http_requests", Family::default());
         Self {
             registry: Arc::new(Mutex::new(all)),
             steps,
@@ -168,6 +171,7 @@ impl Metrics {
             forks,
             quarantined,
             exchanges,
+            screening_panics,
             exchange_bytes,
             gossip_messages,
             peers_connected,
@@ -175,6 +179,8 @@ impl Metrics {
             changes,
             watchers,
             inbox_depth,
+            store_bytes,
+            store_room_bytes,
             http_requests,
         }
     }
@@ -241,6 +247,11 @@ impl Metrics {
         self.exchanges.inc_by(count);
     }
 
+    /// Checking a message failed by a defect of this program.
+    pub fn screening_panicked(&self) {
+        self.screening_panics.inc();
+    }
+
     /// Bytes of a repair exchange passed.
     pub fn exchange_bytes(&self, way: Traffic, bytes: u64) {
         self.exchange_bytes.get_or_create(&way.label()).inc_by(bytes);
@@ -265,6 +276,14 @@ impl Metrics {
     /// So many inputs wait now.
     pub fn inbox_depth(&self, count: usize) {
         self.inbox_depth.set(gauge(count as u64));
+    }
+
+    /// The store's file has that size, and its file system that much room, where that is known.
+    pub fn store_room(&self, bytes: u64, room: Option<u64>) {
+        self.store_bytes.set(gauge(bytes));
+        if let Some(room) = room {
+            self.store_room_bytes.set(gauge(room));
+        }
     }
 
     /// A watch opened; it counts until the guard is dropped.
@@ -321,12 +340,14 @@ mod tests {
         metrics.forks(1);
         metrics.quarantined(2);
         metrics.exchanges(8);
+        metrics.screening_panicked();
         metrics.exchange_bytes(Traffic::In, 100);
         metrics.exchange_bytes(Traffic::Out, 7);
         metrics.gossip_message(Traffic::Out);
         metrics.peers_connected(5);
         metrics.held(10, 20);
         metrics.inbox_depth(6);
+        metrics.store_room(7, Some(8));
         metrics.http_request("/v1/status", 200);
         let open = metrics.watcher();
         let text = metrics.clone().render();
@@ -345,6 +366,7 @@ mod tests {
             "starling_forks_total 1",
             "starling_quarantined_total 2",
             "starling_exchanges_total 8",
+            "starling_screening_panics_total 1",
             "starling_exchange_bytes_total{direction=\"in\"} 100",
             "starling_exchange_bytes_total{direction=\"out\"} 7",
             "starling_gossip_messages_total{direction=\"out\"} 1",
@@ -353,6 +375,8 @@ mod tests {
             "starling_changes 20",
             "starling_watchers 1",
             "starling_inbox_depth 6",
+            "starling_store_bytes 7",
+            "starling_store_room_bytes 8",
             "starling_http_requests_total{route=\"/v1/status\",status=\"200\"} 1",
         ] {
             assert!(text.lines().any(|found| found == line), "{line} is missing in\n{text}");
@@ -360,5 +384,35 @@ mod tests {
         assert!(text.ends_with("# EOF\n"));
         drop(open);
         assert!(metrics.render().contains("starling_watchers 0\n"));
+    }
+
+    /// The families of an OpenMetrics text, each with its kind.
+    fn families(text: &str) -> std::collections::BTreeSet<(String, String)> {
+        let types = text.lines().filter_map(|line| line.strip_prefix("# TYPE "));
+        types.filter_map(|line| line.split_once(' ')).map(|(name, kind)| (name.into(), kind.into())).collect()
+    }
+
+    #[test]
+    fn every_figure_stands_in_the_table_and_the_other_way_round() {
+        let metrics = Metrics::new();
+        // Families without a label value yet are not shown.
+        metrics.inputs("request", 1);
+        metrics.delta_refused("sequence");
+        metrics.offence("garbage");
+        metrics.exchange_bytes(Traffic::In, 1);
+        metrics.gossip_message(Traffic::In);
+        metrics.http_request("/v1/status", 200);
+        let own = table::FIGURES.iter().filter(|figure| figure.name.starts_with("starling_"));
+        let listed = own.map(|figure| (figure.name.to_owned(), figure.kind.name().to_owned()));
+        assert_eq!(families(&metrics.render()), listed.collect());
+    }
+
+    #[test]
+    fn the_document_is_made_from_the_table() {
+        assert_eq!(
+            include_str!("../../docs/metrics.md"),
+            table::reference(),
+            "write it anew: cargo run -p starling-node --example metrics > docs/metrics.md"
+        );
     }
 }

@@ -24,6 +24,7 @@ use crate::identity::{self, IdentityError};
 use crate::metrics::Metrics;
 use crate::network::{self, NetworkConfig, NetworkError, NetworkHandle, Patience};
 use crate::shutdown::Shutdown;
+use crate::telemetry::LogLevel;
 
 /// The store's file in the data directory.
 pub const STORE_FILE: &str = "store.redb";
@@ -138,6 +139,17 @@ fn seeds(join: &[String]) -> Result<(Vec<Ticket>, Vec<Address>), StartError> {
     Ok((tickets, addresses))
 }
 
+/// Whether one entry of `join` is a ticket or an address.
+///
+/// # Errors
+/// What is wrong with it, without its text, which may be a secret.
+pub(crate) fn join_is_readable(text: &str) -> Result<(), String> {
+    seeds(std::slice::from_ref(&text.to_owned())).map(drop).map_err(|error| match error {
+        StartError::Seed { reason, .. } => reason,
+        other => other.to_string(),
+    })
+}
+
 impl Node {
     /// Starts everything but the serving of HTTP, which [`Node::run`] does.
     ///
@@ -186,6 +198,13 @@ impl Node {
             node.handle.request(LocalRequest::Join { ticket: Box::new(ticket) }).await?;
         }
         Ok(node)
+    }
+
+    /// Lets the log's filter be read and changed over the API.
+    #[must_use]
+    pub fn with_log_level(mut self, level: LogLevel) -> Self {
+        self.http.expose_log_level(level);
+        self
     }
 
     /// Lets the listeners come up, so that what is announced first is complete.
@@ -278,8 +297,8 @@ fn start_network(
     inbox: &Arc<Inbox>,
     shared: &Shared,
 ) -> Result<NetworkHandle, StartError> {
-    let (screening, _threads) =
-        Screening::start(screener, inbox).map_err(|source| StartError::System { what: "thread", source })?;
+    let (screening, _threads) = Screening::start(screener, inbox, handle.metrics())
+        .map_err(|source| StartError::System { what: "thread", source })?;
     let mut intake = Intake {
         shared: shared.clone(),
         inbox: inbox.clone(),

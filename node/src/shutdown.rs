@@ -47,7 +47,7 @@ impl ShutdownTrigger {
                 _ = interrupt.recv() => "SIGINT",
                 () = self.0.closed() => return,
             };
-            tracing::info!(signal = name, "stopping");
+            tracing::info!(event = "signal", signal = name, "stopping");
             self.request();
         }))
     }

@@ -64,6 +64,14 @@ pub fn install(filter: &str, format: LogFormat) -> Result<LogLevel, TelemetryErr
     Ok(LogLevel(handle))
 }
 
+/// Whether a filter can be read.
+///
+/// # Errors
+/// [`TelemetryError::BadFilter`].
+pub fn check(filter: &str) -> Result<(), TelemetryError> {
+    parse(filter).map(drop)
+}
+
 fn lines<S, W>(format: LogFormat, colour: bool, writer: W) -> Box<dyn Layer<S> + Send + Sync>
 where
     S: Subscriber + for<'a> LookupSpan<'a>,

@@ -1,180 +1,208 @@
-//! A node as a process against a peer that has nothing but a connection: what it sends is refused with
-//! one line in the log and a figure that moved, and the node goes on.
+//! A node as a process against peers that send what no honest node sends. Of each it says one line with a
+//! stable name and moves a figure; it never panics, what its own users write before and after reads as
+//! written, and what is good beside the bad is taken.
 
-use std::{
-    fs::{self, File},
-    path::{Path, PathBuf},
-    process::{Child, Command as Process, Stdio},
-    time::Duration,
-};
+#[path = "hostile/cases.rs"]
+mod cases;
+#[path = "hostile/member.rs"]
+mod member;
+#[path = "../src/network/tests/raw.rs"]
+mod raw;
+#[path = "../../crdt/tests/mesh/rogue.rs"]
+mod rogue;
+#[path = "hostile/victim.rs"]
+mod victim;
 
-use serde_json::Value;
-use starling_api::{Client, NodeAddress};
-use starling_crdt::id::{AuthorKey, Topic};
-use starling_node::{
-    metrics::Registry,
-    network::{Command, Event, NetworkConfig, NetworkHandle, start},
-};
-use tokio::{
-    runtime::Handle,
-    sync::mpsc::{UnboundedReceiver, unbounded_channel},
-    time::{Instant, sleep, timeout},
-};
-use zeroize::Zeroizing;
+use cases::{DeltaCase, MessageCase, Said, deltas, messages};
+use member::{Hostile, Member};
+use minicbor::bytes::ByteVec;
+use rogue::{poison, put};
+use serde_json::json;
+use starling_api::space::Role;
+use starling_crdt::codec;
+use starling_crdt::exchange::{Response, encode_message};
+use starling_node::network::{Command, Event};
+use victim::{Told, Victim};
 
-/// Far above what any of these needs; passing it is a failure, not a pace.
-const DEADLINE: Duration = Duration::from_secs(30);
-const LOOK_PAUSE: Duration = Duration::from_millis(20);
-
-/// A node with a space of its own, that logs as JSON.
-struct Victim {
-    process: Child,
-    client: Client,
-    log: PathBuf,
+/// What a victim suffers from one peer, judged from before to after.
+struct Ordeal<'v> {
+    victim: &'v Victim,
+    name: String,
+    told: Told,
+    before: (usize, u64),
+    offences: usize,
 }
 
-impl Drop for Victim {
-    fn drop(&mut self) {
-        // It may have ended already.
-        let _ = self.process.kill();
-        let _ = self.process.wait();
+impl<'v> Ordeal<'v> {
+    async fn begin(victim: &'v Victim, name: String, told: &Told) -> Self {
+        victim.works(&format!("before {name}")).await;
+        let before = victim.heard(told).await;
+        let offences = Self::offences(victim, told);
+        Self { victim, name, told: told.clone(), before, offences }
     }
-}
 
-impl Victim {
-    async fn start(directory: &Path) -> Self {
-        let (data, log) = (directory.join("data"), directory.join("log"));
-        let process = Process::new(env!("CARGO_BIN_EXE_starlingd"))
-            .env_clear()
-            .env("STARLING_DATA_DIR", &data)
-            .env("STARLING_PROFILE", "local")
-            .env("STARLING_LISTEN", "/ip4/127.0.0.1/tcp/0")
-            .env("STARLING_LOG_FORMAT", "json")
-            .env("STARLING_LOG_LEVEL", "info,starling_node=debug")
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(File::create(&log).expect("a log"))
-            .spawn()
-            .expect("the program was built");
-        let victim = Self { process, client: Client::new(NodeAddress::Unix(data.join("api.sock"))), log };
-        let give_up = Instant::now() + DEADLINE;
-        while victim.client.create_space("shop").await.is_err() {
-            assert!(Instant::now() < give_up, "it does not serve: {}", victim.log());
-            sleep(LOOK_PAUSE).await;
+    fn offences(victim: &Victim, told: &Told) -> usize {
+        let code = told.offence.map_or(told.code, |(_, code)| Some(code));
+        let kind = |line: &serde_json::Value| told.offence.is_none_or(|(kind, _)| line["offence"] == kind);
+        victim.lines("offence", code).iter().filter(|line| kind(line)).count()
+    }
+
+    async fn end(self) {
+        self.victim.tells_once(&self.name, &self.told, self.before).await;
+        let more = usize::from(self.told.offence.is_some() || self.told.event == "offence");
+        if self.told.code.is_some() || self.told.offence.is_some() {
+            let offences = Self::offences(self.victim, &self.told);
+            assert_eq!(offences, self.offences + more, "{}: {}", self.name, self.victim.log());
         }
-        victim
-    }
-
-    async fn address(&self) -> String {
-        self.client.status().await.expect("a status").listen.first().expect("it listens").clone()
-    }
-
-    fn log(&self) -> String {
-        fs::read_to_string(&self.log).unwrap_or_default()
-    }
-
-    /// The log's lines of one event and code.
-    fn lines(&self, event: &str, code: &str) -> Vec<Value> {
-        let log = self.log();
-        let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-        lines.filter(|line| line["event"] == event && line["code"] == code).collect()
-    }
-
-    /// Whether the node serves a figure with this name and labels, and this value.
-    async fn counts(&self, figure: &str, value: u64) -> bool {
-        let figures = self.client.metrics().await.expect("the node serves its figures");
-        figures.lines().any(|line| line == format!("{figure} {value}"))
-    }
-
-    /// Waits until a refusal is in the log and in the figures, each once.
-    async fn refused_once(&self, event: &str, code: &str, figure: &str) {
-        let give_up = Instant::now() + DEADLINE;
-        while self.lines(event, code).is_empty() || !self.counts(figure, 1).await {
-            let log = self.log();
-            assert!(Instant::now() < give_up, "no {event} with {code}, or no {figure} of 1: {log}");
-            sleep(LOOK_PAUSE).await;
-        }
-        assert_eq!(self.lines(event, code).len(), 1, "{}", self.log());
+        self.victim.works(&format!("after {}", self.name)).await;
+        self.victim.is_sound();
     }
 }
 
-/// A peer without a replica behind it.
-struct Hostile {
-    handle: NetworkHandle,
-    events: UnboundedReceiver<Event>,
+async fn victim() -> (Victim, tempfile::TempDir) {
+    let directory = tempfile::tempdir().expect("a directory");
+    (Victim::start(directory.path()).await, directory)
 }
 
-impl Hostile {
-    /// Connects to a node.
-    async fn connect(seed: u8, address: &str) -> (Self, AuthorKey) {
-        let (sender, events) = unbounded_channel();
-        let config = NetworkConfig::new(Zeroizing::new([seed; 32]));
-        let deliver = move |event| {
-            // The test that no longer reads has ended.
-            let _ = sender.send(event);
-            Ok(())
-        };
-        let handle = start(&Handle::current(), &config, &mut Registry::default(), deliver).expect("starts");
-        let mut peer = Self { handle, events };
-        peer.send(Command::Dial { peer: None, addresses: vec![address.to_owned()] });
-        let key = peer
-            .wait(|event| match event {
-                Event::PeerUp { peer, .. } => Some(peer),
-                _ => None,
-            })
-            .await;
-        (peer, key)
+async fn gossips(victim: &Victim, number: u8, case: &DeltaCase) {
+    let mut member = Member::join(victim, number, Role::Writer).await;
+    let (good, bad) = (format!("good/gossip/{number}"), format!("bad/gossip/{number}"));
+    let ordeal = Ordeal::begin(victim, format!("{} by gossip", case.name), &case.told).await;
+    let topic = member.rogue.topic();
+    let change = member.rogue.change(1, 1, &[], vec![put("good", 1)]);
+    member.peer.gossip(topic, member.rogue.payload(&good, &[&change])).await;
+    for delta in (case.deltas)(&member.rogue, &bad) {
+        member.peer.gossip(topic, member.rogue.frame(delta)).await;
     }
+    ordeal.end().await;
+    victim.shows(&good, &json!({"good": 1})).await;
+    member.leave().await;
+}
 
-    fn send(&self, command: Command) {
-        self.handle.send(command).expect("the network takes the command");
-    }
+async fn answers(victim: &Victim, number: u8, case: &DeltaCase) {
+    let member = Member::join(victim, number, Role::Writer).await;
+    let (good, bad) = (format!("good/answer/{number}"), format!("bad/answer/{number}"));
+    let ordeal = Ordeal::begin(victim, format!("{} in an answer", case.name), &case.told).await;
+    let change = member.rogue.change(1, 1, &[], vec![put("good", 1)]);
+    let mut sent = (case.deltas)(&member.rogue, &bad);
+    // Behind the bad one, so that it must not end the batch.
+    sent.push(member.rogue.delta(&good, &[&change]));
+    let answer = Response::Deltas {
+        incarnations: vec![member.rogue.incarnation.certificate().clone()],
+        deltas: sent.iter().map(|delta| ByteVec::from(codec::encode(delta))).collect(),
+        more: false,
+    };
+    member.answer_a_fetch(&[&good, &bad], encode_message(&answer));
+    ordeal.end().await;
+    victim.shows(&good, &json!({"good": 1})).await;
+    member.leave().await;
+}
 
-    async fn wait<T>(&mut self, mut pick: impl FnMut(Event) -> Option<T>) -> T {
-        let found = async {
-            loop {
-                if let Some(found) = pick(self.events.recv().await.expect("the network runs")) {
-                    return found;
-                }
-            }
-        };
-        timeout(DEADLINE, found).await.expect("it happens in time")
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_bad_delta_by_gossip_is_told_once_and_spoils_nothing() {
+    let (victim, _directory) = victim().await;
+    for (number, case) in (1..).zip(&deltas()) {
+        gossips(&victim, number, case).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_request_of_garbage_is_an_offence_that_disconnects_and_the_node_goes_on() {
-    let directory = tempfile::tempdir().expect("a directory");
-    let victim = Victim::start(directory.path()).await;
-    let offences = "starling_offences_total{kind=\"garbage\"}";
-    assert!(!victim.counts(offences, 1).await);
-    let (mut peer, key) = Hostile::connect(201, &victim.address().await).await;
-    peer.send(Command::Request { peer: key, id: 1, body: vec![0xff; 40] });
-    victim.refused_once("offence", "malformed_request", offences).await;
-    let line = victim.lines("offence", "malformed_request").remove(0);
+async fn every_bad_delta_in_an_answer_is_told_once_and_spoils_nothing() {
+    let (victim, _directory) = victim().await;
+    for (number, case) in (1..).zip(&deltas()) {
+        answers(&victim, number, case).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_other_bad_message_of_a_member_is_told_once_and_spoils_nothing() {
+    let (victim, _directory) = victim().await;
+    for (number, MessageCase { name, said, told }) in (1..).zip(&messages()) {
+        let mut member = Member::join(&victim, number, Role::Writer).await;
+        let ordeal = Ordeal::begin(&victim, (*name).to_owned(), told).await;
+        match said(&member) {
+            Said::Gossip(payload) => {
+                let topic = member.rogue.topic();
+                member.peer.gossip(topic, payload).await;
+            }
+            Said::Question(body) => member.peer.ask(body),
+            Said::Answer(answer) => member.answer_a_fetch(&["bad/answer"], answer),
+        }
+        ordeal.end().await;
+        member.leave().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reader_that_writes_is_refused_and_the_node_goes_on() {
+    let (victim, _directory) = victim().await;
+    let mut member = Member::join(&victim, 1, Role::Reader).await;
+    let told = Told {
+        event: "refused",
+        code: Some("not_allowed"),
+        figure: "starling_deltas_refused_total{code=\"{}\"}",
+        offence: Some(("not_allowed", "not_allowed")),
+    };
+    let ordeal = Ordeal::begin(&victim, "a reader that writes".into(), &told).await;
+    let change = member.rogue.change(1, 1, &[], vec![put("x", 1)]);
+    let (topic, payload) = (member.rogue.topic(), member.rogue.payload("bad", &[&change]));
+    member.peer.gossip(topic, payload).await;
+    ordeal.end().await;
+    member.leave().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn poison_leaves_its_document_when_somebody_looks_and_the_rest_of_it_shows() {
+    let (victim, _directory) = victim().await;
+    let mut member = Member::join(&victim, 1, Role::Writer).await;
+    let figure = "starling_quarantined_total";
+    let told = Told { event: "quarantined", code: None, figure, offence: None };
+    let ordeal = Ordeal::begin(&victim, "poison".into(), &told).await;
+    let good = member.rogue.change(1, 1, &[], vec![put("good", 1)]);
+    let bad = member.rogue.change(2, 2, &[good.hash], vec![poison(member.rogue.actor())]);
+    let (topic, payload) = (member.rogue.topic(), member.rogue.payload("poisoned", &[&good, &bad]));
+    member.peer.gossip(topic, payload).await;
+    victim.shows("poisoned", &json!({"good": 1})).await;
+    ordeal.end().await;
+    victim.shows("poisoned", &json!({"good": 1})).await;
+    member.leave().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_oversized_frame_is_an_offence_and_never_read() {
+    let (victim, _directory) = victim().await;
+    let figure = "starling_offences_total{kind=\"{}\"}";
+    let told = Told { event: "offence", code: Some("oversized_frame"), figure, offence: None };
+    let ordeal = Ordeal::begin(&victim, "an oversized frame".into(), &told).await;
+    let announced = starling_crdt::limits::EXCHANGE_FRAME_BYTES_MAX as u32 + 1;
+    let peer = tokio::spawn(raw::ask(victim.address().await, announced.to_be_bytes().to_vec()));
+    ordeal.end().await;
+    peer.abort();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stranger_that_asks_garbage_is_disconnected_and_the_node_goes_on() {
+    let (victim, _directory) = victim().await;
+    let figure = "starling_offences_total{kind=\"garbage\"}";
+    let told = Told { event: "offence", code: Some("malformed_request"), figure, offence: None };
+    let mut peer = Hostile::connect([201; 32], &victim.address().await).await;
+    let ordeal = Ordeal::begin(&victim, "a stranger's garbage".into(), &told).await;
+    peer.ask(vec![0xff; 40]);
+    ordeal.end().await;
+    let line = victim.lines("offence", Some("malformed_request")).remove(0);
     assert_eq!(line["offence"], "garbage", "{line}");
     assert_eq!(line["peer"], peer.handle.local().to_string(), "{line}");
     peer.wait(|event| matches!(event, Event::PeerDown { .. }).then_some(())).await;
-    assert!(!victim.log().contains("panicked"), "{}", victim.log());
-    assert_eq!(victim.client.spaces().await.expect("it serves").items.len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn gossip_that_nobody_sealed_is_refused_and_the_node_goes_on() {
-    let directory = tempfile::tempdir().expect("a directory");
-    let victim = Victim::start(directory.path()).await;
-    let refused = "starling_deltas_refused_total{code=\"not_sealed\"}";
-    assert!(!victim.counts(refused, 1).await);
-    let (mut peer, _) = Hostile::connect(202, &victim.address().await).await;
-    // A node tells whoever connects which topics it follows; their names say nothing about the space.
-    let topic: Topic = peer
-        .wait(|event| match event {
-            Event::Follows { topic, .. } => Some(topic),
-            _ => None,
-        })
-        .await;
+    let (victim, _directory) = victim().await;
+    let figure = "starling_deltas_refused_total{code=\"{}\"}";
+    let told = Told { event: "refused", code: Some("not_sealed"), figure, offence: None };
+    let mut peer = Hostile::connect([202; 32], &victim.address().await).await;
+    let ordeal = Ordeal::begin(&victim, "unsealed gossip".into(), &told).await;
+    let topic = peer.topic().await;
     peer.send(Command::Publish { topic, payload: vec![0xff; 200] });
-    victim.refused_once("refused", "not_sealed", refused).await;
-    assert!(!victim.log().contains("panicked"), "{}", victim.log());
-    assert_eq!(victim.client.spaces().await.expect("it serves").items.len(), 1);
+    ordeal.end().await;
 }

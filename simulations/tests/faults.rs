@@ -32,7 +32,7 @@ false_offences_max = 0
 "#;
 
 /// What goes wrong, as the file says it, and what is counted of it.
-const FAULTS: [(&str, &str); 39] = [
+const FAULTS: [(&str, &str); 40] = [
     ("kind = 'partition'\nshape = 'halves'", "frames, dials and connections cut"),
     ("kind = 'partition'\nshape = 'halves'\nsides = ['east', 'west']", "frames, dials and connections cut"),
     ("kind = 'partition'\nshape = 'ways'\ncount = 3", "frames, dials and connections cut"),
@@ -75,6 +75,7 @@ const FAULTS: [(&str, &str); 39] = [
     ("kind = 'hostile'\ndoes = 'replay'\non = 'west-0'", "hostile acts"),
     ("kind = 'hostile'\ndoes = 'withhold'\non = 'west-0'", "hostile acts"),
     ("kind = 'hostile'\ndoes = 'orphan-flood'\non = 'west-0'", "hostile acts"),
+    ("kind = 'hostile'\ndoes = 'poison'\non = 'west-0'", "hostile acts"),
 ];
 
 /// Kinds that are over in a moment.
@@ -104,13 +105,6 @@ fn every_kind_of_fault_fires_and_is_counted_and_the_invariants_hold() {
         assert_eq!((told.occurrences, told.spans.len()), (1, 1), "{fault}");
         assert!(fault.contains(&format!("'{}'", told.kind)), "{fault}: {told:?}");
     }
-}
-
-#[test]
-fn poison_fires_and_is_counted() {
-    let record = run(&with("kind = 'hostile'\ndoes = 'poison'\non = 'west-0'"));
-    assert!(record.faults[0].fired > 0 && record.faults[0].counted == "hostile acts", "{}", said(&record));
-    assert_ne!(record.verdict, Verdict::Undecided, "{:?}", record.undecided);
 }
 
 #[test]

@@ -28,19 +28,14 @@ pub(crate) struct BlameArgs {
     /// Only values at and below this JSON pointer, such as /limits.
     pub(crate) pointer: Option<String>,
     /// As of these heads, or this time, instead of now.
-    #[arg(long, value_name = "HEADS|TIME")]
+    #[arg(long, value_name = "HEADS|TIME", value_parser = moment::state)]
     pub(crate) at: Option<String>,
 }
 
 impl BlameArgs {
     /// What to ask for first.
     pub(crate) fn query(&self) -> BlameQuery {
-        BlameQuery {
-            pointer: self.pointer.clone(),
-            at: self.at.as_deref().map(moment::asked),
-            skip: None,
-            limit: Some(PAGE_ITEMS),
-        }
+        BlameQuery { pointer: self.pointer.clone(), at: self.at.clone(), skip: None, limit: Some(PAGE_ITEMS) }
     }
 }
 

@@ -23,10 +23,10 @@ pub(crate) struct DiffArgs {
     /// The document's name.
     doc: String,
     /// The state to start from.
-    #[arg(value_name = "FROM")]
+    #[arg(value_name = "FROM", value_parser = moment::state)]
     from: String,
     /// The state to compare with; now, unless given.
-    #[arg(value_name = "TO")]
+    #[arg(value_name = "TO", value_parser = moment::state)]
     to: Option<String>,
     /// End with exit code 8 if anything differs.
     #[arg(long)]
@@ -36,7 +36,7 @@ pub(crate) struct DiffArgs {
 pub(crate) async fn run(global: &Global, args: DiffArgs, out: &mut Output) -> Outcome {
     let session = Session::open(global)?;
     let space = session.space().await?;
-    let query = DiffQuery { from: moment::asked(&args.from), to: args.to.as_deref().map(moment::asked) };
+    let query = DiffQuery { from: args.from, to: args.to };
     let diff = session.client.diff(&space, &args.doc, &query).await?;
     print_all(&diff, out)?;
     if args.fail_if_any && !diff.patch.is_empty() {

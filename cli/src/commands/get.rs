@@ -25,7 +25,7 @@ pub(crate) struct GetArgs {
     pub(crate) pointer: Option<String>,
     /// Read at these heads (unique beginnings of four digits or more will do) instead of now; or at a time,
     /// judged by what authors claim, such as 2026-01-31T12:00:00Z, or 24h for so long ago.
-    #[arg(long, value_name = "HEADS|TIME")]
+    #[arg(long, value_name = "HEADS|TIME", value_parser = moment::state)]
     pub(crate) at: Option<String>,
     /// A string without quotes and escapes, anything else as JSON on one line.
     #[arg(long)]
@@ -44,11 +44,7 @@ pub(crate) async fn run(global: &Global, args: GetArgs, out: &mut Output) -> Out
         },
     };
     let space = session.space().await?;
-    let options = ReadOptions {
-        at: args.at.as_deref().map(moment::asked),
-        pointer: args.pointer.clone(),
-        unless_etag: None,
-    };
+    let options = ReadOptions { at: args.at.clone(), pointer: args.pointer.clone(), unless_etag: None };
     match session.client.read(&space, &args.doc, &options).await? {
         Read::Found(document) => print(&args, &document, out)?,
         Read::NotModified => return Err(Failure::failed("the node answered without the document")),

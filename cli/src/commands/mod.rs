@@ -19,7 +19,9 @@ mod input;
 pub(crate) mod insert;
 pub(crate) mod invite;
 pub(crate) mod join;
+pub(crate) mod log_level;
 pub(crate) mod ls;
+pub(crate) mod man;
 pub(crate) mod members;
 mod moment;
 pub(crate) mod offline;
@@ -67,6 +69,9 @@ fn dispatch(global: &Global, command: Command, out: &mut Output) -> Outcome {
         Command::Demo(args) => runtime()?.block_on(demo::run(args, out)),
         Command::Version(_) => version::run(out),
         Command::Completions(args) => completions::run(&args, out),
+        Command::Man(args) => man::run(&args, out),
+        Command::Config(args) => offline::config::run(global, &args, out),
+        Command::LogLevel(args) => interruptible(log_level::run(global, &args, out)),
         Command::Id(args) => interruptible(id::run(global, &args, out)),
         Command::Space(args) => interruptible(space::run(global, args, out)),
         Command::Invite(args) => interruptible(invite::run(global, args, out)),
@@ -96,6 +101,10 @@ fn dispatch(global: &Global, command: Command, out: &mut Output) -> Outcome {
         Command::Edit(args) => interruptible(edit::run(global, args, out)),
         Command::Conflicts(args) => interruptible(conflicts::run(global, args, out)),
         Command::Wait(args) => interruptible(wait::run(global, args, out)),
+        Command::Verify(args) => interruptible(offline::verify::run(global, &args, out)),
+        Command::Backup(args) => interruptible(offline::backup::run(global, &args, out)),
+        Command::Compact(args) => interruptible(offline::compact::run(global, args, out)),
+        Command::Restore(args) => offline::restore::run(global, &args, out),
         Command::Sim(args) => sim::run(&args, out),
     }
 }

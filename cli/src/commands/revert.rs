@@ -20,7 +20,7 @@ pub(crate) struct RevertArgs {
     /// The document's name.
     doc: String,
     /// The state to go back to: heads, unique beginnings of them, a time, or a span such as 24h.
-    #[arg(long, value_name = "HEADS|TIME")]
+    #[arg(long, value_name = "HEADS|TIME", value_parser = moment::state)]
     to: String,
     /// Only print what would change.
     #[arg(long)]
@@ -32,7 +32,7 @@ pub(crate) struct RevertArgs {
 pub(crate) async fn run(global: &Global, args: RevertArgs, out: &mut Output) -> Outcome {
     let session = Session::open(global)?;
     let space = session.space().await?;
-    let to = moment::asked(&args.to);
+    let to = args.to;
     if args.dry_run {
         // Reversed: from now to then.
         let query = DiffQuery { from: "now".to_owned(), to: Some(to) };

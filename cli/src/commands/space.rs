@@ -1,17 +1,18 @@
 //! `starling space`
 
-use std::io;
+use std::io::{self, BufRead, IsTerminal, Write};
 
 use clap::{Args, Subcommand};
 use starling_api::ExitCode as Exit;
-use starling_api::space::{JoinState, Space};
+use starling_api::space::{JoinState, LeaveQuery, Space};
 
 use crate::args::Global;
+use crate::commands::counted;
 use crate::connect::Session;
-use crate::failure::Outcome;
+use crate::failure::{Failure, Outcome};
 use crate::output::{Output, hint};
 
-/// Make a space, list those of this node, or show one.
+/// Make a space, list those of this node, show one, or leave one.
 #[derive(Debug, Args)]
 pub(crate) struct SpaceArgs {
     #[command(subcommand)]
@@ -33,6 +34,27 @@ enum SpaceCommand {
         #[arg(id = "shown", value_name = "SPACE")]
         space: Option<String>,
     },
+    /// Leave a space: say farewell to its members and remove what this node holds of it.
+    ///
+    /// The other members keep what they hold, and the charter goes on naming this node as a member. To
+    /// come back, join again with a ticket.
+    Leave(LeaveArgs),
+}
+
+#[derive(Debug, Args)]
+struct LeaveArgs {
+    /// Its name or the beginning of its id; needless where the node has one space.
+    #[arg(id = "left", value_name = "SPACE")]
+    space: Option<String>,
+    /// Do not ask before removing.
+    #[arg(long)]
+    yes: bool,
+    /// Leave even if no other node confirms that it holds everything this one holds.
+    #[arg(long)]
+    force: bool,
+    /// Only say what would be removed.
+    #[arg(long)]
+    dry_run: bool,
 }
 
 pub(crate) async fn run(global: &Global, args: SpaceArgs, out: &mut Output) -> Outcome {
@@ -61,8 +83,60 @@ pub(crate) async fn run(global: &Global, args: SpaceArgs, out: &mut Output) -> O
             let space = session.client.space(&wanted).await?;
             print_one(&space, out)?;
         }
+        SpaceCommand::Leave(args) => leave(&session, &args, out).await?,
     }
     Ok(Exit::Done)
+}
+
+async fn leave(session: &Session, args: &LeaveArgs, out: &mut Output) -> Result<(), Failure> {
+    let wanted = match &args.space {
+        Some(space) => space.clone(),
+        None => session.space().await?,
+    };
+    let space = session.client.space(&wanted).await?;
+    let removed = format!(
+        "{} with {} of the space {} ({:.12})",
+        counted(space.documents, "document"),
+        counted(space.changes, "change"),
+        space.name,
+        space.id,
+    );
+    if args.dry_run {
+        if out.is_json() {
+            out.json(&space)?;
+        } else {
+            out.line(&format!("would remove from this node: {removed}"))?;
+        }
+        return Ok(());
+    }
+    if !args.yes {
+        ask(&format!("remove from this node: {removed}? Other members keep theirs."))?;
+    }
+    let left = session.client.leave_space(&space.id, LeaveQuery { force: args.force }).await?;
+    if out.is_json() {
+        out.json(&left)?;
+        return Ok(());
+    }
+    out.line(&format!("left; removed from this node: {removed}"))?;
+    let holders: Vec<&str> = left.holders.iter().map(|holder| holder.name.as_str()).collect();
+    if !holders.is_empty() {
+        out.line(&format!("held entirely by: {}", holders.join(", ")))?;
+    }
+    Ok(())
+}
+
+fn ask(question: &str) -> Result<(), Failure> {
+    let refused =
+        |what: &str| Err(Failure::usage(what).next("repeat with --yes, or look first with --dry-run"));
+    if !io::stdin().is_terminal() {
+        return refused("leaving a space needs --yes where nobody can be asked");
+    }
+    let mut err = io::stderr();
+    write!(err, "{} [y/N] ", crate::escape::one_line(question))?;
+    err.flush()?;
+    let mut answer = String::new();
+    io::stdin().lock().read_line(&mut answer)?;
+    if matches!(answer.trim(), "y" | "Y" | "yes") { Ok(()) } else { refused("nothing was removed") }
 }
 
 fn print_created(space: &Space, out: &mut Output) -> io::Result<()> {

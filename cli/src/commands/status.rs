@@ -91,7 +91,14 @@ fn print_spaces(spaces: &[Space], out: &mut Output) -> io::Result<()> {
 }
 
 fn store(store: &StoreStatus) -> String {
-    format!("{} bytes at {}", store.bytes, store.position)
+    let mut text = format!("{} bytes at {}", store.bytes, store.position);
+    if let Some(grown) = store.grown {
+        text += &format!(", {grown} more since the start");
+    }
+    if let Some(room) = store.room {
+        text += &format!(", room for {room}");
+    }
+    text
 }
 
 fn some(text: String) -> Option<String> {

@@ -16,7 +16,7 @@ use starling_node::config::{
 use starling_node::identity::IdentityError;
 use starling_node::node::{Node, StartError};
 use starling_node::shutdown::{self, ShutdownTrigger};
-use starling_node::telemetry;
+use starling_node::telemetry::{self, LogLevel};
 use starling_store::OpenError;
 use tokio::runtime::Builder;
 
@@ -35,6 +35,16 @@ const STORE_LOOK_PAUSE: Duration = Duration::from_millis(50);
 /// nodes on the same network by itself, and serves the commands of this program on a Unix socket.
 #[derive(Debug, Args)]
 pub(crate) struct UpArgs {
+    #[command(flatten)]
+    settings: Settings,
+    /// Stop when standard input closes, so that the node never outlives the program that started it.
+    #[arg(long, hide = true)]
+    exit_with_parent: bool,
+}
+
+/// What a node can be told on the command line: the configuration keys.
+#[derive(Debug, Args)]
+pub(crate) struct Settings {
     /// What this node calls itself; without it the host's name.
     #[arg(long)]
     name: Option<NodeName>,
@@ -72,14 +82,11 @@ pub(crate) struct UpArgs {
     /// The form of log lines: text or json.
     #[arg(long, value_name = "FORMAT")]
     log_format: Option<LogFormat>,
-    /// Stop when standard input closes, so that the node never outlives the program that started it.
-    #[arg(long, hide = true)]
-    exit_with_parent: bool,
 }
 
-impl UpArgs {
+impl Settings {
     /// What the flags say; for what they do not say, what the environment says.
-    fn overrides(&self, global: &Global) -> Result<ConfigOverrides, ConfigError> {
+    pub(crate) fn overrides(&self, global: &Global) -> Result<ConfigOverrides, ConfigError> {
         let environment = ConfigOverrides::from_environment(|name| std::env::var_os(name))?;
         Ok(ConfigOverrides {
             config: self.config.clone(),
@@ -100,28 +107,29 @@ impl UpArgs {
 }
 
 pub(crate) fn run(global: &Global, args: UpArgs, out: &mut Output) -> Outcome {
-    let overrides = args.overrides(global).map_err(|error| bad_config(&error))?;
+    let overrides = args.settings.overrides(global).map_err(|error| bad_config(&error))?;
     let config =
         Config::load(overrides, |name| std::env::var_os(name)).map_err(|error| bad_config(&error))?;
-    telemetry::install(&config.log_level, config.log_format).map_err(|error| bad_config(&error))?;
+    let level =
+        telemetry::install(&config.log_level, config.log_format).map_err(|error| bad_config(&error))?;
     let runtime = Builder::new_multi_thread()
         .enable_all()
         .build()
         .map_err(|error| Failure::failed("the node cannot start").caused_by(&error))?;
-    let outcome = runtime.block_on(serve(&config, args.exit_with_parent, out));
+    let outcome = runtime.block_on(serve(&config, level, args.exit_with_parent, out));
     // The node has ended in order by now; what may still hang, such as a disk, is not waited for.
     runtime.shutdown_background();
     outcome
 }
 
 /// Runs the node until a signal, or the end of standard input where that is to stop it.
-async fn serve(config: &Config, exit_with_parent: bool, out: &mut Output) -> Outcome {
+async fn serve(config: &Config, level: LogLevel, exit_with_parent: bool, out: &mut Output) -> Outcome {
     let (trigger, shutdown) = shutdown::channel();
     trigger.clone().on_signals()?;
     if exit_with_parent {
         stop_at_end_of_input(trigger.clone());
     }
-    let node = start(config).await.map_err(not_started)?;
+    let node = start(config).await.map_err(not_started)?.with_log_level(level);
     let client = Client::new(NodeAddress::Unix(config.api_socket.clone()));
     let whereabouts = Whereabouts {
         data_dir: config.data_dir.display().to_string(),

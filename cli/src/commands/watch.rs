@@ -4,7 +4,7 @@ use std::io;
 use std::time::Duration;
 
 use clap::Args;
-use starling_api::client::ClientError;
+use starling_api::client::{ClientError, Watch};
 use starling_api::document::{WatchEvent, WatchQuery};
 
 use crate::args::Global;
@@ -13,8 +13,9 @@ use crate::failure::Outcome;
 use crate::output::{Output, note};
 use starling_api::ExitCode as Exit;
 
-/// Pause after a node could not be reached for as long as the client tries by itself.
-const RETRY_PAUSE: Duration = Duration::from_secs(2);
+/// First and longest pause between two tries to reach a node that went away.
+const RETRY_PAUSE_MIN: Duration = Duration::from_millis(100);
+const RETRY_PAUSE_MAX: Duration = Duration::from_secs(2);
 
 /// Print every change of a document as it happens, until interrupted.
 ///
@@ -34,23 +35,34 @@ pub(crate) async fn run(global: &Global, args: WatchArgs, out: &mut Output) -> O
     let space = session.space().await?;
     let query = WatchQuery { prefix: args.prefix, since: args.since };
     let mut watch = session.client.watch(&space, query).await?;
-    let mut away = false;
+    // Whoever watches is told at once when the node goes away.
+    watch.set_patience(Duration::ZERO);
     loop {
         match watch.next().await {
             Ok(event) => {
-                if std::mem::take(&mut away) {
-                    note(&format!("watch: {} answers again", session.address));
-                }
                 print(&event, out)?;
                 out.flush()?;
             }
             Err(error) if comes_back(&error) => {
                 let after = watch.position().map_or_else(|| "now".to_owned(), ToString::to_string);
                 note(&format!("watch: {error}; trying again, to go on after {after}"));
-                away = true;
-                tokio::time::sleep(RETRY_PAUSE).await;
+                come_back(&mut watch).await?;
+                note(&format!("watch: {} answers again", session.address));
             }
             Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// Tries until the node answers again, or refuses for good.
+async fn come_back(watch: &mut Watch<'_>) -> Result<(), ClientError> {
+    let mut pause = RETRY_PAUSE_MIN;
+    loop {
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(RETRY_PAUSE_MAX);
+        match watch.reconnect().await {
+            Err(error) if comes_back(&error) => {}
+            outcome => return outcome,
         }
     }
 }

@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::support::{Node, run, run_with_input, until};
 
 /// Commands that never talk to a running node over its API, except to one they started themselves.
-const LOCAL: &[&str] = &["up", "demo", "version", "completions", "sim", "help"];
+const LOCAL: &[&str] = &["up", "demo", "version", "completions", "man", "config", "restore", "sim", "help"];
 
 /// One way to run each other command, in an order in which each finds what it needs. What it ends with does
 /// not matter here, only that it asked.
@@ -41,6 +41,10 @@ const TALKING: &[&[&str]] = &[
     &["watch"],
     &["id"],
     &["status"],
+    &["log-level"],
+    &["verify"],
+    &["compact"],
+    &["backup", "all.backup"],
     &["members"],
     &["peers"],
     &["invite"],
@@ -104,7 +108,7 @@ fn every_command_that_talks_to_a_node_uses_a_described_route() {
             watch.wait().expect("it ends");
         } else {
             let mut command = node.command(args);
-            command.env_remove("VISUAL").env("EDITOR", "true");
+            command.current_dir(directory.path()).env_remove("VISUAL").env("EDITOR", "true");
             run_with_input(command, "{\"op\":\"put\",\"doc\":\"b\",\"id\":\"b\",\"value\":{}}\n");
         }
         let routes: Vec<String> = grew().map(|(route, _)| route).collect();

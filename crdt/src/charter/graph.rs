@@ -140,7 +140,7 @@ impl Graph {
 
     /// The closure of statements at these positions.
     pub(super) fn closure(&self, positions: &[usize]) -> Closure {
-        if self.tips.iter().all(|tip| positions.contains(tip)) {
+        if self.tips.is_subset(&positions.iter().copied().collect()) {
             return Closure::All;
         }
         let mut bits = vec![0_u64; self.entries.len().div_ceil(64)];

@@ -5,6 +5,7 @@ use std::time::Duration;
 use rand_chacha::ChaCha8Rng;
 
 use crate::jitter::between;
+use crate::planted::is_planted;
 use crate::time::Moment;
 
 /// Delay after the first failure: a restart of the other side is over in about that time.
@@ -39,7 +40,7 @@ impl Retry {
         let delay = doubled.min(RETRY_MAX);
         self.failures = self.failures.saturating_add(1);
         self.due = now + between(rng, delay / 2, delay);
-        if cfg!(starling_planted = "never-retry-seed") {
+        if is_planted("never-retry-seed") {
             self.due = Moment(u64::MAX);
         }
     }

@@ -23,9 +23,12 @@ pub enum Request {
         /// The space.
         #[n(0)]
         space: SpaceId,
-        /// What the asker holds.
+        /// The asker's tips: it holds these and everything they cite.
         #[n(1)]
-        have: Vec<StatementId>,
+        tips: Vec<StatementId>,
+        /// How many of those it lacks it was sent already since it named these tips.
+        #[n(2)]
+        after: u64,
     },
     /// Here are statements you lack, encoded one by one: an unknown kind does not spoil the rest.
     #[n(2)]
@@ -100,12 +103,15 @@ pub enum Response {
         /// What the asker lacks, each after those it cites.
         #[n(0)]
         statements: Vec<ByteVec>,
-        /// What the answering node lacks.
+        /// Those of the asker's tips that the answering node lacks.
         #[n(1)]
         lacking: Vec<StatementId>,
-        /// There are more than fit.
+        /// There are more than fit: ask again, with the same tips.
         #[n(2)]
         more: bool,
+        /// The answering node's tips.
+        #[n(3)]
+        tips: Vec<StatementId>,
     },
     /// To `TakeStatements` and `Offer`.
     #[n(2)]

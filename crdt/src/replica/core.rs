@@ -1,13 +1,16 @@
 //! Everything the replica knows besides its store, and what each input does to it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 
 use super::Options;
-use super::effect::{Effect, Refusal, Reply, Verdict};
+use super::check::Unchecked;
+use super::compact::Compaction;
+use super::effect::{Effect, Note, Refusal, Reply, Verdict};
 use super::input::{Input, LocalRequest, RequestTicket};
+use super::leave::still_leaving;
 use super::repair::Peer;
 use super::space::Space;
 use super::step::Step;
@@ -24,7 +27,7 @@ use crate::id::{AuthorKey, DocumentName, SpaceId, StoreId};
 use crate::identity::Identity;
 use crate::limits::{DOCUMENTS_BYTES_MAX, HISTORIES_BYTES_MAX};
 use crate::presence::StateChange;
-use crate::store::tables::{META_KEY, MetaRecord, SpaceRecord, record, walk_prefix};
+use crate::store::tables::{META_KEY, MetaRecord, SpaceIndex, SpaceRecord, record, walk_prefix};
 use crate::store::{StoreError, StoreRead, Table};
 use crate::time::{Moment, Now};
 use crate::view::{BuiltView, DocumentKey, ViewCache};
@@ -60,6 +63,12 @@ pub(super) struct Core {
     pub(super) listening: Vec<Address>,
     pub(super) arrival: u64,
     pub(super) now: Moment,
+    pub(super) compaction: Compaction,
+    pub(super) unchecked: Unchecked,
+    /// Spaces that were left and of which rows remain.
+    pub(super) leaving: BTreeSet<SpaceIndex>,
+    /// The number the next space gets: one that this process never used, since caches go by it.
+    pub(super) next_space: u32,
     commit: u64,
     pub(super) upkeep: Upkeep,
 }
@@ -97,6 +106,10 @@ impl Core {
             listening: Vec::new(),
             arrival: 0,
             now: now.monotonic,
+            compaction: Compaction::new(now.monotonic),
+            unchecked: Unchecked::default(),
+            leaving: BTreeSet::new(),
+            next_space: 0,
             commit: 0,
             upkeep: Upkeep::new(now.monotonic),
         };
@@ -136,7 +149,13 @@ impl Core {
             self.screener.learn_space(*id, space.key.clone());
         }
         self.spaces = spaces;
+        self.leaving = still_leaving(store)?;
+        let used = self.spaces.values().map(|space| space.index).chain(self.leaving.iter().copied());
+        self.next_space = used.map(|index| index.0.saturating_add(1)).fold(self.next_space, u32::max);
         (self.commit, self.arrival) = (meta.commit, meta.arrival);
+        self.now = now.monotonic;
+        self.load_unchecked(store, meta.checked)?;
+        self.compaction.load(store, (meta.commit, meta.arrival))?;
         self.histories.clear();
         self.views.clear();
         self.orphans = Orphans::default();
@@ -218,7 +237,12 @@ impl Core {
             LocalRequest::CreateSpace { name, nonce, epoch_key } => {
                 self.create_space(step, name, nonce, epoch_key)
             }
+            LocalRequest::Compact => match self.compact(step, ticket) {
+                Ok(()) => return,
+                Err(refusal) => Err(refusal),
+            },
             LocalRequest::Join { ticket } => self.join(step, ticket),
+            LocalRequest::LeaveSpace { space, held } => self.leave_space(step, space, held),
             request @ LocalRequest::Invite { .. } => self.invite(step, request),
             LocalRequest::Quarantine { space, document, poison } => {
                 self.quarantine(step, space, &document, &poison).map(|()| Reply::Done)
@@ -395,10 +419,12 @@ impl Core {
         self.spaces.values().map(|space| Effect::Subscribe(space.topic)).collect()
     }
 
-    /// Topics to follow and peers to refuse, after a start.
+    /// Topics to follow, peers to refuse, and what could not be read, after a start.
     pub(super) fn standing_effects(&self) -> Vec<Effect> {
         let topics = self.topics_followed().into_iter();
-        topics.chain(self.connect.blocked().map(|(peer, _)| Effect::Block(peer))).collect()
+        let faults = self.spaces.values().flat_map(|space| space.faults.iter().cloned());
+        let faults = faults.map(|error| Effect::Note(Note::StoreFault { error }));
+        topics.chain(self.connect.blocked().map(|(peer, _)| Effect::Block(peer))).chain(faults).collect()
     }
 
     /// Keeps the operator's seeds.

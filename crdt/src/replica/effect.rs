@@ -1,19 +1,20 @@
 //! What comes out of a step, once what it says is durable.
 
-use std::time::Duration;
+mod told;
 
 use minicbor::{Decode, Encode};
+
+pub use told::*;
 
 use super::input::{MessageToken, RequestTicket};
 use crate::address::Address;
 use crate::budget::Offence;
-use crate::charter::{IssueError, JoinRefused, Member, Ticket, VoidReason};
+use crate::charter::{IssueError, JoinRefused, Ticket, VoidReason};
 use crate::connect::DialTarget;
 use crate::document::EditError;
 use crate::id::{AuthorKey, ChangeHash, DocumentName, Position, SpaceId, Topic};
 use crate::presence::{Reason, State};
 use crate::store::StoreError;
-use crate::time::WallTime;
 
 /// One thing to do or to tell.
 #[derive(Debug)]
@@ -27,6 +28,8 @@ pub enum Effect {
     },
     /// Listen to a topic.
     Subscribe(Topic),
+    /// Listen to a topic no longer.
+    Unsubscribe(Topic),
     /// Gossip a sealed payload.
     Publish {
         /// Where.
@@ -243,6 +246,8 @@ pub enum Reply {
     Written(Written),
     /// Who holds what was asked about.
     Waited(Waited),
+    /// Deltas were merged.
+    Compacted(Compacted),
     /// How this node is.
     Status(Box<Status>),
     /// Members of a space.
@@ -271,6 +276,23 @@ pub struct Written {
     pub created: bool,
 }
 
+/// What a pass of compaction gave.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Compacted {
+    /// Documents looked at.
+    pub documents: u64,
+    /// Deltas found.
+    pub deltas_before: u64,
+    /// Deltas left.
+    pub deltas_after: u64,
+    /// Bytes of the rows of those found.
+    pub bytes_before: u64,
+    /// Bytes of the rows of those left.
+    pub bytes_after: u64,
+    /// Groups left as they were because their signature does not fit: a part of them is damaged.
+    pub refused: u64,
+}
+
 /// How a wait ended.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Waited {
@@ -282,116 +304,6 @@ pub struct Waited {
     pub missing: Vec<AuthorKey>,
     /// Members that are away or left, and were not waited for.
     pub not_waited_for: Vec<AuthorKey>,
-}
-
-/// How this node is.
-#[derive(Clone, Debug)]
-pub struct Status {
-    /// Its key.
-    pub key: AuthorKey,
-    /// Its name.
-    pub name: String,
-    /// Where it listens, as it announces it.
-    pub addresses: Vec<Address>,
-    /// Its spaces.
-    pub spaces: Vec<SpaceReport>,
-    /// Connected peers.
-    pub peers: usize,
-    /// Its last commit.
-    pub position: Position,
-    /// Deltas that wait for something.
-    pub orphans: usize,
-}
-
-/// One space as this node holds it.
-#[derive(Clone, Debug)]
-pub struct SpaceReport {
-    /// Its id.
-    pub id: SpaceId,
-    /// Its name.
-    pub name: String,
-    /// When its genesis says it was made.
-    pub created: WallTime,
-    /// Its founders.
-    pub founders: Vec<AuthorKey>,
-    /// This node's membership; absent while it waits to be witnessed.
-    pub membership: Option<Member>,
-    /// Why nobody witnessed it yet, in the words of the last peer that refused.
-    pub join_refused: Option<String>,
-    /// Members known.
-    pub members: usize,
-    /// Documents that exist.
-    pub documents: u64,
-    /// Clean changes.
-    pub changes: u64,
-    /// Items fingerprint: equal on nodes that hold the same changes.
-    pub fingerprint: u64,
-}
-
-/// One member as this node sees it.
-#[derive(Clone, Debug)]
-pub struct MemberReport {
-    /// What the charter says.
-    pub member: Member,
-    /// What it calls itself, or what the charter calls it.
-    pub name: Option<String>,
-    /// Whether it is this node.
-    pub this_node: bool,
-    /// Alive, suspect, away, left; absent when never heard of.
-    pub state: Option<State>,
-    /// For how long.
-    pub since: Option<Duration>,
-    /// Why.
-    pub reason: Option<Reason>,
-    /// What its last beacon said.
-    pub last_word: Option<LastWord>,
-    /// Whether a connection stands.
-    pub connected: bool,
-}
-
-/// What a member's last beacon said.
-#[derive(Clone, Debug)]
-pub struct LastWord {
-    /// How long ago it came.
-    pub age: Duration,
-    /// Its name for itself.
-    pub name: String,
-    /// Its software's version.
-    pub version: String,
-    /// Its addresses.
-    pub addresses: Vec<Address>,
-    /// Documents it held.
-    pub documents: u64,
-    /// Changes it held.
-    pub changes: u64,
-    /// Whether it held exactly what this node holds now.
-    pub in_sync: bool,
-}
-
-/// One peer.
-#[derive(Clone, Debug)]
-pub struct PeerReport {
-    /// Its key.
-    pub key: AuthorKey,
-    /// Its name, where a charter or beacon gives one.
-    pub name: Option<String>,
-    /// The connection, if one stands.
-    pub connection: Option<ConnectionReport>,
-    /// If blocked: for how much longer; `None` inside for good.
-    pub blocked: Option<Option<Duration>>,
-}
-
-/// One connection.
-#[derive(Clone, Debug)]
-pub struct ConnectionReport {
-    /// The peer's address.
-    pub address: Address,
-    /// Whether the peer opened it.
-    pub inbound: bool,
-    /// For how long it stands.
-    pub age: Duration,
-    /// The last ping.
-    pub round_trip: Option<Duration>,
 }
 
 /// Why a local request is refused. Nothing changed.
@@ -439,6 +351,9 @@ pub enum Refusal {
         /// Of what.
         what: &'static str,
     },
+    /// No other node is known to hold what this one holds of the space.
+    #[error("no other node confirmed that it holds all of this space")]
+    HeldNowhereElse,
     /// A peer cannot be this node itself.
     #[error("that is this node itself")]
     ThisNode,

@@ -7,8 +7,8 @@ use crate::budget::Offence;
 use crate::charter::{Label, Prefix, Role, Ticket};
 use crate::connect::DialTarget;
 use crate::document::{Edit, Poison};
-use crate::exchange::{MessageError, Request};
-use crate::gossip::{ScreenedAnswer, ScreenedFrame};
+use crate::exchange::MessageError;
+use crate::gossip::{ScreenedAnswer, ScreenedFrame, ScreenedRequest};
 use crate::id::{AuthorKey, ChangeHash, DocumentName, SpaceId};
 use crate::identity::Identity;
 use crate::seal::EpochKey;
@@ -48,8 +48,8 @@ pub enum Input {
         peer: AuthorKey,
         /// Comes back with the answer.
         id: u64,
-        /// What, or why it cannot be read.
-        request: Result<Request, MessageError>,
+        /// What, screened, or why it cannot be read.
+        request: Result<ScreenedRequest, MessageError>,
     },
     /// A peer answered what this node asked, or did not.
     Answered {
@@ -134,6 +134,14 @@ pub enum LocalRequest {
         /// The ticket.
         ticket: Box<Ticket>,
     },
+    /// Leave a space and remove what this node holds of it.
+    LeaveSpace {
+        /// Which.
+        space: SpaceId,
+        /// The fingerprint of its items that others confirmed to hold; absent to leave even if this
+        /// node holds the only copy.
+        held: Option<u64>,
+    },
     /// Make a ticket.
     Invite {
         /// Into which space.
@@ -188,6 +196,8 @@ pub enum LocalRequest {
         /// Whose.
         peer: AuthorKey,
     },
+    /// Merge adjacent deltas wherever that can be done, and tell what it gave.
+    Compact,
     /// How is this node?
     Status,
     /// Who belongs to a space, and how are they?

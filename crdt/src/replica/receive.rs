@@ -1,24 +1,27 @@
 //! What others wrote: deltas by gossip and by repair, admitted change by change.
 
+mod announced;
+mod keep;
+
 use std::collections::VecDeque;
 
 use super::core::Core;
-use super::effect::{Counted, Note, Refusal, Verdict};
+use super::effect::{Counted, Note, Verdict};
 use super::space::Writer;
-use super::step::{Step, Touch};
-use super::write::RESTS_ON_QUARANTINED;
-use crate::admission::{Orphan, Waiting, screen_delta};
+use super::step::Step;
+use crate::admission::{DeltaRefused, Waiting, screen_delta};
 use crate::budget::Offence;
-use crate::charter::{MissingTips, Role};
-use crate::codec;
+use crate::charter::MissingTips;
 use crate::delta::{Delta, VerifiedDelta};
-use crate::gossip::{ScreenedDelta, ScreenedFrame};
-use crate::history::{Misfit, Pending, stored_delta};
-use crate::id::{Actor, AuthorKey, ChangeHash, DocumentName, SpaceId};
+use crate::gossip::{Refused, ScreenedDelta, ScreenedFrame};
+use crate::history::Misfit;
+use crate::id::{Actor, AuthorKey, ChangeHash, SpaceId};
 use crate::incarnation::VerifiedIncarnation;
-use crate::store::tables::{ForkRecord, FrontierRecord, QuarantineRecord, walk_prefix};
-use crate::store::{StoreError, Table};
-use crate::time::WallTime;
+use crate::planted::is_planted;
+use crate::store::StoreError;
+
+/// Code of what an author whom the charter does not let write a document did there.
+const NOT_ALLOWED: &str = "not_allowed";
 
 /// What became of a delta.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -48,20 +51,12 @@ impl Core {
     ) -> Result<Verdict, StoreError> {
         let verdict = match (space, frame) {
             (None, _) => Verdict::Ignore,
-            (Some(_), ScreenedFrame::Refused(refused)) => {
-                step.count(Counted::Refused(refused.code()), 1);
-                if refused.is_offence() {
-                    self.offend(step, from, Offence::Garbage, refused.code());
-                    Verdict::Reject
-                } else {
-                    Verdict::Ignore
-                }
-            }
+            (Some(_), ScreenedFrame::Refused(refused)) => self.refuse_frame(step, from, &refused),
             (Some(space), ScreenedFrame::Delta(delta)) => match self.take_delta(step, space, from, delta) {
                 Ok(Taken::Whole) => Verdict::Accept,
                 Ok(Taken::Refused(_)) => Verdict::Reject,
                 Ok(Taken::AuthorsFault) => Verdict::Ignore,
-                Ok(Taken::Waiting | Taken::Unknown) if cfg!(starling_planted = "blame-the-relay") => {
+                Ok(Taken::Waiting | Taken::Unknown) if is_planted("blame-the-relay") => {
                     self.offend(step, from, Offence::StructureViolation, "missing_dependency");
                     Verdict::Reject
                 }
@@ -74,12 +69,8 @@ impl Core {
                     Verdict::Ignore
                 }
             },
-            (Some(space), ScreenedFrame::Announcement { key, seq }) => {
-                let known = self.spaces.get(&space).and_then(|space| space.items.item(key));
-                if known.is_none_or(|item| item.tip.seq < seq) {
-                    self.repair_soon(step.now.monotonic, from);
-                }
-                Verdict::Accept
+            (Some(space), ScreenedFrame::Announcement(announced)) => {
+                self.take_announcement(step, space, from, announced)?
             }
             (Some(space), ScreenedFrame::Statement(statement)) => {
                 self.take_statement(step, space, from, statement)
@@ -87,6 +78,32 @@ impl Core {
             (Some(space), ScreenedFrame::Beacon(beacon)) => self.take_beacon(step, space, from, beacon),
         };
         Ok(verdict)
+    }
+
+    /// Counts what was refused whoever looks at it, and holds it against the sender if it is an offence.
+    pub(super) fn refuse_frame(
+        &mut self,
+        step: &mut Step<'_>,
+        from: AuthorKey,
+        refused: &Refused,
+    ) -> Verdict {
+        let offence = refused.offence();
+        self.refuse(step, from, offence, refused.code());
+        if offence.is_some() { Verdict::Reject } else { Verdict::Ignore }
+    }
+
+    /// Counts a refusal by its code, and holds it against `from` if it is an offence.
+    pub(super) fn refuse(
+        &mut self,
+        step: &mut Step<'_>,
+        from: AuthorKey,
+        offence: Option<Offence>,
+        code: &'static str,
+    ) {
+        step.count(Counted::Refused(code), 1);
+        if let Some(offence) = offence {
+            self.offend(step, from, offence, code);
+        }
     }
 
     /// Takes a screened delta as far as it can be.
@@ -97,42 +114,50 @@ impl Core {
         from: AuthorKey,
         delta: ScreenedDelta,
     ) -> Result<Taken, StoreError> {
-        let (delta, brought) = match delta {
-            ScreenedDelta::Verified(delta, brought) => (delta, brought),
+        let screened = match delta {
+            ScreenedDelta::Verified(delta, brought) => Ok((delta, brought)),
             ScreenedDelta::Unverified(delta) => match self.verify_late(step, delta)? {
-                Ok(delta) => (delta, None),
-                Err(taken) => return Ok(self.refused(step, from, taken, Offence::BadSignature)),
+                None => return Ok(Taken::Unknown),
+                Some(verified) => verified.map(|delta| (delta, None)).map_err(Refused::from),
             },
-            ScreenedDelta::Refused(refused) => {
-                let taken = Taken::Refused(refused.code());
-                return Ok(self.refused(step, from, taken, Offence::StructureViolation));
+            ScreenedDelta::Refused(refused) => Err(refused),
+        };
+        let screened = screened.and_then(|(delta, brought)| match delta.delta().space == space {
+            true => Ok((delta, brought)),
+            false => Err(Refused::ForeignSpace),
+        });
+        match screened {
+            Ok((delta, brought)) => self.admit(step, from, delta, brought),
+            Err(refused) => {
+                self.refuse_frame(step, from, &refused);
+                Ok(Taken::Refused(refused.code()))
             }
-        };
-        if delta.delta().space != space {
-            return Ok(self.refused(step, from, Taken::Refused("foreign_space"), Offence::Garbage));
         }
-        let taken = self.admit(step, from, delta, brought)?;
-        Ok(taken)
     }
 
-    fn refused(&mut self, step: &mut Step<'_>, from: AuthorKey, taken: Taken, offence: Offence) -> Taken {
-        if let Taken::Refused(code) = taken {
-            step.count(Counted::Refused(code), 1);
-            self.offend(step, from, offence, code);
-        }
-        taken
+    /// Verifies a delta whose incarnation only the store knows; nothing when nobody here knows it.
+    fn verify_late(
+        &self,
+        step: &Step<'_>,
+        delta: Delta,
+    ) -> Result<Option<Result<VerifiedDelta, DeltaRefused>>, StoreError> {
+        let incarnation = self.stored_incarnation(step, delta.space, delta.actor)?;
+        Ok(incarnation.map(|incarnation| screen_delta(delta, &incarnation)))
     }
 
-    /// Verifies a delta whose incarnation only the store knows.
-    fn verify_late(&self, step: &Step<'_>, delta: Delta) -> Result<Result<VerifiedDelta, Taken>, StoreError> {
-        let Some(space) = self.spaces.get(&delta.space) else {
-            return Ok(Err(Taken::Unknown));
-        };
-        let Some(incarnation) = space.incarnation(&step.transaction, delta.actor)? else {
-            return Ok(Err(Taken::Unknown));
-        };
-        self.screener.learn_incarnation(incarnation.clone());
-        Ok(screen_delta(delta, &incarnation).map_err(|refused| Taken::Refused(refused.code())))
+    /// An incarnation that only the store knows: from now on the screener knows it as well.
+    pub(super) fn stored_incarnation(
+        &self,
+        step: &Step<'_>,
+        space: SpaceId,
+        actor: Actor,
+    ) -> Result<Option<VerifiedIncarnation>, StoreError> {
+        let Some(space) = self.spaces.get(&space) else { return Ok(None) };
+        let incarnation = space.incarnation(&step.transaction, actor)?;
+        if let Some(incarnation) = &incarnation {
+            self.screener.learn_incarnation(incarnation.clone());
+        }
+        Ok(incarnation)
     }
 
     /// Admits a verified delta and whatever waited for it.
@@ -185,7 +210,7 @@ impl Core {
     ) -> Result<Taken, StoreError> {
         let sent = delta.delta();
         let (space, document, actor) = (sent.space, sent.document.clone(), sent.actor);
-        let writer = match self.writer(step, space, &delta, brought.as_ref())? {
+        let writer = match self.writer(step, space, actor, brought.as_ref())? {
             Ok(writer) => writer,
             Err(Some(waiting)) => {
                 // It is not stored before its author is known to be admitted, but needed again then.
@@ -196,10 +221,9 @@ impl Core {
             }
             Err(None) => return Ok(Taken::Unknown),
         };
-        let may_write = writer.rights.iter().any(|right| right.allows(Role::Writer, &document));
-        if !may_write && !cfg!(starling_planted = "accept-foreign-actor") {
-            let taken = Taken::Refused("not_allowed");
-            return Ok(self.refused(step, from, taken, Offence::NotAllowed));
+        if !writer.may_write(&document) && !is_planted("accept-foreign-actor") {
+            self.refuse(step, from, Some(Offence::NotAllowed), NOT_ALLOWED);
+            return Ok(Taken::Refused(NOT_ALLOWED));
         }
         self.load_history(step, space, &document)?;
         let Admission { admitted, out_of_view, begun, ended } = self.admit_changes(space, &delta);
@@ -232,8 +256,8 @@ impl Core {
                 Ok(Taken::AuthorsFault)
             }
             Some(misfit) => {
-                let taken = Taken::Refused(misfit.code());
-                Ok(self.refused(step, from, taken, Offence::SequenceViolation))
+                self.refuse(step, from, Some(Offence::SequenceViolation), misfit.code());
+                Ok(Taken::Refused(misfit.code()))
             }
         }
     }
@@ -272,50 +296,14 @@ impl Core {
         admission
     }
 
-    /// Stores a delta of which at least one change was admitted.
-    #[expect(clippy::too_many_arguments, reason = "one place writes all that an admission means")]
-    fn keep(
-        &mut self,
-        step: &mut Step<'_>,
-        space_id: SpaceId,
-        delta: &VerifiedDelta,
-        unstored: Option<VerifiedIncarnation>,
-        last_seq: u64,
-        last_hash: ChangeHash,
-        out_of_view: &[ChangeHash],
-    ) {
-        let sent = delta.delta();
-        if let Some(incarnation) = unstored {
-            if let Some(space) = self.spaces.get_mut(&space_id) {
-                let key = space.index.incarnation(incarnation.actor());
-                step.transaction.put(Table::Incarnations, key, incarnation.certificate());
-                space.writer_stored(incarnation.actor());
-            }
-            self.screener.learn_incarnation(incarnation);
-        }
-        self.store_delta(step, space_id, delta, last_seq, last_hash);
-        if let Some(space) = self.spaces.get(&space_id) {
-            for hash in out_of_view {
-                let row = QuarantineRecord { reason: RESTS_ON_QUARANTINED.into() };
-                let key = space.index.quarantined(&sent.document, *hash);
-                step.transaction.put(Table::Quarantine, key, &row);
-            }
-            step.count(Counted::Quarantined, out_of_view.len() as u64);
-        }
-        let time = delta.chunks().last().map_or(0, |chunk| chunk.time);
-        let touch = Touch { author: delta.author(), time: WallTime(time.saturating_mul(1_000)) };
-        step.touch(space_id, &sent.document, touch);
-    }
-
-    /// What the delta's actor may do; or what must come before that can be told.
-    fn writer(
+    /// What an actor may do; or what must come before that can be told.
+    pub(super) fn writer(
         &mut self,
         step: &Step<'_>,
         space_id: SpaceId,
-        delta: &VerifiedDelta,
+        actor: Actor,
         brought: Option<&VerifiedIncarnation>,
     ) -> Result<Result<Writer, Option<Waiting>>, StoreError> {
-        let actor = delta.delta().actor;
         let Some(space) = self.spaces.get_mut(&space_id) else {
             return Ok(Err(None));
         };
@@ -341,111 +329,6 @@ impl Core {
                 Ok(Err(missing.first().map(|tip| Waiting::Statement(space_id, *tip))))
             }
         }
-    }
-
-    fn hold(
-        &mut self,
-        step: &mut Step<'_>,
-        waiting: Waiting,
-        from: AuthorKey,
-        delta: VerifiedDelta,
-    ) -> Taken {
-        step.count(Counted::Orphaned, 1);
-        if cfg!(starling_planted = "drop-orphan-silently") {
-            // Believed to be held, it is not asked for again either.
-            let sent = delta.delta();
-            if let Some(space) = self.spaces.get_mut(&sent.space) {
-                let tip = FrontierRecord { seq: delta.last_seq(), hash: delta.last_hash() };
-                space.items.raise(&std::sync::Arc::new(sent.document.clone()), sent.actor, tip);
-            }
-            return Taken::Whole;
-        }
-        let dropped = self.orphans.hold(waiting, Orphan { delta, from });
-        step.count(Counted::OrphansDropped, dropped as u64);
-        Taken::Waiting
-    }
-
-    /// Keeps both signed runs: whoever sees them knows that their author equivocated. The earliest
-    /// fork of a run is proof enough. Returns whether this one is news.
-    fn store_fork(
-        &mut self,
-        step: &mut Step<'_>,
-        space_id: SpaceId,
-        document: &DocumentName,
-        actor: Actor,
-        second: &VerifiedDelta,
-        known: ChangeHash,
-    ) -> Result<bool, StoreError> {
-        let Some(space) = self.spaces.get(&space_id) else { return Ok(false) };
-        let Some(seq) = self.histories.touch(&(space.index, document.clone())).and_then(|h| h.seq_of(&known))
-        else {
-            return Ok(false);
-        };
-        let key = space.index.delta(document, actor, seq);
-        let mut proven = Vec::new();
-        walk_prefix(&step.transaction, Table::Forks, &space.index.actor_rows(document, actor), |key, _| {
-            proven.push(key.to_vec());
-            Ok(())
-        })?;
-        if proven.iter().any(|proven| *proven <= key) {
-            return Ok(false);
-        }
-        let first = stored_delta(&step.transaction, space.index, document, actor, seq)?;
-        let Some((first_seq, first)) = first else { return Ok(false) };
-        let proof = ForkRecord {
-            first: codec::encode(&first.into_delta(space_id, document.clone(), actor, first_seq)),
-            second: codec::encode(second.delta()),
-        };
-        proven.into_iter().for_each(|later| step.transaction.remove(Table::Forks, later));
-        step.transaction.put(Table::Forks, key, &proof);
-        step.count(Counted::Forks, 1);
-        step.note(Note::Fork { space: space_id, document: document.clone(), author: second.author(), seq });
-        Ok(true)
-    }
-
-    /// Brings the history of a document into memory. Stored deltas are verified again the first time.
-    pub(super) fn load_history(
-        &mut self,
-        step: &Step<'_>,
-        space_id: SpaceId,
-        document: &DocumentName,
-    ) -> Result<(), StoreError> {
-        let Some(space) = self.spaces.get(&space_id) else { return Ok(()) };
-        let key = (space.index, document.clone());
-        if self.histories.touch(&key).is_some() {
-            return Ok(());
-        }
-        let store = &step.transaction;
-        let (history, pending) =
-            crate::history::load_verified(store, space.index, space_id, document, &|actor| match self
-                .screener
-                .incarnation(actor)
-            {
-                Some(known) => Ok(Some(known)),
-                None => space.incarnation(store, actor),
-            })?;
-        let bytes = history.approximate_bytes();
-        self.histories.insert(key, history, bytes);
-        for Pending { delta, missing } in pending {
-            let from = delta.author();
-            match missing {
-                Some(missing) => {
-                    self.orphans.hold(Waiting::Change(missing), Orphan { delta, from });
-                }
-                None => self.ripe.push(delta),
-            }
-        }
-        Ok(())
-    }
-
-    /// The history loaded before in this step.
-    pub(super) fn loaded_history(
-        &mut self,
-        space: SpaceId,
-        document: &DocumentName,
-    ) -> Result<&mut crate::history::DocumentHistory, Refusal> {
-        let key = self.document_key(space, document)?;
-        self.histories.touch(&key).ok_or(Refusal::Internal)
     }
 }
 

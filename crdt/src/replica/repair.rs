@@ -5,6 +5,7 @@
 //! one asks only for the rest.
 
 mod answers;
+mod greetings;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
@@ -16,11 +17,12 @@ use super::effect::{Counted, Effect};
 use super::step::Step;
 use super::wait;
 use crate::address::Address;
+use crate::charter::Charter;
 use crate::exchange::{Greeting, OfferedItem, Reconciliation, Request, Want, encode_message, greeting_tag};
 use crate::history::ItemKey;
 use crate::id::{AuthorKey, SpaceId, StatementId};
 use crate::jitter::between;
-use crate::limits::{EXCHANGE_CHUNK_BYTES, EXCHANGES_MAX, FETCH_WANTS_MAX};
+use crate::limits::{EXCHANGE_CHUNK_BYTES, EXCHANGES_MAX, FETCH_WANTS_MAX, REFUSED_ITEMS_MAX};
 use crate::store::StoreError;
 use crate::time::Moment;
 
@@ -48,18 +50,32 @@ const OFFERED_ITEMS_MAX: usize = 8_192;
 /// Items that wait to be fetched because a peer offered them, per peer and space. Past it further ones
 /// are left to the next reconciliation.
 const OFFERED_GOALS_MAX: usize = 65_536;
-/// Statement ids in one request, so that it stays below an exchange frame.
-const STATEMENT_IDS_MAX: usize = 32_768;
+/// How long what a peer sent of an item and was refused is not asked of it again: the two sides of a fork
+/// would otherwise send each other their runs with every repair.
+const REFUSED_MEMORY: Duration = Duration::from_secs(10 * 60);
 
 /// One thing to ask a peer.
 pub(super) enum Task {
     Hello,
     Join { space: SpaceId, request: Vec<u8> },
-    Statements { space: SpaceId },
-    Push { space: SpaceId, ids: Vec<StatementId> },
+    Statements { space: SpaceId, pull: Pull },
+    Push { space: SpaceId, ids: VecDeque<StatementId> },
     Reconcile { space: SpaceId, run: Box<Reconciliation> },
     Offer { space: SpaceId, items: Vec<OfferedItem> },
     Fetch { space: SpaceId, goals: Goals },
+}
+
+/// How far the statements of a peer were asked for. The tips stay those of the first question, so that
+/// the peer goes on where it stopped, whatever this node learns meanwhile.
+pub(super) struct Pull {
+    pub(super) tips: Vec<StatementId>,
+    pub(super) after: u64,
+}
+
+impl Pull {
+    pub(super) fn new(charter: &Charter) -> Self {
+        Self { tips: charter.told_tips(), after: 0 }
+    }
 }
 
 /// What is wanted of each item.
@@ -103,6 +119,8 @@ pub(super) struct Peer {
     calm: u32,
     /// Spaces whose statements were pushed because the peer did not see this node as a member.
     pushed: BTreeSet<SpaceId>,
+    /// Items of which this peer's run was refused, up to which number, and until when that is remembered.
+    refused: BTreeMap<(SpaceId, ItemKey), (u64, Moment)>,
     /// This dialogue is the first since the connection came up: the other side has one, too.
     greeting: bool,
 }
@@ -124,8 +142,23 @@ impl Peer {
             busy: false,
             calm: 0,
             pushed: BTreeSet::new(),
+            refused: BTreeMap::new(),
             greeting: true,
         }
+    }
+
+    /// Remembers that the peer's run of an item, up to `seq`, was refused.
+    fn refuse(&mut self, now: Moment, item: (SpaceId, ItemKey), seq: u64) {
+        self.refused.insert(item, (seq, now + REFUSED_MEMORY));
+        if self.refused.len() > REFUSED_ITEMS_MAX {
+            let oldest = self.refused.iter().min_by_key(|(_, (_, until))| *until).map(|(item, _)| *item);
+            oldest.and_then(|oldest| self.refused.remove(&oldest));
+        }
+    }
+
+    /// Whether asking for an item up to `seq` would bring what was refused lately.
+    fn is_refused(&self, now: Moment, item: (SpaceId, ItemKey), seq: u64) -> bool {
+        self.refused.get(&item).is_some_and(|(refused, until)| seq <= *refused && now < *until)
     }
 
     /// Plans a fetch, as part of the one planned already if there is one: a peer that offers faster
@@ -302,14 +335,16 @@ impl Core {
                 let body = Request::Join(ByteVec::from(request.clone()));
                 Some((Asked::Task(Task::Join { space, request }), body))
             }
-            Task::Statements { space } => {
-                let have = self.spaces.get(&space)?.charter.ids().take(STATEMENT_IDS_MAX).collect();
-                Some((Asked::Task(Task::Statements { space }), Request::Statements { space, have }))
+            Task::Statements { space, pull } => {
+                let request = Request::Statements { space, tips: pull.tips.clone(), after: pull.after };
+                Some((Asked::Task(Task::Statements { space, pull }), request))
             }
-            Task::Push { space, ids } => {
-                let statements = self.statements_within(space, &ids, EXCHANGE_CHUNK_BYTES);
+            Task::Push { space, mut ids } => {
+                let statements = self.statements_page(space, &mut ids);
+                let is_empty = statements.is_empty();
                 let request = Request::TakeStatements { space, statements };
-                Some((Asked::Task(Task::Push { space, ids: Vec::new() }), request))
+                let pushed = Asked::Task(Task::Push { space, ids });
+                (!is_empty).then_some((pushed, request))
             }
             Task::Reconcile { space, mut run } => {
                 let ranges = run.next_ranges()?;
@@ -379,18 +414,20 @@ impl Core {
         Some((Asked::Fetch { space, goals, rest }, Request::Fetch { space, wants }))
     }
 
-    fn statements_within(&self, space: SpaceId, ids: &[StatementId], mut room: usize) -> Vec<ByteVec> {
-        let Some(space) = self.spaces.get(&space) else { return Vec::new() };
-        let wanted: BTreeSet<StatementId> = ids.iter().copied().collect();
-        let chosen = space.charter.statements().filter(|statement| wanted.contains(&statement.id()));
-        chosen
-            .map(|statement| statement.to_bytes())
-            .take_while(|bytes| {
-                let fits = bytes.len() <= room;
-                room = room.saturating_sub(bytes.len());
-                fits
-            })
-            .map(ByteVec::from)
-            .collect()
+    /// Takes from the front of `ids` as many statements as fit into one message.
+    fn statements_page(&self, space: SpaceId, ids: &mut VecDeque<StatementId>) -> Vec<ByteVec> {
+        let (mut page, mut room) = (Vec::new(), EXCHANGE_CHUNK_BYTES);
+        let Some(space) = self.spaces.get(&space) else { return page };
+        while let Some(id) = ids.front() {
+            let bytes = space.charter.statement(*id).map(|statement| statement.to_bytes());
+            let length = bytes.as_ref().map_or(0, Vec::len);
+            if length > room {
+                break;
+            }
+            room -= length;
+            page.extend(bytes.map(ByteVec::from));
+            ids.pop_front();
+        }
+        page
     }
 }

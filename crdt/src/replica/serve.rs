@@ -16,13 +16,16 @@ use crate::exchange::{
     DocumentHeads, Greeting, MessageError, RangeFingerprint, RefusalCode, Request, Response, Want,
     answer_ranges, encode_message,
 };
+use crate::gossip::ScreenedRequest;
 use crate::history::{Item, stored_delta};
 use crate::id::{Actor, AuthorKey, DocumentName, SpaceId, StatementId};
 use crate::incarnation::Incarnation;
-use crate::limits::{EXCHANGE_CHUNK_BYTES, FETCH_WANTS_MAX};
+use crate::limits::{EXCHANGE_CHUNK_BYTES, FETCH_WANTS_MAX, STATEMENT_TIPS_TOLD_MAX};
 use crate::store::StoreError;
 use crate::store::tables::DeltaRecord;
 
+/// Counted for messages of a version or kind that this node does not know.
+pub(super) const UNSUPPORTED: &str = "unsupported";
 /// When to ask again after this node could not read its own rows.
 const FAULT_RETRY_MS: u32 = 5_000;
 /// Runs of one document read side by side for an answer, each with one delta in memory.
@@ -47,10 +50,16 @@ impl Core {
         step: &mut Step<'_>,
         peer: AuthorKey,
         id: u64,
-        request: Result<Request, MessageError>,
+        request: Result<ScreenedRequest, MessageError>,
     ) -> Result<(), StoreError> {
-        let response = match self.budget.charge(step.now.monotonic, peer, Usage::Request) {
-            Err(over) => busy(over),
+        let now = step.now.monotonic;
+        let response = match self.budget.charge(now, peer, Usage::Request) {
+            Err(over) => {
+                if self.budget.charge(now, peer, Usage::Refusal).is_err() {
+                    self.offend(step, peer, Offence::Flood, "too_many_requests");
+                }
+                busy(over)
+            }
             Ok(()) => match request {
                 Err(error) => self.unreadable(step, peer, error),
                 Ok(request) => self.respond(step, peer, request).unwrap_or_else(|error| {
@@ -65,6 +74,7 @@ impl Core {
 
     fn unreadable(&mut self, step: &mut Step<'_>, peer: AuthorKey, error: MessageError) -> Response {
         if error.is_newer() {
+            step.count(Counted::Refused(UNSUPPORTED), 1);
             return refused(RefusalCode::Unsupported, error.to_string());
         }
         self.offend(step, peer, Offence::Garbage, "malformed_request");
@@ -75,22 +85,24 @@ impl Core {
         &mut self,
         step: &mut Step<'_>,
         peer: AuthorKey,
-        request: Request,
+        request: ScreenedRequest,
     ) -> Result<Response, StoreError> {
+        let request = match request {
+            // A statement speaks for itself, whoever brings it: so a new member shows its own join.
+            ScreenedRequest::TakeStatements { space, statements } if self.spaces.contains_key(&space) => {
+                self.take_statements(step, space, peer, statements);
+                return Ok(Response::Done);
+            }
+            ScreenedRequest::TakeStatements { .. } => return Ok(not_admitted()),
+            ScreenedRequest::Plain(request) => request,
+        };
         Ok(match request {
             Request::Hello(greetings) => self.greet(peer, &greetings),
             Request::Join(request) => self.answer_join(step, peer, &request),
-            Request::TakeStatements { space, statements } => {
-                // A statement speaks for itself, whoever brings it: so a new member shows its own join.
-                if self.spaces.contains_key(&space) {
-                    self.take_statements(step, space, peer, &statements);
-                    Response::Done
-                } else {
-                    not_admitted()
-                }
-            }
-            Request::Statements { space, have } => {
-                self.reading(peer, space).map_or_else(not_admitted, |space| statements(space, have))
+            // Whatever is of this kind was told apart above.
+            Request::TakeStatements { .. } => not_admitted(),
+            Request::Statements { space, tips, after } => {
+                self.answer_statements(step, peer, space, &tips, after)
             }
             Request::Reconcile { space, salt, ranges } => {
                 let Some(items) = self.reading(peer, space).map(|space| space.items.len() as u64) else {
@@ -167,6 +179,20 @@ impl Core {
         }
     }
 
+    fn answer_statements(
+        &mut self,
+        step: &Step<'_>,
+        peer: AuthorKey,
+        space: SpaceId,
+        tips: &[StatementId],
+        after: u64,
+    ) -> Response {
+        let Some(space) = self.reading(peer, space) else { return not_admitted() };
+        let (response, bytes) = statements(space, tips, after);
+        let usage = Usage::BytesServed(bytes as u64);
+        self.budget.charge(step.now.monotonic, peer, usage).map_or_else(busy, |()| response)
+    }
+
     fn reconcile(
         &mut self,
         step: &mut Step<'_>,
@@ -219,21 +245,21 @@ fn busy(over: OverBudget) -> Response {
     Response::Busy { retry_after_ms: u32::try_from(over.retry_after.as_millis()).unwrap_or(u32::MAX) }
 }
 
-fn statements(space: &Space, have: Vec<StatementId>) -> Response {
-    let have: BTreeSet<StatementId> = have.into_iter().collect();
-    let held: BTreeSet<StatementId> = space.charter.ids().collect();
-    let lacking: Vec<StatementId> = have.difference(&held).copied().collect();
-    let (mut statements, mut room, mut more) = (Vec::new(), EXCHANGE_CHUNK_BYTES, false);
-    for statement in space.charter.missing_from(&have) {
-        let bytes = statement.to_bytes();
-        if bytes.len() > room {
+/// A page of what a holder of `tips` lacks, and its bytes.
+fn statements(space: &Space, tips: &[StatementId], after: u64) -> (Response, usize) {
+    let tips = tips.get(..STATEMENT_TIPS_TOLD_MAX).unwrap_or(tips);
+    let lacking = tips.iter().filter(|tip| space.charter.statement(**tip).is_none()).copied().collect();
+    let (mut statements, mut bytes, mut more) = (Vec::new(), 0, false);
+    for statement in space.charter.beyond(tips).skip(usize::try_from(after).unwrap_or(usize::MAX)) {
+        let encoded = statement.to_bytes();
+        if bytes + encoded.len() > EXCHANGE_CHUNK_BYTES {
             more = true;
             break;
         }
-        room -= bytes.len();
-        statements.push(ByteVec::from(bytes));
+        bytes += encoded.len();
+        statements.push(ByteVec::from(encoded));
     }
-    Response::Statements { statements, lacking, more }
+    (Response::Statements { statements, lacking, more, tips: space.charter.told_tips() }, bytes)
 }
 
 /// What one answer to a fetch carries.

@@ -3,19 +3,22 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::charter::{Charter, Genesis, Inserted, Right, Ticket, VerifiedStatement};
+use crate::charter::{Charter, Genesis, Inserted, Right, Role, Ticket, VerifiedStatement};
 use crate::codec;
 use crate::history::Items;
-use crate::id::{Actor, AuthorKey, SpaceId, StatementId, Topic};
+use crate::id::{Actor, AuthorKey, DocumentName, SpaceId, StatementId, Topic};
 use crate::incarnation::{Incarnation, VerifiedIncarnation};
 use crate::presence::Presence;
 use crate::seal::{self, EpochKey};
-use crate::store::tables::{DocumentRecord, SpaceIndex, SpaceRecord, frontier_key, record, walk_prefix};
+use crate::store::tables::{SpaceIndex, SpaceRecord, document_record, frontier_key, record, walk_prefix};
 use crate::store::{StoreError, StoreRead, Table};
 use crate::time::{Moment, Now};
 
 /// Writers whose rights are kept in memory per space. Past it the smallest are forgotten and judged anew.
 const WRITERS_MAX: usize = 4_096;
+
+/// Damaged records told of when a space is loaded; more of them say nothing new.
+const FAULTS_TOLD_MAX: usize = 16;
 
 /// A space.
 pub(super) struct Space {
@@ -34,6 +37,8 @@ pub(super) struct Space {
     pub(super) ticket: Option<Box<Ticket>>,
     pub(super) join_refused: Option<String>,
     pub(super) own: Option<OwnIncarnation>,
+    /// Records that could not be read when the space was loaded, the first few.
+    pub(super) faults: Vec<StoreError>,
     writers: BTreeMap<Actor, Writer>,
 }
 
@@ -51,6 +56,13 @@ pub(super) struct Writer {
     pub(super) rights: Vec<Right>,
     /// Its incarnation, until that is in the store: an outsider stores nothing.
     pub(super) unstored: Option<VerifiedIncarnation>,
+}
+
+impl Writer {
+    /// Whether it may write a document.
+    pub(super) fn may_write(&self, document: &DocumentName) -> bool {
+        self.rights.iter().any(|right| right.allows(Role::Writer, document))
+    }
 }
 
 impl Space {
@@ -78,6 +90,7 @@ impl Space {
             ticket,
             join_refused: None,
             own: None,
+            faults: Vec::new(),
             writers: BTreeMap::new(),
         };
         space.members_changed(now.monotonic);
@@ -97,10 +110,23 @@ impl Space {
         let mut space = Self::new(genesis, stored.index, key, ticket.map(Box::new), own, now);
         space.load_charter(store)?;
         space.load_items(store)?;
-        walk_prefix(store, Table::Documents, &space.index.all(), |_, value| {
-            let known: DocumentRecord = record(value, "document record")?;
-            space.changes += known.changes;
-            space.documents += u64::from(!known.deleted);
+        walk_prefix(store, Table::Documents, &space.index.all(), |key, value| {
+            // A damaged record is told of and keeps no other document from being served: what it said
+            // follows from history, and the next change of the document writes it anew.
+            let name = key.get(space.index.all().len()..).unwrap_or_default();
+            let known = std::str::from_utf8(name)
+                .ok()
+                .and_then(|name| DocumentName::new(name).ok())
+                .ok_or_else(|| StoreError::Corrupt("a document's key is malformed".into()))
+                .and_then(|name| document_record(&name, value));
+            match known {
+                Ok(known) => {
+                    space.changes += known.changes;
+                    space.documents += u64::from(!known.deleted);
+                }
+                Err(error) if space.faults.len() < FAULTS_TOLD_MAX => space.faults.push(error),
+                Err(_) => {}
+            }
             Ok(())
         })?;
         space.members_changed(now.monotonic);
@@ -138,7 +164,7 @@ impl Space {
     }
 
     fn load_items(&mut self, store: &dyn StoreRead) -> Result<(), StoreError> {
-        let mut last: Option<Arc<crate::id::DocumentName>> = None;
+        let mut last: Option<Arc<DocumentName>> = None;
         walk_prefix(store, Table::Frontiers, &self.index.all(), |key, value| {
             let (document, actor) =
                 frontier_key(key).ok_or_else(|| StoreError::Corrupt("a frontier key is malformed".into()))?;

@@ -53,9 +53,10 @@ impl Core {
         if self.spaces.len() >= SPACES_MAX {
             return Err(Refusal::TooMany { what: "spaces" });
         }
-        let next = self.spaces.values().map(|space| space.index.0 + 1).max().unwrap_or(0);
+        let index = SpaceIndex(self.next_space);
+        self.next_space = self.next_space.checked_add(1).ok_or(Refusal::TooMany { what: "spaces" })?;
         let own = self.identity.key();
-        let space = Space::new(genesis, SpaceIndex(next), key, ticket, own, step.now);
+        let space = Space::new(genesis, index, key, ticket, own, step.now);
         step.transaction.put(Table::Spaces, id.0.to_vec(), &space.record());
         self.screener.learn_space(id, space.key.clone());
         step.effects.push(Effect::Subscribe(space.topic));

@@ -78,6 +78,9 @@ impl Core {
         self.repair_news(now);
         self.repair_tick(step)?;
         self.wait_tick(step);
+        self.leave_tick(step)?;
+        self.compact_tick(step)?;
+        self.check_tick(step);
         if now >= self.upkeep.store_peers_at && self.connect.has_changed() {
             self.upkeep.store_peers_at = now + PEERS_STORED_EVERY;
             self.store_peers(step);
@@ -201,6 +204,9 @@ impl Core {
             .chain(self.connect.next_wakeup())
             .chain(self.repair_wakeup().filter(|_| !self.spaces.is_empty()))
             .chain(self.wait_wakeup())
+            .chain(self.compact_wakeup())
+            .chain(self.check_wakeup())
+            .chain((!self.leaving.is_empty()).then_some(self.now))
             .chain(self.connect.has_changed().then_some(self.upkeep.store_peers_at))
             .chain(self.holds_built().then_some(self.upkeep.drop_idle_at))
             .chain(self.upkeep.forget_requests_at)

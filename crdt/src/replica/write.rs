@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use super::core::Core;
 use super::effect::{Counted, Effect, Note, Refusal, Reply, Written};
 use super::input::{Condition, EntityTag, RequestTicket, Write};
+use super::request;
 use super::space::OwnIncarnation;
 use super::step::{Run, Step, Touch};
-use crate::codec::{self, Signable};
+use crate::codec;
 use crate::delta::VerifiedDelta;
 use crate::document::{Commit, Edit, EditError, Edited, LocalChange, Poison, PoisonReason};
 use crate::gossip::Frame;
@@ -15,16 +16,14 @@ use crate::history::ItemKey;
 use crate::id::{Actor, ChangeHash, DocumentName, Position, SpaceId};
 use crate::incarnation::VerifiedIncarnation;
 use crate::limits::{GOSSIP_BYTES_MAX, REQUEST_ID_BYTES_MAX, REQUEST_MEMORY};
+use crate::planted::is_planted;
 use crate::store::tables::{
-    DeltaRecord, DocumentRecord, FrontierRecord, QuarantineRecord, RequestRecord, record,
+    DeltaRecord, DocumentRecord, FrontierRecord, QuarantineRecord, RESTS_ON_QUARANTINED, RequestRecord,
+    document_record, record,
 };
 use crate::store::{StoreError, StoreRead, Table};
 use crate::time::WallTime;
 use crate::view::BuiltView;
-
-/// Why a change is in quarantine that is not at fault itself. Which of its ancestors is depends on the
-/// order of arrival, and equal records shall give equal reasons.
-pub(super) const RESTS_ON_QUARANTINED: &str = "rests on a quarantined change";
 
 /// New documents of one step that stay built after it. What single writes make is likely to be written
 /// again; of a bulk import nothing is touched again soon, and its peak would stay with the process, since
@@ -73,11 +72,7 @@ impl Core {
             return Err(Refusal::TooMany { what: "bytes in the request id, or none" });
         }
         let index = self.space(write.space)?.index;
-        let digest = Signable::new("starling/request")
-            .bytes(write.document.as_str().as_bytes())
-            .bytes(format!("{:?} {:?}", write.edit, write.condition).as_bytes())
-            .hash();
-        Ok(([index.all().as_slice(), id.as_bytes()].concat(), digest))
+        Ok(([index.all().as_slice(), id.as_bytes()].concat(), request::digest(write)))
     }
 
     fn remembered(
@@ -94,7 +89,7 @@ impl Core {
         if known.expires < step.now.wall {
             return Ok(None);
         }
-        if cfg!(starling_planted = "forget-requests") {
+        if is_planted("forget-requests") {
             return Ok(None);
         }
         if known.digest != *digest {
@@ -205,7 +200,7 @@ impl Core {
         }
         let tips = space.charter.tips_for(own_key);
         let nonce = (self.nonces)();
-        let nonce = if cfg!(starling_planted = "reuse-incarnation") { [0; 16] } else { nonce };
+        let nonce = if is_planted("reuse-incarnation") { [0; 16] } else { nonce };
         let incarnation = VerifiedIncarnation::sign(&self.identity, space.id, nonce, tips);
         let actor = incarnation.actor();
         step.transaction.put(Table::Incarnations, space.index.incarnation(actor), incarnation.certificate());
@@ -234,9 +229,11 @@ impl Core {
         let incarnation = young.map(|own| own.incarnation.certificate().clone());
         let frame = Frame::Delta { incarnation, delta: delta.delta().clone() };
         let mut payload = frame.seal(&space.key);
-        if payload.len() > GOSSIP_BYTES_MAX {
-            let key = ItemKey::of(document, run.actor);
-            payload = Frame::Announcement { key, seq: delta.last_seq() }.seal(&space.key);
+        if payload.len() > GOSSIP_BYTES_MAX
+            && let Frame::Delta { incarnation, .. } = frame
+        {
+            let announcement = delta.announcement();
+            payload = Frame::Announcement { incarnation, announcement }.seal(&space.key);
         }
         step.effects.push(Effect::Publish { topic: space.topic, payload });
         Ok(())
@@ -253,6 +250,7 @@ impl Core {
     ) {
         let Some(space) = self.spaces.get_mut(&space) else { return };
         self.arrival += 1;
+        self.compaction.note_work(step.now.monotonic);
         let sent = delta.delta();
         let stored = DeltaRecord {
             arrival: self.arrival,
@@ -261,7 +259,7 @@ impl Core {
             admitted: seq + 1 - sent.first_seq,
         };
         let document = &sent.document;
-        let is_lost = cfg!(starling_planted = "lose-last-record") && self.arrival.is_multiple_of(16);
+        let is_lost = is_planted("lose-last-record") && self.arrival.is_multiple_of(16);
         if !is_lost {
             let key = space.index.delta(document, sent.actor, sent.first_seq);
             step.transaction.put(Table::Deltas, key, &stored);
@@ -273,7 +271,7 @@ impl Core {
             .item(ItemKey::of(document, sent.actor))
             .map_or_else(|| std::sync::Arc::new(document.clone()), |item| item.document.clone());
         let is_own = space.own.as_ref().is_some_and(|own| own.incarnation.actor() == sent.actor);
-        if !(is_own && cfg!(starling_planted = "summary-without-own")) {
+        if !(is_own && is_planted("summary-without-own")) {
             space.items.raise(&name, sent.actor, tip);
         }
     }
@@ -316,7 +314,14 @@ impl Core {
         if old.is_none() {
             step.made.push(cached);
         }
-        let old: Option<DocumentRecord> = old.map(|value| record(&value, "document record")).transpose()?;
+        // What a damaged record said follows from history, and is written anew here.
+        let old = old.and_then(|value| match document_record(document, &value) {
+            Ok(old) => Some(old),
+            Err(error) => {
+                step.effects.push(Effect::Note(Note::StoreFault { error }));
+                None
+            }
+        });
         if let Some(old) = &old {
             step.transaction.remove(Table::Changed, space.index.changed(old.commit, document));
             space.changes -= old.changes;
@@ -396,18 +401,25 @@ impl Core {
         let Some(value) = step.transaction.value(Table::Documents, &key)? else {
             return Ok(own);
         };
-        let known: DocumentRecord = record(&value, "document record")?;
-        Ok(Touch { author: known.author, time: known.time })
+        let known = document_record(document, &value);
+        Ok(known.map_or(own, |known| Touch { author: known.author, time: known.time }))
     }
 
     /// Brings history and built document of a name into memory, up to date with this step.
-    fn load(&mut self, step: &mut Step<'_>, space: SpaceId, document: &DocumentName) -> Result<(), Refusal> {
+    pub(super) fn load(
+        &mut self,
+        step: &mut Step<'_>,
+        space: SpaceId,
+        document: &DocumentName,
+    ) -> Result<(), Refusal> {
         self.load_history(step, space, document)?;
         // A poisonous change makes the view differ from what history shows; once it is excluded a
         // second pass agrees. More than a few passes would mean that building is not a function.
         for _ in 0..4 {
             let poison = self.refresh_view(step, space, document)?;
             if poison.is_empty() {
+                let built = self.document_key(space, document)?;
+                self.unchecked.built(&built);
                 return Ok(());
             }
             self.quarantine(step, space, document, &poison)?;

@@ -16,7 +16,29 @@ pub fn check(create: &mut dyn FnMut() -> Box<dyn Store>) {
     a_commit_is_seen_whole(create().as_mut());
     ranges_respect_their_bounds_and_limit(create().as_mut());
     readers_see_the_last_commit(create().as_mut());
+    a_snapshot_stays_as_it_was(create().as_mut());
     random_batches_match_a_model(create().as_mut());
+}
+
+fn a_snapshot_stays_as_it_was(store: &mut dyn Store) {
+    let mut batch = WriteBatch::default();
+    batch.put(Table::Deltas, b"a".to_vec(), b"old".to_vec());
+    batch.put(Table::Deltas, b"b".to_vec(), b"old".to_vec());
+    store.commit(&batch).unwrap();
+    let snapshot = store.reader().snapshot().unwrap();
+    let mut batch = WriteBatch::default();
+    batch.put(Table::Deltas, b"a".to_vec(), b"new".to_vec());
+    batch.remove(Table::Deltas, b"b".to_vec());
+    batch.put(Table::Deltas, b"c".to_vec(), b"new".to_vec());
+    batch.put(Table::Frontiers, b"a".to_vec(), b"new".to_vec());
+    store.commit(&batch).unwrap();
+    let old = |key: &[u8]| (key.to_vec(), b"old".to_vec());
+    assert_eq!(snapshot.store_id(), store.store_id());
+    assert_eq!(snapshot.rows(Table::Deltas, KeyRange::ALL, 9).unwrap(), vec![old(b"a"), old(b"b")]);
+    assert_eq!(snapshot.value(Table::Deltas, b"a").unwrap(), Some(b"old".to_vec()));
+    assert_eq!(snapshot.last_row(Table::Deltas, KeyRange::ALL).unwrap(), Some(old(b"b")));
+    assert_eq!(snapshot.rows(Table::Frontiers, KeyRange::ALL, 9).unwrap(), vec![]);
+    assert_eq!(store.value(Table::Deltas, b"a").unwrap(), Some(b"new".to_vec()));
 }
 
 fn an_empty_store_holds_nothing(store: &dyn Store) {

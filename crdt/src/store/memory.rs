@@ -56,6 +56,11 @@ impl StoreRead for MemoryStore {
         }
         Ok(self.read(table, |rows| rows.range::<[u8], _>((range.start, range.end)).next_back().map(owned)))
     }
+
+    fn snapshot(&self) -> Result<Arc<dyn StoreRead>, StoreError> {
+        let tables = self.tables.read().unwrap_or_else(PoisonError::into_inner).clone();
+        Ok(Arc::new(Self { id: self.id, tables: Arc::new(RwLock::new(tables)) }))
+    }
 }
 
 impl Store for MemoryStore {

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
+use std::sync::Arc;
 
 use minicbor::{Decode, Encode};
 
@@ -65,6 +66,11 @@ impl SpaceIndex {
     /// Key in [`Table::Changed`].
     pub fn changed(self, commit: u64, name: &DocumentName) -> Vec<u8> {
         self.key(&[&commit.to_be_bytes(), name.as_str().as_bytes()])
+    }
+
+    /// Where the keys in [`Table::Changed`] of this commit begin.
+    pub fn changed_from(self, commit: u64) -> Vec<u8> {
+        self.key(&[&commit.to_be_bytes()])
     }
 
     /// Start of every key of this space.
@@ -183,6 +189,10 @@ pub struct QuarantineRecord {
     pub reason: String,
 }
 
+/// Why a change is in quarantine that is not at fault itself. Which of its ancestors is depends on the
+/// order of arrival, and equal records shall give equal reasons.
+pub const RESTS_ON_QUARANTINED: &str = "rests on a quarantined change";
+
 /// Two signed runs of one actor that disagree: proof of equivocation.
 #[derive(Clone, PartialEq, Eq, Debug, Encode, Decode)]
 #[cbor(map)]
@@ -220,10 +230,23 @@ pub struct MetaRecord {
     /// Number of the last delta stored.
     #[n(1)]
     pub arrival: u64,
+    /// Number of the last commit up to which every document that others changed was built; a row from
+    /// before this was kept says 0.
+    #[n(2)]
+    #[cbor(default)]
+    pub checked: u64,
 }
 
 /// Key of the [`MetaRecord`].
 pub const META_KEY: &[u8] = b"replica";
+
+/// Start of the keys in [`Table::Meta`] that mark spaces this node left while rows of them remain.
+pub const LEAVING_PREFIX: &[u8] = b"leaving/";
+
+/// Key in [`Table::Meta`] of the mark of one such space.
+pub fn leaving_key(space: SpaceIndex) -> Vec<u8> {
+    [LEAVING_PREFIX, &space.0.to_be_bytes()].concat()
+}
 
 /// Reads `value` as a record; damage names `what`.
 ///
@@ -231,6 +254,16 @@ pub const META_KEY: &[u8] = b"replica";
 /// [`StoreError::Corrupt`] when the bytes are no such record.
 pub fn record<'b, T: Decode<'b, ()>>(value: &'b [u8], what: &'static str) -> Result<T, StoreError> {
     codec::decode(value, what).map_err(|error| StoreError::Corrupt(error.to_string()))
+}
+
+/// Reads a row of [`Table::Documents`]; damage names the document.
+///
+/// # Errors
+/// [`StoreError::Corrupt`] when the bytes are no such record.
+pub fn document_record(document: &DocumentName, value: &[u8]) -> Result<DocumentRecord, StoreError> {
+    codec::decode(value, "record").map_err(|error| {
+        StoreError::Corrupt(format!("the record of document {:?}: {error}", document.as_str()))
+    })
 }
 
 /// What a step has written so far, over what the store holds: its reads see its own writes.
@@ -316,6 +349,11 @@ impl StoreRead for Transaction<'_> {
             }
         }
     }
+
+    /// What is committed: without what this transaction has written.
+    fn snapshot(&self) -> Result<Arc<dyn StoreRead>, StoreError> {
+        self.store.snapshot()
+    }
 }
 
 /// Rows read at a time when a whole range is walked.
@@ -361,111 +399,4 @@ pub fn space_record(store: &dyn StoreRead, space: SpaceId) -> Result<Option<Spac
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::id::StoreId;
-    use crate::store::{MemoryStore, Store};
-
-    fn name(text: &str) -> DocumentName {
-        DocumentName::new(text).unwrap()
-    }
-
-    #[test]
-    fn keys_split_into_what_they_were_made_of() {
-        let space = SpaceIndex(7);
-        let actor = Actor([0; 16]);
-        assert_eq!(frontier_key(&space.actor_rows(&name("a/b"), actor)), Some((name("a/b"), actor)));
-        assert_eq!(delta_key(&space.delta(&name("a/b"), actor, 9)), Some((actor, 9)));
-        assert_eq!(changed_key(&space.changed(3, &name("x"))), Some((3, name("x"))));
-        assert_eq!(frontier_key(b"short"), None);
-    }
-
-    #[test]
-    fn a_transaction_reads_its_own_writes_over_the_store() {
-        let mut store = MemoryStore::new(StoreId([1; 16]));
-        let mut batch = WriteBatch::default();
-        for key in [b"a", b"b", b"c", b"d"] {
-            batch.put(Table::Meta, key.to_vec(), b"old".to_vec());
-        }
-        store.commit(&batch).unwrap();
-        let mut transaction = Transaction::new(&store);
-        transaction.remove(Table::Meta, b"d".to_vec());
-        transaction.remove(Table::Meta, b"a".to_vec());
-        transaction.batch.put(Table::Meta, b"bb".to_vec(), b"new".to_vec());
-        let keys: Vec<Vec<u8>> =
-            transaction.rows(Table::Meta, KeyRange::ALL, 2).unwrap().into_iter().map(|row| row.0).collect();
-        assert_eq!(keys, vec![b"b".to_vec(), b"bb".to_vec()]);
-        assert_eq!(transaction.last_row(Table::Meta, KeyRange::ALL).unwrap().unwrap().0, b"c");
-        assert_eq!(transaction.value(Table::Meta, b"a").unwrap(), None);
-        let before_c = KeyRange::between(b"", b"c");
-        assert_eq!(transaction.last_row(Table::Meta, before_c).unwrap().unwrap().0, b"bb");
-    }
-
-    fn bound(key: &[u8], kind: u64) -> Bound<&[u8]> {
-        match kind {
-            0 => Bound::Unbounded,
-            1 => Bound::Included(key),
-            _ => Bound::Excluded(key),
-        }
-    }
-
-    #[test]
-    fn a_transaction_reads_as_if_it_were_committed() {
-        // A few short keys, so that writes and removals meet what is stored; draws by SplitMix64.
-        let mut state = 1_u64;
-        let mut draw = |bound: u64| {
-            state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-            let mut z = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-            z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-            (z ^ (z >> 31)) % bound
-        };
-        for round in 0..400 {
-            let mut store = MemoryStore::new(StoreId([1; 16]));
-            let key = |draw: &mut dyn FnMut(u64) -> u64| vec![b'a' + draw(9) as u8; 1 + draw(2) as usize];
-            let mut stored = WriteBatch::default();
-            for _ in 0..draw(10) {
-                stored.put(Table::Meta, key(&mut draw), vec![draw(256) as u8]);
-            }
-            store.commit(&stored).unwrap();
-            let mut transaction = Transaction::new(&store);
-            for _ in 0..draw(10) {
-                if draw(2) == 0 {
-                    transaction.remove(Table::Meta, key(&mut draw));
-                } else {
-                    transaction.put_bytes(Table::Meta, key(&mut draw), vec![draw(256) as u8]);
-                }
-            }
-            let mut committed = MemoryStore::new(StoreId([1; 16]));
-            committed.commit(&stored).unwrap();
-            committed.commit(&transaction.batch).unwrap();
-            for _ in 0..20 {
-                let (start, end) = (key(&mut draw), key(&mut draw));
-                let range = KeyRange { start: bound(&start, draw(3)), end: bound(&end, draw(3)) };
-                let limit = draw(6) as usize;
-                let expected = committed.rows(Table::Meta, range, limit);
-                assert_eq!(transaction.rows(Table::Meta, range, limit), expected, "{round}: {range:?}");
-                let expected = committed.last_row(Table::Meta, range);
-                assert_eq!(transaction.last_row(Table::Meta, range), expected, "{round}: {range:?}");
-                assert_eq!(transaction.value(Table::Meta, &start), committed.value(Table::Meta, &start));
-            }
-        }
-    }
-
-    #[test]
-    fn a_walk_visits_every_row_of_a_prefix_across_pages() {
-        let mut store = MemoryStore::new(StoreId([1; 16]));
-        let mut batch = WriteBatch::default();
-        for number in 0..3_000_u32 {
-            batch.put(Table::Deltas, SpaceIndex(1).key(&[&number.to_be_bytes()]), vec![]);
-        }
-        batch.put(Table::Deltas, SpaceIndex(2).all(), vec![]);
-        store.commit(&batch).unwrap();
-        let mut seen = 0;
-        walk_prefix(&store, Table::Deltas, &SpaceIndex(1).all(), |_, _| {
-            seen += 1;
-            Ok(())
-        })
-        .unwrap();
-        assert_eq!(seen, 3_000);
-    }
-}
+mod tests;

@@ -72,6 +72,11 @@ impl<T> ViewCache<T> {
         }
     }
 
+    /// Whether something is at `key`. Does not count as a use.
+    pub fn holds(&self, key: &DocumentKey) -> bool {
+        self.entries.contains_key(key)
+    }
+
     /// Takes out what is at `key`.
     pub fn remove(&mut self, key: &DocumentKey) -> Option<T> {
         let entry = self.entries.remove(key)?;

@@ -10,7 +10,9 @@ use super::{BuiltView, DocumentKey, ViewCache, Witness};
 use crate::document::Poison;
 use crate::history::frontier;
 use crate::id::{DocumentName, SpaceId};
-use crate::store::tables::{DocumentRecord, SpaceIndex, SpaceRecord, changed_key, record, space_record};
+use crate::store::tables::{
+    DocumentRecord, SpaceIndex, SpaceRecord, changed_key, document_record, space_record,
+};
 use crate::store::{KeyRange, StoreError, StoreRead, Table, after_prefix};
 
 /// Rows a listing looks at for one page, whatever it shows of them.
@@ -87,7 +89,7 @@ impl Reader {
         let index = self.space(space)?.index;
         let value = self.store.value(Table::Documents, &index.document(name.as_str()))?;
         let value = value.ok_or_else(|| ReadFault::UnknownDocument(name.clone()))?;
-        Ok(record(&value, "document record")?)
+        Ok(document_record(name, &value)?)
     }
 
     /// Builds the document if need be, brings it up to date, and looks at it. The second value holds
@@ -241,5 +243,6 @@ fn damaged(what: &str) -> ReadFault {
 fn listed(index: SpaceIndex, key: &[u8], value: &[u8]) -> Result<(DocumentName, DocumentRecord), ReadFault> {
     let name = key.get(index.all().len()..).and_then(|name| std::str::from_utf8(name).ok());
     let name = name.and_then(|name| DocumentName::new(name).ok()).ok_or_else(|| damaged("a document key"))?;
-    Ok((name, record(value, "document record")?))
+    let known = document_record(&name, value)?;
+    Ok((name, known))
 }

@@ -7,12 +7,13 @@ pub mod rogue;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use rogue::Rogue;
 use sha2::{Digest, Sha256};
 use starling_crdt::address::Address;
 use starling_crdt::charter::{Label, Role, Ticket};
 use starling_crdt::document::{Edit, Json, Pointer};
 use starling_crdt::exchange::{MessageError, Request, decode_message};
-use starling_crdt::id::{AuthorKey, ChangeHash, DocumentName, SpaceId, StoreId, Topic};
+use starling_crdt::id::{AuthorKey, ChangeHash, DocumentName, SpaceId, StatementId, StoreId, Topic};
 use starling_crdt::identity::Identity;
 use starling_crdt::replica::{
     Condition, Effect, Input, LocalRequest, MessageToken, Options, Refusal, Replica, Reply, RequestTicket,
@@ -221,6 +222,9 @@ impl Mesh {
             Effect::Subscribe(topic) => {
                 self.nodes[index].topics.insert(topic);
             }
+            Effect::Unsubscribe(topic) => {
+                self.nodes[index].topics.remove(&topic);
+            }
             Effect::Publish { topic, payload } => {
                 self.published.push((topic, payload.clone()));
                 self.spread(index, topic, &payload, index);
@@ -292,7 +296,8 @@ impl Mesh {
         match self.index_of(peer).filter(|to| self.linked(index, *to)) {
             Some(to) => {
                 let peer = self.nodes[index].key;
-                self.send(to, Input::Asked { peer, id, request: decode_message(body) });
+                let request = self.nodes[to].replica.screener().screen_request(body);
+                self.send(to, Input::Asked { peer, id, request });
             }
             None => self.send(index, Input::Answered { peer, id, answer: Err("not connected".into()) }),
         }
@@ -304,6 +309,17 @@ impl Mesh {
         self.nodes[index].inbox.push(input);
         self.step(index);
         self.nodes[index].effects[before..].to_vec()
+    }
+
+    /// Puts an input into a node's inbox for its next step.
+    pub fn send_now(&mut self, index: usize, input: Input) {
+        self.nodes[index].inbox.push(input);
+    }
+
+    /// Hands a node a question of a peer, read and checked as the shell does it.
+    pub fn ask_node(&mut self, to: usize, peer: AuthorKey, id: u64, request: Request) -> Vec<String> {
+        let request = Ok(self.nodes[to].replica.screener().screen(request));
+        self.give(to, Input::Asked { peer, id, request })
     }
 
     /// Hands a node a gossip payload from `from`; it spreads further if the node accepts it.
@@ -379,7 +395,7 @@ impl Mesh {
     }
 
     pub fn create_space(&mut self, index: usize) -> SpaceId {
-        let epoch_key = EpochKey::from_bytes([9; 32]);
+        let epoch_key = EpochKey::from_bytes(EPOCH);
         let name = Label::new("test").unwrap();
         let nonce = [u8::try_from(index).unwrap(); 16];
         match self.request(index, LocalRequest::CreateSpace { name, nonce, epoch_key }) {
@@ -500,6 +516,32 @@ fn now(micros: u64) -> Now {
     Now { monotonic: Moment(micros), wall: WallTime(wall) }
 }
 
+/// Every statement a node holds: what an honest author would cite, and more.
+pub fn statements(node: &Node) -> Vec<StatementId> {
+    let mut ids = Vec::new();
+    starling_crdt::store::tables::walk_prefix(
+        node.store(),
+        Table::Statements,
+        &starling_crdt::store::tables::SpaceIndex(0).all(),
+        |_, value| {
+            ids.push(starling_crdt::charter::VerifiedStatement::from_bytes(value).unwrap().id());
+            Ok(())
+        },
+    )
+    .unwrap();
+    ids
+}
+
+/// The key under which the mesh's spaces seal their gossip.
+pub const EPOCH: [u8; 32] = [9; 32];
+
+impl Rogue {
+    /// As a member of the mesh's space, with all it knows.
+    pub fn of(node: &Node, space: SpaceId, nonce: u8) -> Self {
+        Self::new(node.identity(), space, EpochKey::from_bytes(EPOCH), nonce, statements(node))
+    }
+}
+
 impl Node {
     fn open(seed: u8, starts: u8, stored: Option<(MemoryStore, u64)>) -> Self {
         let identity = Identity::from_seed(&[seed + 1; 32]);
@@ -545,6 +587,11 @@ impl Node {
         let mut batch = WriteBatch::default();
         batch.put(table, key, vec![0xff; 9]);
         self.store.commit(&batch).expect("memory stores do not fail");
+    }
+
+    /// Writes rows behind the replica's back; a restart makes it see them.
+    pub fn commit(&mut self, batch: &WriteBatch) {
+        self.store.commit(batch).expect("memory stores do not fail");
     }
 
     /// Puts an empty store in place of its own; a restart opens it.

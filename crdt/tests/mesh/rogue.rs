@@ -1,12 +1,13 @@
 //! An author that signs whatever it likes: changes made by hand, deltas no honest node would send.
 
+#![allow(dead_code, reason = "each test uses the part it needs")]
+
 use std::num::NonZeroU64;
 
 use automerge::legacy::{Key, ObjectId, Op, OpId, OpType, SortedVec};
 use automerge::{ActorId, Change, ExpandedChange, ScalarValue};
 use minicbor::bytes::ByteVec;
 use sha2::{Digest, Sha256};
-use starling_crdt::charter::VerifiedStatement;
 use starling_crdt::codec::Signable;
 use starling_crdt::delta::Delta;
 use starling_crdt::gossip::Frame;
@@ -14,10 +15,6 @@ use starling_crdt::id::{Actor, AuthorKey, ChangeHash, DocumentName, SpaceId, Sta
 use starling_crdt::identity::{Identity, Signature};
 use starling_crdt::incarnation::VerifiedIncarnation;
 use starling_crdt::seal::{self, EpochKey};
-use starling_crdt::store::Table;
-use starling_crdt::store::tables::{SpaceIndex, walk_prefix};
-
-use super::Node;
 
 /// One author in one space, writing as one actor.
 pub struct Rogue {
@@ -55,26 +52,16 @@ pub fn chunk_hash(bytes: &[u8]) -> ChangeHash {
     ChangeHash(Sha256::digest(&bytes[8..]).into())
 }
 
-/// Every statement a node holds: what an honest author would cite, and more.
-pub fn statements(node: &Node) -> Vec<StatementId> {
-    let mut ids = Vec::new();
-    walk_prefix(node.store(), Table::Statements, &SpaceIndex(0).all(), |_, value| {
-        ids.push(VerifiedStatement::from_bytes(value).unwrap().id());
-        Ok(())
-    })
-    .unwrap();
-    ids
-}
-
 impl Rogue {
-    pub fn new(identity: Identity, space: SpaceId, nonce: u8, tips: Vec<StatementId>) -> Self {
+    pub fn new(
+        identity: Identity,
+        space: SpaceId,
+        epoch: EpochKey,
+        nonce: u8,
+        tips: Vec<StatementId>,
+    ) -> Self {
         let incarnation = VerifiedIncarnation::sign(&identity, space, [nonce; 16], tips);
-        Self { identity, space, epoch: EpochKey::from_bytes([9; 32]), incarnation }
-    }
-
-    /// As a member of the mesh's space, with all it knows.
-    pub fn of(node: &Node, space: SpaceId, nonce: u8) -> Self {
-        Self::new(node.identity(), space, nonce, statements(node))
+        Self { identity, space, epoch, incarnation }
     }
 
     pub fn key(&self) -> AuthorKey {
@@ -126,9 +113,21 @@ impl Rogue {
 
 /// A change in automerge's own form.
 pub fn make(actor: Actor, seq: u64, start_op: u64, dependencies: &[ChangeHash], operations: Vec<Op>) -> Made {
+    altered(actor, seq, start_op, dependencies, operations, |_| {})
+}
+
+/// A change in automerge's own form, with something else about it.
+pub fn altered(
+    actor: Actor,
+    seq: u64,
+    start_op: u64,
+    dependencies: &[ChangeHash],
+    operations: Vec<Op>,
+    alter: impl FnOnce(&mut ExpandedChange),
+) -> Made {
     let mut deps: Vec<_> = dependencies.iter().map(|hash| automerge::ChangeHash(hash.0)).collect();
     deps.sort_unstable();
-    let change = ExpandedChange {
+    let mut change = ExpandedChange {
         operations,
         actor_id: ActorId::from(actor.0),
         hash: None,
@@ -140,6 +139,7 @@ pub fn make(actor: Actor, seq: u64, start_op: u64, dependencies: &[ChangeHash], 
         extra_bytes: vec![],
         author: None,
     };
+    alter(&mut change);
     let bytes = Change::from(change).raw_bytes().to_vec();
     Made { hash: chunk_hash(&bytes), bytes, seq }
 }

@@ -3,7 +3,7 @@
 #![allow(dead_code, reason = "each test uses the part it needs")]
 
 use minicbor::bytes::ByteVec;
-use starling_crdt::delta::{Delta, VerifiedDelta};
+use starling_crdt::delta::{Announcement, Delta, VerifiedDelta};
 use starling_crdt::document::{Commit, Document, Edit, Json};
 use starling_crdt::exchange::*;
 use starling_crdt::gossip::Frame;
@@ -57,7 +57,7 @@ pub fn requests() -> Vec<(&'static str, Request)> {
     let heads = DocumentHeads { document: name("config/web"), heads: vec![ChangeHash([8; 32])] };
     vec![
         ("hello", Request::Hello(vec![greeting])),
-        ("statements", Request::Statements { space: SPACE, have: vec![StatementId([3; 32])] }),
+        ("statements", Request::Statements { space: SPACE, tips: vec![StatementId([3; 32])], after: 4 }),
         ("take statements", Request::TakeStatements { space: SPACE, statements: vec![vec![1, 2].into()] }),
         ("reconcile", Request::Reconcile { space: SPACE, salt: 99, ranges: vec![range] }),
         ("fetch", Request::Fetch { space: SPACE, wants: vec![Want { key: item_key(), after: 1 }] }),
@@ -84,6 +84,7 @@ pub fn responses() -> Vec<(&'static str, Response)> {
                 statements: statements.clone(),
                 lacking: vec![StatementId([3; 32])],
                 more: true,
+                tips: vec![StatementId([4; 32])],
             },
         ),
         ("done", Response::Done),
@@ -105,10 +106,11 @@ pub fn responses() -> Vec<(&'static str, Response)> {
 
 /// One of each gossip frame.
 pub fn frames() -> Vec<(&'static str, Frame)> {
+    let announcement = delta().announcement();
     let (incarnation, delta) = (Some(incarnation().certificate().clone()), delta().delta().clone());
     vec![
         ("delta", Frame::Delta { incarnation, delta }),
-        ("announcement", Frame::Announcement { key: item_key(), seq: 2 }),
+        ("announcement", Frame::Announcement { incarnation: None, announcement }),
         ("statement", Frame::Statement(vec![1, 2].into())),
         ("beacon", Frame::Beacon(vec![1, 2].into())),
     ]
@@ -201,7 +203,10 @@ impl Draws {
         let space = SpaceId(self.array());
         match self.below(8) {
             0 => Request::Hello(self.list(Self::greeting)),
-            1 => Request::Statements { space, have: self.list(|draws| StatementId(draws.array())) },
+            1 => {
+                let tips = self.list(|draws| StatementId(draws.array()));
+                Request::Statements { space, tips, after: self.number() }
+            }
             2 => Request::TakeStatements { space, statements: self.list(Self::bytes) },
             3 => Request::Reconcile { space, salt: self.number(), ranges: self.list(Self::range) },
             4 => {
@@ -228,6 +233,7 @@ impl Draws {
                 statements: self.list(Self::bytes),
                 lacking: self.list(|draws| StatementId(draws.array())),
                 more: self.chance(),
+                tips: self.list(|draws| StatementId(draws.array())),
             },
             2 => Response::Done,
             3 => Response::Ranges(self.list(|draws| match draws.below(3) {
@@ -261,7 +267,17 @@ impl Draws {
                 let incarnation = self.chance().then(|| self.incarnation());
                 Frame::Delta { incarnation, delta: self.delta() }
             }
-            1 => Frame::Announcement { key: self.key(), seq: self.number() },
+            1 => {
+                let announcement = Announcement {
+                    document: self.name(),
+                    actor: Actor(self.array()),
+                    seq: self.number(),
+                    hash: ChangeHash(self.array()),
+                    signature: Signature(self.array()),
+                };
+                let incarnation = self.chance().then(|| self.incarnation());
+                Frame::Announcement { incarnation, announcement }
+            }
             2 => Frame::Statement(self.bytes()),
             _ => Frame::Beacon(self.bytes()),
         }

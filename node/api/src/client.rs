@@ -14,6 +14,7 @@ mod watch;
 
 use std::time::Duration;
 
+use http_body_util::BodyExt as _;
 use hyper::{Method, header};
 use tokio::sync::mpsc;
 
@@ -25,16 +26,20 @@ pub use watch::Watch;
 use crate::{
     NodeAddress,
     document::{BatchLine, BatchResult, NDJSON_MEDIA_TYPE, WatchQuery},
+    keep::{Compacted, Verified},
     member::{MemberList, Wait, Waited},
     peer::{AddPeer, BlockPeer, PeerAdded, PeerList},
     route,
-    space::{CreateInvite, CreateSpace, Invite, Join, Joined, Space, SpaceList},
-    status::{Health, Status},
+    space::{CreateInvite, CreateSpace, Invite, Join, Joined, LeaveQuery, Space, SpaceLeft, SpaceList},
+    status::{Health, LogLevel, Status},
 };
 use connection::{Connections, RequestBody};
 
 /// How long a request may take unless the client is told otherwise.
 pub const REQUEST_TIME_MAX: Duration = Duration::from_secs(30);
+
+/// How long a verification or a compaction may take: it reads everything the node holds.
+const VERIFY_TIME_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// What a wait may take beyond the time it was asked to wait.
 const WAIT_TIME_EXTRA: Duration = Duration::from_secs(10);
@@ -136,6 +141,15 @@ impl Client {
         self.send_json(Method::POST, route::SPACES, &CreateSpace { name: name.to_owned() }).await
     }
 
+    /// Leaves a space and removes what the node holds of it.
+    ///
+    /// # Errors
+    /// See [`ClientError`]; without `force` above all that no other node confirms to hold it.
+    pub async fn leave_space(&self, space: &str, query: LeaveQuery) -> Result<SpaceLeft, ClientError> {
+        let path = route::with_query(&route::space(space), &[("force", query.force.then_some("true"))]);
+        self.answer(self.request(Method::DELETE, &path)?).await
+    }
+
     /// Makes a ticket others can join a space with.
     ///
     /// # Errors
@@ -203,6 +217,65 @@ impl Client {
     pub async fn unblock_peer(&self, peer: &str) -> Result<(), ClientError> {
         let request = self.request(Method::DELETE, &route::peer_block(peer))?;
         self.exchange(request).await.map(drop)
+    }
+
+    /// Checks the node's store against its history, however long that takes.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn verify(&self) -> Result<Verified, ClientError> {
+        let request = self.request(Method::POST, route::VERIFY)?;
+        let (status, _, body) = self.exchange_within(VERIFY_TIME_MAX, request).await?;
+        self.parse(status, &body)
+    }
+
+    /// Merges deltas wherever that can be done, however long it takes.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn compact(&self) -> Result<Compacted, ClientError> {
+        let request = self.request(Method::POST, route::COMPACT)?;
+        let (status, _, body) = self.exchange_within(VERIFY_TIME_MAX, request).await?;
+        self.parse(status, &body)
+    }
+
+    /// A backup of the node, given to `write` piece by piece.
+    ///
+    /// # Errors
+    /// See [`ClientError`]; an error of `write` ends it and is returned inside.
+    pub async fn backup<E>(
+        &self,
+        mut write: impl FnMut(&[u8]) -> Result<(), E>,
+    ) -> Result<Result<(), E>, ClientError> {
+        let (response, _connection) = self.accepted(self.request(Method::GET, route::BACKUP)?).await?;
+        let status = response.status().as_u16();
+        let mut body = response.into_body();
+        while let Some(frame) = body.frame().await {
+            let frame = frame
+                .map_err(|error| self.not_understood(status, format!("a backup that broke off: {error}")))?;
+            if let Some(bytes) = frame.data_ref()
+                && let Err(error) = write(bytes)
+            {
+                return Ok(Err(error));
+            }
+        }
+        Ok(Ok(()))
+    }
+
+    /// What the node logs.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn log_level(&self) -> Result<LogLevel, ClientError> {
+        self.read_json(route::LOG_LEVEL).await
+    }
+
+    /// Lets the node log by another filter until it stops.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn set_log_level(&self, filter: &str) -> Result<LogLevel, ClientError> {
+        self.send_json(Method::PUT, route::LOG_LEVEL, &LogLevel { filter: filter.to_owned() }).await
     }
 
     /// Watches a space's documents.

@@ -11,6 +11,7 @@ pub mod document;
 pub mod duration;
 pub mod exit;
 pub mod heads;
+pub mod keep;
 pub mod member;
 pub mod past;
 pub mod peer;

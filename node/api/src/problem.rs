@@ -131,6 +131,8 @@ codes! {
     PreconditionFailed = "precondition-failed", 412, Precondition, "precondition failed";
     /// The patch tests for a value that is not there; nothing was written.
     PatchTestFailed = "patch-test-failed", 412, Precondition, "a test of the patch failed";
+    /// No other node is known to hold what would be removed here.
+    OnlyCopy = "only-copy", 412, Precondition, "this node may hold the only copy";
     /// The body is longer than a request may be.
     BodyTooLarge = "body-too-large", 413, Usage, "body too large";
     /// The write would be one change above the protocol's limit.

@@ -45,6 +45,14 @@ pub const JOIN: &str = "/v1/join";
 pub const PEERS: &str = "/v1/peers";
 /// Pattern of one peer's block.
 pub const PEER_BLOCK: &str = "/v1/peers/{id}/block";
+/// Pattern of the route that gives a backup.
+pub const BACKUP: &str = "/v1/backup";
+/// Pattern of the route that checks the store.
+pub const VERIFY: &str = "/v1/verify";
+/// Pattern of the route that merges deltas.
+pub const COMPACT: &str = "/v1/compact";
+/// Pattern of the log's filter.
+pub const LOG_LEVEL: &str = "/v1/log-level";
 /// Whether the process lives.
 pub const HEALTH: &str = "/healthz";
 /// Whether the node serves.
@@ -76,6 +84,10 @@ pub const ALL: &[&str] = &[
     JOIN,
     PEERS,
     PEER_BLOCK,
+    BACKUP,
+    VERIFY,
+    COMPACT,
+    LOG_LEVEL,
     HEALTH,
     READY,
     METRICS,

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::member::Holder;
+
 /// What a member may do; each role may do what the ones before it may.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -95,6 +97,33 @@ pub struct Space {
 pub struct SpaceList {
     /// In order of name, then id.
     pub items: Vec<Space>,
+}
+
+/// Answer of `DELETE /v1/spaces/{space}`: the space was left.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct SpaceLeft {
+    /// Id of the space, hex.
+    pub id: String,
+    /// What its founders call it.
+    pub name: String,
+    /// Documents that existed here.
+    pub documents: u64,
+    /// Changes that were held here and are being removed.
+    pub changes: u64,
+    /// Nodes that confirmed to hold all of it.
+    #[serde(default)]
+    pub holders: Vec<Holder>,
+}
+
+/// Query of `DELETE /v1/spaces/{space}`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct LeaveQuery {
+    /// Leave even if no other node confirms that it holds what this one holds.
+    #[serde(default)]
+    pub force: bool,
 }
 
 /// Body of `POST /v1/spaces/{space}/invites`.

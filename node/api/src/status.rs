@@ -23,6 +23,12 @@ pub struct Warning {
 pub struct StoreStatus {
     /// Bytes on disk.
     pub bytes: u64,
+    /// Bytes left on its file system for this user; absent where that is not known.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub room: Option<u64>,
+    /// Bytes by which it grew since the node started; absent for a stopped node.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub grown: Option<u64>,
     /// Where it stands.
     pub position: Position,
 }
@@ -57,6 +63,16 @@ pub struct Status {
     pub started: String,
     /// Milliseconds since then.
     pub uptime_ms: u64,
+}
+
+/// Answer of `GET /v1/log-level`, body and answer of `PUT /v1/log-level`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct LogLevel {
+    /// The filter: a level (`error`, `warn`, `info`, `debug`, `trace`), or `TARGET=LEVEL` parts with
+    /// commas between them.
+    pub filter: String,
 }
 
 /// Answer of `GET /healthz` and `GET /readyz`.

@@ -28,6 +28,28 @@ fn space() -> Value {
 }
 
 #[test]
+fn numbers_in_a_line_are_written_as_they_were_read() {
+    // Any doubles, of which a fast reader rounds some to a neighbour; drawn by SplitMix64.
+    let mut state = 7_u64;
+    let mut draw = || {
+        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let z = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        f64::from_bits(z ^ (z >> 31))
+    };
+    for exact in std::iter::repeat_with(&mut draw).filter(|number| number.is_finite()).take(2_000) {
+        let number = format!("{exact:e}");
+        let text = format!(r#"{{"op":"put","doc":"a","value":{{"x":{number}}}}}"#);
+        let line: BatchLine = serde_json::from_str(&text).expect("a line");
+        let written = serde_json::to_string(&line).expect("it has a form");
+        let BatchLine::Put { value, .. } = serde_json::from_str(&written).expect("a line") else {
+            panic!("a put: {written}")
+        };
+        assert_eq!(value["x"].as_f64().map(f64::to_bits), Some(exact.to_bits()), "{number}: {written}");
+    }
+}
+
+#[test]
 fn whole_examples_round_trip() {
     round_trips::<SpaceList>(json!({"items": [space()]}));
     round_trips::<Joined>(json!({"space": A, "name": "shop", "state": "joining"}));

@@ -47,9 +47,10 @@ fn main() -> ExitCode {
 }
 
 fn run(config: &Config) -> ExitCode {
-    if let Err(error) = telemetry::install(&config.log_level, config.log_format) {
-        return fail(&error, ExitCode::from(USAGE));
-    }
+    let level = match telemetry::install(&config.log_level, config.log_format) {
+        Ok(level) => level,
+        Err(error) => return fail(&error, ExitCode::from(USAGE)),
+    };
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return fail(&error, ExitCode::FAILURE),
@@ -60,7 +61,7 @@ fn run(config: &Config) -> ExitCode {
             return fail(&error, ExitCode::FAILURE);
         }
         match Node::start(config).await {
-            Ok(node) => match node.run(shutdown).await {
+            Ok(node) => match node.with_log_level(level).run(shutdown).await {
                 Ok(()) => ExitCode::SUCCESS,
                 Err(died) => fail(&died, ExitCode::FAILURE),
             },

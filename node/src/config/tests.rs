@@ -68,7 +68,7 @@ fn a_file_may_say_everything_and_flags_win_over_it() {
 #[test]
 fn what_is_wrong_in_a_file_is_named_with_file_and_line() {
     let cases = [
-        ("name = \"a\"\nnmae = \"b\"\n", 2, "unknown field `nmae`"),
+        ("name = \"a\"\nnmae = \"b\"\n", 2, "unknown key `nmae`; did you mean `name`?"),
         ("\n\nmdns = \"yes\"\n", 3, "invalid type"),
         ("profile = \"moon\"", 1, "unknown variant `moon`"),
         ("\nhttp = \"0.0.0.0:4711\"", 2, "is not loopback"),

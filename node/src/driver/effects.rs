@@ -45,15 +45,19 @@ pub(crate) struct Outlet {
 }
 
 impl Outlet {
-    /// Releases the effects of a step, in order.
+    /// Releases the effects of a step: replies first, since somebody waits for them, then the others
+    /// in order, then the documents' changes.
     pub(crate) fn release(&self, effects: Vec<Effect>) {
-        let mut changes = Vec::new();
+        let (mut replies, mut others, mut changes) = (Vec::new(), Vec::new(), Vec::new());
         for effect in effects {
             match effect {
+                Effect::Reply { ticket, reply } => replies.push((ticket, reply)),
                 Effect::Changed(change) => changes.push(change),
-                effect => self.release_one(effect),
+                effect => others.push(effect),
             }
         }
+        self.inbox.reply(replies);
+        others.into_iter().for_each(|effect| self.release_one(effect));
         if !changes.is_empty() {
             self.handle.announce_changes(changes);
         }
@@ -66,8 +70,9 @@ impl Outlet {
 
     fn release_one(&self, effect: Effect) {
         match effect {
-            Effect::Reply { ticket, reply } => self.inbox.reply(ticket, reply),
+            Effect::Reply { ticket, reply } => self.inbox.reply(vec![(ticket, reply)]),
             Effect::Subscribe(topic) => self.send(Command::Subscribe { topic }),
+            Effect::Unsubscribe(topic) => self.send(Command::Unsubscribe { topic }),
             Effect::Publish { topic, payload } => {
                 self.metrics().gossip_message(Traffic::Out);
                 self.send(Command::Publish { topic, payload });

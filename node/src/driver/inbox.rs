@@ -127,11 +127,19 @@ impl Inbox {
         (inputs, state.closed)
     }
 
-    /// Gives a reply to whoever waits for it; nobody may.
-    pub(crate) fn reply(&self, ticket: RequestTicket, reply: Result<Reply, Refusal>) {
-        let waiting = self.state().replies.remove(&ticket);
-        if let Some(waiting) = waiting {
-            waiting.send(reply).ok();
+    /// Gives each reply to whoever waits for it; nobody may.
+    pub(crate) fn reply(&self, replies: Vec<(RequestTicket, Result<Reply, Refusal>)>) {
+        if replies.is_empty() {
+            return;
+        }
+        let mut state = self.state();
+        let waiting: Vec<_> =
+            replies.into_iter().map(|(ticket, reply)| (state.replies.remove(&ticket), reply)).collect();
+        drop(state);
+        for (waiting, reply) in waiting {
+            if let Some(waiting) = waiting {
+                waiting.send(reply).ok();
+            }
         }
     }
 

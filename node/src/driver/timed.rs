@@ -37,6 +37,10 @@ impl<S: StoreRead> StoreRead for TimedStore<S> {
     fn last_row(&self, table: Table, range: KeyRange<'_>) -> Result<Option<Row>, StoreError> {
         self.store.last_row(table, range)
     }
+
+    fn snapshot(&self) -> Result<Arc<dyn StoreRead>, StoreError> {
+        self.store.snapshot()
+    }
 }
 
 impl<S: Store> Store for TimedStore<S> {

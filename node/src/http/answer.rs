@@ -1,6 +1,6 @@
 //! Between requests and handlers: what comes in becomes typed or a problem, what goes out is JSON.
 
-use std::{error::Error as _, time::Duration};
+use std::time::Duration;
 
 use axum::{
     body::{Body, Bytes},
@@ -8,10 +8,12 @@ use axum::{
     http::{HeaderName, HeaderValue, StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
 };
+use futures::StreamExt as _;
+use http_body_util::BodyExt as _;
 use serde::{Serialize, de::DeserializeOwned};
 use starling_api::{Code, Problem, problem::PROBLEM_MEDIA_TYPE};
 
-use super::limits::{BODY_BYTES_MAX, BODY_TIME_MAX};
+use super::limits::{BODY_BYTES_MAX, BODY_TIME_MAX, DRAIN_BYTES_MAX, DRAIN_TIME_MAX};
 
 /// What a busy node tells a client to wait, in seconds.
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("1");
@@ -112,6 +114,37 @@ impl<S: Send + Sync> FromRequest<S> for Whole {
     }
 }
 
+/// Reads and drops what follows of a body that is refused, within bounds: a client that is still sending
+/// when the connection closes would lose the answer.
+async fn drain(body: Body) {
+    let rest = async {
+        let mut stream = body.into_data_stream();
+        let mut drained = 0;
+        while let Some(Ok(bytes)) = stream.next().await {
+            drained += bytes.len();
+            if drained > DRAIN_BYTES_MAX {
+                break;
+            }
+        }
+    };
+    // A client that stops sending waits for the answer.
+    tokio::time::timeout(DRAIN_TIME_MAX, rest).await.ok();
+}
+
+/// A whole body; past `bytes_max` nothing of it is kept, and what is left is read to be dropped.
+async fn gather(body: &mut Body, bytes_max: usize) -> Result<Option<Bytes>, axum::Error> {
+    let mut whole = Vec::new();
+    while let Some(frame) = body.frame().await {
+        if let Ok(bytes) = frame?.into_data() {
+            if whole.len() + bytes.len() > bytes_max {
+                return Ok(None);
+            }
+            whole.extend_from_slice(&bytes);
+        }
+    }
+    Ok(Some(whole.into()))
+}
+
 async fn read_whole(request: Request, bytes_max: usize, time_max: Duration) -> Result<Bytes, Refused> {
     let too_large = || {
         let problem = Problem::new(Code::BodyTooLarge, format!("the body is longer than {bytes_max} bytes"));
@@ -122,13 +155,17 @@ async fn read_whole(request: Request, bytes_max: usize, time_max: Duration) -> R
     };
     let announced = request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
     if announced.and_then(|text| text.parse::<u64>().ok()).is_some_and(|length| length > bytes_max as u64) {
+        // Whoever asked first whether to send the body has sent nothing, and is not told to.
+        if !request.headers().contains_key(header::EXPECT) {
+            drain(request.into_body()).await;
+        }
         return Err(too_large());
     }
-    match tokio::time::timeout(time_max, axum::body::to_bytes(request.into_body(), bytes_max)).await {
-        Ok(Ok(bytes)) => Ok(bytes),
-        Ok(Err(error))
-            if error.source().is_some_and(|source| source.is::<http_body_util::LengthLimitError>()) =>
-        {
+    let mut body = request.into_body();
+    match tokio::time::timeout(time_max, gather(&mut body, bytes_max)).await {
+        Ok(Ok(Some(bytes))) => Ok(bytes),
+        Ok(Ok(None)) => {
+            drain(body).await;
             Err(too_large())
         }
         Ok(Err(error)) => Err(refused(Code::BadRequest, format!("the body broke off: {error}"))),

@@ -29,6 +29,13 @@ pub(crate) const HEADER_TIME_MAX: Duration = Duration::from_secs(60);
 /// Time for a body that is read whole to arrive. After it: 408.
 pub(crate) const BODY_TIME_MAX: Duration = Duration::from_secs(30);
 
+/// What is still read of a body that was refused for its length, so that its sender gets to read why.
+/// Whoever sends more may see a broken connection instead.
+pub(crate) const DRAIN_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// Time for that.
+pub(crate) const DRAIN_TIME_MAX: Duration = Duration::from_secs(2);
+
 /// Silence in the body of a batch after which it ends.
 pub(crate) const LINE_TIME_MAX: Duration = Duration::from_secs(60);
 
@@ -49,6 +56,24 @@ pub(crate) const WAIT_TIME_MAX: Duration = Duration::from_secs(600);
 
 /// How long a write waits for other nodes to confirm it, where the client does not say.
 pub(crate) const CONFIRM_TIME_DEFAULT: Duration = Duration::from_secs(5);
+
+/// Room on the store's file system below which `status` warns, in bytes. A busy node writes a few
+/// hundred megabytes in a day.
+pub(crate) const ROOM_LOW_BYTES: u64 = 256 * 1024 * 1024;
+
+/// Room below which a commit may fail: redb writes to new pages before it frees old ones.
+pub(crate) const ROOM_OUT_BYTES: u64 = 4 * 1024 * 1024;
+
+/// Verifications and backups running at once. Each keeps a thread busy, and the room of what is
+/// overwritten meanwhile. Above it: 503.
+pub(crate) const INSPECTIONS_MAX: usize = 2;
+
+/// Pieces of a backup that wait for a slow reader, of up to about a megabyte each.
+pub(crate) const BACKUP_PIECES_MAX: usize = 4;
+
+/// How long another node is asked to confirm before a space is left. Too short and a slow link needs
+/// `--force`; too long and whoever is alone waits for nothing.
+pub(crate) const LEAVE_TIME_MAX: Duration = Duration::from_secs(5);
 
 /// How long a line of a batch waits for room in the node's inbox, and how often it looks. Past it:
 /// that line is answered with 503.

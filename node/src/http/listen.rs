@@ -112,6 +112,11 @@ async fn remove_stale(path: &Path) -> Result<(), ListenError> {
     }
 }
 
+/// Why a group cannot be given the socket; nothing where it is known on this host.
+pub(super) fn group_fault(group: &str) -> Option<String> {
+    group_number(group).err().map(|error| error.to_string())
+}
+
 /// The number of a group, by number or by its name in `/etc/group`.
 fn group_number(group: &str) -> Result<u32, ListenError> {
     let unknown = || ListenError::UnknownGroup(group.to_owned());

@@ -16,9 +16,11 @@ use starling_crdt::{
     charter::{Label, Prefix, Role, Ticket},
     id::{AuthorKey, DocumentName, SpaceId},
     replica::{
-        LocalRequest, MemberReport, Nodes, PeerReport, Reply, SpaceReport, Status, Waited, Write, Written,
+        Compacted, LocalRequest, MemberReport, Nodes, PeerReport, Reply, SpaceReport, Status, Waited, Write,
+        Written,
     },
     seal::EpochKey,
+    store::StoreRead,
     view::Reader,
 };
 use tokio::{sync::oneshot, time::sleep};
@@ -69,6 +71,11 @@ impl Node {
     /// Where it listens for other nodes.
     pub(super) fn listening(&self) -> Vec<String> {
         self.handle.listening()
+    }
+
+    /// What is committed now, kept.
+    pub(super) fn snapshot(&self) -> Result<Arc<dyn StoreRead>, Refused> {
+        self.reader().store().snapshot().map_err(|error| super::problems::store(&error).into())
     }
 
     fn reader(&self) -> &Reader {
@@ -130,6 +137,17 @@ impl Node {
             Reply::Joining { space, joined } => Ok((space, joined)),
             other => Err(unexpected(&other)),
         }
+    }
+
+    pub(super) async fn compact(&self) -> Result<Compacted, Refused> {
+        match self.ask(LocalRequest::Compact).await? {
+            Reply::Compacted(told) => Ok(told),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    pub(super) async fn leave_space(&self, space: SpaceId, held: Option<u64>) -> Result<(), Refused> {
+        self.do_it(LocalRequest::LeaveSpace { space, held }).await
     }
 
     pub(super) async fn invite(
@@ -214,6 +232,6 @@ fn stopped() -> Refused {
 }
 
 fn unexpected(reply: &Reply) -> Refused {
-    tracing::error!(?reply, "the node answered another question");
+    tracing::error!(event = "wrong_reply", ?reply, "the node answered another question");
     refused(Code::Internal, "the node answered another question")
 }

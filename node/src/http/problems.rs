@@ -21,6 +21,9 @@ impl From<Refusal> for Refused {
             }
             Refusal::KnownSpace(_) | Refusal::Issue(_) | Refusal::ThisNode => new(Code::WithoutEffect),
             Refusal::Precondition { heads } => precondition(&detail, &heads),
+            Refusal::HeldNowhereElse => new(Code::OnlyCopy).with_hint(
+                "let another member catch up (`starling wait`), or leave all the same with --force",
+            ),
             Refusal::UnknownDocument(_) => new(Code::UnknownDocument),
             Refusal::Edit(error) => edit(&error),
             Refusal::RequestIdReused(_) => {

@@ -6,7 +6,9 @@ use axum::{
 };
 use starling_api::route;
 
-use super::{batch, documents, openapi, past, peers, spaces, state::Api, status, watch, writes};
+use super::{
+    batch, documents, keep, log_level, openapi, past, peers, spaces, state::Api, status, watch, writes,
+};
 
 /// Every route of the API.
 pub(super) fn routes(api: Api) -> Router {
@@ -20,7 +22,7 @@ fn table() -> Vec<(&'static str, MethodRouter<Api>)> {
     vec![
         (route::STATUS, get(status::status)),
         (route::SPACES, get(spaces::list).post(spaces::create)),
-        (route::SPACE, get(spaces::show)),
+        (route::SPACE, get(spaces::show).delete(spaces::leave)),
         (route::DOCUMENTS, get(documents::list)),
         (route::DOCUMENT, get(documents::read).put(writes::put).patch(writes::patch).delete(writes::delete)),
         (route::OPERATIONS, post(writes::operate)),
@@ -38,6 +40,10 @@ fn table() -> Vec<(&'static str, MethodRouter<Api>)> {
         (route::JOIN, post(spaces::join)),
         (route::PEERS, get(peers::list).post(peers::add)),
         (route::PEER_BLOCK, put(peers::block).delete(peers::unblock)),
+        (route::BACKUP, get(keep::backup)),
+        (route::VERIFY, post(keep::verify)),
+        (route::COMPACT, post(keep::compact)),
+        (route::LOG_LEVEL, get(log_level::show).put(log_level::set)),
         (route::HEALTH, get(status::health)),
         (route::READY, get(status::ready)),
         (route::METRICS, get(status::metrics)),

@@ -88,14 +88,18 @@ pub(super) async fn serve<L: Listener>(
             }
             Err(error) if is_about_the_client(&error) => {}
             Err(error) => {
-                tracing::warn!(%error, "cannot accept an API connection");
+                tracing::warn!(event = "api_accept_failed", %error, "cannot accept an API connection");
                 sleep(ACCEPT_PAUSE).await;
             }
         }
     }
     let all_ended = async { while tasks.join_next().await.is_some() {} };
     if timeout(STOP_TIME_MAX, all_ended).await.is_err() {
-        tracing::warn!(count = tasks.len(), "cut API connections that did not end in time");
+        tracing::warn!(
+            event = "api_connections_cut",
+            count = tasks.len(),
+            "cut API connections that did not end in time"
+        );
     }
 }
 
@@ -125,6 +129,6 @@ where
     };
     if let Err(error) = outcome {
         // Clients break connections all the time; it matters to whoever looks for a cause.
-        tracing::debug!(%error, "an API connection ended early");
+        tracing::debug!(event = "api_connection_ended", %error, "an API connection ended early");
     }
 }

@@ -6,7 +6,9 @@ use axum::{extract::State, http::StatusCode};
 use starling_api::{
     Code,
     member::{MemberList, Nodes, Wait, Waited},
-    space::{CreateInvite, CreateSpace, Invite, Join, JoinState, Joined, Space, SpaceList},
+    space::{
+        CreateInvite, CreateSpace, Invite, Join, JoinState, Joined, LeaveQuery, Space, SpaceLeft, SpaceList,
+    },
 };
 use starling_crdt::{
     charter::{Label, Prefix, Ticket},
@@ -14,9 +16,9 @@ use starling_crdt::{
 };
 
 use super::{
-    answer::{Answer, Names, Refused, Shaped, refused},
+    answer::{Answer, Asked, Names, Refused, Shaped, refused},
     input,
-    limits::WAIT_TIME_MAX,
+    limits::{LEAVE_TIME_MAX, WAIT_TIME_MAX},
     report,
     state::Api,
 };
@@ -43,6 +45,36 @@ pub(super) async fn create(
     let name = Label::new(asked.name).map_err(|error| refused(Code::BadSpaceName, error.to_string()))?;
     let id = api.node.create_space(name).await?;
     api.node.space_report(id).await.map(|space| Answer(StatusCode::CREATED, report::space(&space)))
+}
+
+/// Leaves a space. What only this node holds is not removed unless that is asked for.
+pub(super) async fn leave(
+    State(api): State<Api>,
+    Names(space): Names<String>,
+    Asked(query): Asked<LeaveQuery>,
+) -> Result<Answer<SpaceLeft>, Refused> {
+    let id = api.node.space(&space).await?;
+    let report = api.node.space_report(id).await?;
+    let (mut held, mut holders) = (None, Vec::new());
+    if !query.force && report.changes > 0 {
+        let waited = api.node.wait(id, None, replica::Nodes::Count(1), LEAVE_TIME_MAX).await?;
+        if !waited.satisfied {
+            return Err(replica::Refusal::HeldNowhereElse.into());
+        }
+        // What was written since the report is more than this; then the core refuses.
+        held = Some(report.fingerprint);
+        let members = api.node.members(id).await?;
+        holders = waited.holders.into_iter().map(|key| report::holder(key, &members)).collect();
+    }
+    api.node.leave_space(id, held).await?;
+    let left = SpaceLeft {
+        id: id.to_string(),
+        name: report.name,
+        documents: report.documents,
+        changes: report.changes,
+        holders,
+    };
+    Ok(Answer(StatusCode::OK, left))
 }
 
 pub(super) async fn invite(

@@ -186,6 +186,36 @@ async fn a_body_over_the_limit_is_refused() {
 }
 
 #[tokio::test]
+async fn whoever_sends_all_of_a_body_over_the_limit_before_reading_is_told_why() {
+    async fn swallow(Whole(bytes): Whole) -> Answer<usize> {
+        Answer(axum::http::StatusCode::OK, bytes.len())
+    }
+    let running = run(Router::new().route("/swallow", post(swallow))).await;
+    // Far more than the socket holds, announced and in chunks.
+    let body = vec![b'x'; 8 * limits::BODY_BYTES_MAX];
+    let announced = format!("POST /swallow HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n", body.len());
+    let chunked = format!(
+        "POST /swallow HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n{:x}\r\n",
+        body.len()
+    );
+    for (head, end) in [(announced, ""), (chunked, "\r\n0\r\n\r\n")] {
+        let mut stream =
+            UnixStream::connect(running.directory.path().join("api.sock")).await.expect("a connection");
+        let sent = async {
+            stream.write_all(head.as_bytes()).await?;
+            stream.write_all(&body).await?;
+            stream.write_all(end.as_bytes()).await
+        };
+        timeout(DEADLINE, sent).await.expect("in time").expect("the node takes what it refuses");
+        let mut answer = vec![0; 4_096];
+        let read = timeout(DEADLINE, stream.read(&mut answer)).await.expect("in time").expect("bytes");
+        let answer = String::from_utf8_lossy(&answer[..read]);
+        assert!(answer.starts_with("HTTP/1.1 413") && answer.contains("body-too-large"), "{answer}");
+    }
+    running.stop().await;
+}
+
+#[tokio::test]
 async fn requests_above_the_bound_are_told_to_come_back_and_health_still_answers() {
     let arrived = std::sync::Arc::new(tokio::sync::Semaphore::new(0));
     let go = std::sync::Arc::new(Notify::new());

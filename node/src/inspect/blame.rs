@@ -25,6 +25,7 @@ impl Inspector<'_> {
     pub fn blame(&mut self, name: &DocumentName, query: &BlameQuery) -> Inspected<BlamePage> {
         let pointer = query.pointer.as_deref().unwrap_or_default().parse::<Pointer>();
         let pointer = pointer.map_err(|error| problem(Code::BadPointer, error.to_string()))?;
+        query.at.as_deref().map_or(Ok(()), moment::check)?;
         let mut witness = self.reader.witness(self.space).map_err(|fault| unread(&fault))?;
         let seen = self.reader.view(self.space, name, |view, known| {
             if known.deleted && query.at.is_none() {

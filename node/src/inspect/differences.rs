@@ -14,6 +14,8 @@ impl Inspector<'_> {
     /// # Errors
     /// A problem, when the document or one of the states is unknown.
     pub fn diff(&mut self, name: &DocumentName, query: &DiffQuery) -> Inspected<Diff> {
+        moment::check(&query.from)?;
+        query.to.as_deref().map_or(Ok(()), moment::check)?;
         self.look(name, |document, _| between(document, query))?
     }
 }

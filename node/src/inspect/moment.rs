@@ -12,18 +12,38 @@ use super::{Inspected, problem};
 /// What stands for the present state.
 const NOW: &str = "now";
 
-/// The heads a text stands for.
-pub(super) fn heads(document: &Document, text: &str) -> Inspected<Vec<ChangeHash>> {
-    let parts: Vec<&str> = text.split(',').map(str::trim).filter(|part| !part.is_empty()).collect();
-    if text.trim() == NOW {
-        return Ok(document.heads());
+/// Refuses what can stand for no state of any document, before one is looked for.
+///
+/// # Errors
+/// A problem that says what was expected.
+pub(super) fn check(text: &str) -> Inspected<()> {
+    let parts = parts(text);
+    if text.trim() == NOW || seconds(text).is_some() {
+        return Ok(());
     }
     if parts.is_empty() || parts.len() > HEADS_MAX {
         return Err(problem(Code::BadHeads, "expected heads, beginnings of heads, or a time"));
     }
+    let spelt = Document::new().heads_named(parts);
+    match spelt {
+        Err(fault @ HeadsFault::NotAHash(_)) => Err(unnamed(&fault)),
+        _ => Ok(()),
+    }
+}
+
+fn parts(text: &str) -> Vec<&str> {
+    text.split(',').map(str::trim).filter(|part| !part.is_empty()).collect()
+}
+
+/// The heads a text stands for.
+pub(super) fn heads(document: &Document, text: &str) -> Inspected<Vec<ChangeHash>> {
+    if text.trim() == NOW {
+        return Ok(document.heads());
+    }
+    check(text)?;
     match seconds(text) {
         Some(seconds) => at_time(document, text, seconds),
-        None => document.heads_named(parts).map_err(|fault| unnamed(&fault)),
+        None => document.heads_named(parts(text)).map_err(|fault| unnamed(&fault)),
     }
 }
 

@@ -158,6 +158,11 @@ pub(super) fn listenable(text: &str) -> Result<Multiaddr, AddressError> {
     }
 }
 
+/// Why nobody could listen at `text`; nothing where somebody could.
+pub(crate) fn listen_fault(text: &str) -> Option<String> {
+    listenable(text).err().map(|error| format!("{text:?} cannot be listened at: {error}"))
+}
+
 /// What a multiaddr a peer told us about itself is good for: none unless it can be dialled from
 /// another host's point of view. Zone-less link-local addresses cannot.
 pub(super) fn usable(address: &Multiaddr) -> Option<PeerAddress> {

@@ -78,7 +78,7 @@ fn local_discovery(wanted: bool, local: PeerId) -> Option<mdns::tokio::Behaviour
     match mdns::tokio::Behaviour::new(mdns::Config::default(), local) {
         Ok(behaviour) => Some(behaviour),
         Err(error) => {
-            tracing::warn!(%error, "mDNS does not work here: nodes on this network are not found by themselves");
+            tracing::warn!(event = "mdns_failed", %error, "mDNS does not work here: nodes on this network are not found by themselves");
             None
         }
     }

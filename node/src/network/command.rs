@@ -20,6 +20,14 @@ pub struct MessageToken {
     pub(super) id: Vec<u8>,
 }
 
+#[cfg(test)]
+impl MessageToken {
+    /// A token of no message, for tests of those who only pass tokens on.
+    pub(crate) fn of(from: AuthorKey, id: Vec<u8>) -> Self {
+        Self { from, id }
+    }
+}
+
 /// Something for the network to do.
 #[derive(Debug)]
 pub enum Command {

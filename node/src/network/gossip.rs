@@ -26,6 +26,10 @@ use super::limits::{
 /// frame (up to 8 KiB) behind a complete one, so it lies above the largest payload by more than
 /// that and the frame's own fields.
 const TRANSMIT_BYTES_MAX: usize = GOSSIP_BYTES_MAX + 16 * 1024;
+/// Size from which a message that arrived is declined at the other mesh peers at once, before its verdict,
+/// so that they do not send it again. The notice takes about 45 bytes, and the smallest message, a beacon,
+/// more than 300; without it each node of a small fleet gets every message from every neighbour.
+const DECLINED_BYTES_MIN: usize = 128;
 /// How long a message is remembered, so that it is neither delivered nor sent twice. Ten times as
 /// long as a message is offered again (three heartbeats); longer only costs memory.
 const REMEMBERED: Duration = Duration::from_secs(30);
@@ -121,6 +125,7 @@ pub(super) fn gossip(followed: Followed) -> Result<Gossip, NetworkError> {
         .mesh_n_high(12)
         .mesh_outbound_min(2)
         .flood_publish(true)
+        .idontwant_message_size_threshold(DECLINED_BYTES_MIN)
         .connection_handler_queue_len(GOSSIP_QUEUE_MESSAGES_MAX)
         .max_control_messages_sent(GOSSIP_CONTROL_IDS_MAX)
         .max_control_message_size(GOSSIP_CONTROL_BYTES_MAX)

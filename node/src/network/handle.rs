@@ -120,7 +120,10 @@ impl NetworkHandle {
         // An error means that the task is gone, which is what is waited for.
         let ended = stopped.wait_for(|stopped| *stopped);
         if tokio::time::timeout(STOP_TIMEOUT * 2, ended).await.is_err() {
-            tracing::warn!("the network's task does not end; its connections close with the process");
+            tracing::warn!(
+                event = "network_stuck",
+                "the network's task does not end; its connections close with the process"
+            );
         }
     }
 }

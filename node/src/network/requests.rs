@@ -83,11 +83,11 @@ impl Requests {
     pub(super) fn respond(&mut self, exchange: &mut Exchange, peer: AuthorKey, id: u64, body: Vec<u8>) {
         let waiting = self.answerable.get_mut(&id).filter(|answerable| answerable.peer == peer);
         let Some(channel) = waiting.and_then(|answerable| answerable.channel.take()) else {
-            tracing::debug!(%peer, id, "an answer comes too late");
+            tracing::debug!(event = "answer_late", %peer, id, "an answer comes too late");
             return;
         };
         if exchange.send_response(channel, Frame::new(body)).is_err() {
-            tracing::debug!(%peer, id, "an answer comes too late");
+            tracing::debug!(event = "answer_late", %peer, id, "an answer comes too late");
         }
     }
 
@@ -182,7 +182,7 @@ impl Requests {
 
     fn oversized(&self, peer: AuthorKey, bytes: usize, outbox: &mut Outbox) {
         self.counters.frames_oversized.increment();
-        tracing::debug!(%peer, bytes, "a peer sent an oversized frame");
+        tracing::debug!(event = "oversized_frame", %peer, bytes, "a peer sent an oversized frame");
         outbox.mention(Event::Offence { peer, offence: Offence::OversizedFrame { bytes } });
     }
 

@@ -148,7 +148,7 @@ impl SwarmTask {
 
     fn close_silent(&mut self) {
         for connection in self.liveness.dead(Instant::now()) {
-            tracing::debug!(%connection, "closing a connection that no longer answers");
+            tracing::debug!(event = "connection_dead", %connection, "closing a connection that no longer answers");
             self.swarm.close_connection(connection);
         }
     }
@@ -187,12 +187,12 @@ impl SwarmTask {
 
     fn subscribe(&mut self, topic: &Topic) {
         if !self.followed.insert(topic_hash(topic)) {
-            tracing::warn!(%topic, "too many topics: this one is not followed; repair still works");
+            tracing::warn!(event = "too_many_topics", %topic, "too many topics: this one is not followed; repair still works");
             return;
         }
         let gossip = &mut self.swarm.behaviour_mut().gossip;
         if let Err(error) = gossip.subscribe(&IdentTopic::new(topic.to_string())) {
-            tracing::warn!(%topic, ?error, "cannot follow a topic");
+            tracing::warn!(event = "subscribe_failed", %topic, ?error, "cannot follow a topic");
         }
     }
 
@@ -210,7 +210,9 @@ impl SwarmTask {
             Err(PublishError::Duplicate) => counters.published_again.increment(),
             // Shows as `SlowPeer` too; repair brings the change.
             Err(PublishError::AllQueuesFull(_)) => counters.publish_no_room.increment(),
-            Err(error) => tracing::error!(%error, "gossipsub refused a payload within its limits"),
+            Err(error) => {
+                tracing::error!(event = "publish_failed", %error, "gossipsub refused a payload within its limits")
+            }
         }
     }
 
@@ -235,7 +237,7 @@ impl SwarmTask {
     fn block(&mut self, peer: &AuthorKey) {
         let blocked = &mut self.swarm.behaviour_mut().blocked;
         if blocked.blocked_peers().len() >= BLOCKED_PEERS_MAX {
-            tracing::error!(%peer, "the block list is full: this peer is not blocked");
+            tracing::error!(event = "block_list_full", %peer, "the block list is full: this peer is not blocked");
             return;
         }
         blocked.block_peer(peer::peer_id(peer));

@@ -6,4 +6,5 @@ mod exchanging;
 mod gossiping;
 mod hostile;
 mod node;
+mod raw;
 mod vanishing;

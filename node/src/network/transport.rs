@@ -41,7 +41,7 @@ fn without_name_servers(
     links: Boxed<Connection>,
     error: &io::Error,
 ) -> dns::tokio::Transport<Boxed<Connection>> {
-    tracing::warn!(%error, "no name server is configured: only IP addresses and the hosts file work");
+    tracing::warn!(event = "no_name_server", %error, "no name server is configured: only IP addresses and the hosts file work");
     let config = dns::ResolverConfig::default();
     dns::tokio::Transport::custom(links, config, dns::ResolverOpts::default())
 }

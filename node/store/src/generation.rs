@@ -13,6 +13,7 @@ use crate::SCHEMA_VERSION;
 use crate::fault::{contain, store_error};
 use crate::medium::{Access, Handle, Medium};
 use crate::open::WhenMissing;
+use crate::snapshot::Snapshot;
 
 /// The table that says what this file is; every other table belongs to the contract.
 const IDENTITY: TableDefinition<'static, &str, &[u8]> = TableDefinition::new("starling");
@@ -225,7 +226,7 @@ impl Generation {
     }
 
     pub(crate) fn value(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        self.look(table, |rows| Ok(rows.get(key).map_err(store_error)?.map(|value| value.value().to_vec())))
+        value(&self.begin_read()?, table, key)
     }
 
     pub(crate) fn rows(
@@ -234,37 +235,77 @@ impl Generation {
         range: KeyRange<'_>,
         limit: usize,
     ) -> Result<Vec<Row>, StoreError> {
-        if range.is_empty() {
-            return Ok(Vec::new());
-        }
-        self.look(table, |rows| {
-            let found = rows.range::<&[u8]>((range.start, range.end)).map_err(store_error)?;
-            found.take(limit).map(owned).collect()
-        })
+        rows(&self.begin_read()?, table, range, limit)
     }
 
     pub(crate) fn last_row(&self, table: Table, range: KeyRange<'_>) -> Result<Option<Row>, StoreError> {
-        if range.is_empty() {
-            return Ok(None);
-        }
-        self.look(table, |rows| {
-            let mut found = rows.range::<&[u8]>((range.start, range.end)).map_err(store_error)?;
-            found.next_back().map(owned).transpose()
-        })
+        last_row(&self.begin_read()?, table, range)
     }
 
-    /// Looks into a table as of the last commit; one never written to is empty.
-    fn look<T: Default>(
-        &self,
-        table: Table,
-        look: impl FnOnce(redb::ReadOnlyTable<&'static [u8], &'static [u8]>) -> Result<T, StoreError>,
-    ) -> Result<T, StoreError> {
-        match self.begin_read()?.open_table(definition(table)) {
-            Ok(rows) => look(rows),
-            Err(TableError::TableDoesNotExist(_)) => Ok(T::default()),
-            Err(error) => Err(store_error(error)),
-        }
+    /// Moves pages to the front of the file and cuts it; needs the handle for itself.
+    pub(crate) fn shrink(&mut self) -> Result<(), StoreError> {
+        let Some(database) = &mut self.database else { return Ok(()) };
+        // Each call moves what it can; none is left to move when it says so.
+        while database.compact().map_err(store_error)? {}
+        Ok(())
     }
+
+    /// The last commit, kept.
+    pub(crate) fn snapshot(self: &Arc<Self>) -> Result<Snapshot, StoreError> {
+        Ok(Snapshot { transaction: self.begin_read()?, generation: self.clone() })
+    }
+}
+
+/// Looks into a table as of a transaction; one never written to is empty.
+fn look<T: Default>(
+    transaction: &ReadTransaction,
+    table: Table,
+    look: impl FnOnce(redb::ReadOnlyTable<&'static [u8], &'static [u8]>) -> Result<T, StoreError>,
+) -> Result<T, StoreError> {
+    match transaction.open_table(definition(table)) {
+        Ok(rows) => look(rows),
+        Err(TableError::TableDoesNotExist(_)) => Ok(T::default()),
+        Err(error) => Err(store_error(error)),
+    }
+}
+
+pub(crate) fn value(
+    transaction: &ReadTransaction,
+    table: Table,
+    key: &[u8],
+) -> Result<Option<Vec<u8>>, StoreError> {
+    look(transaction, table, |rows| {
+        Ok(rows.get(key).map_err(store_error)?.map(|value| value.value().to_vec()))
+    })
+}
+
+pub(crate) fn rows(
+    transaction: &ReadTransaction,
+    table: Table,
+    range: KeyRange<'_>,
+    limit: usize,
+) -> Result<Vec<Row>, StoreError> {
+    if range.is_empty() {
+        return Ok(Vec::new());
+    }
+    look(transaction, table, |rows| {
+        let found = rows.range::<&[u8]>((range.start, range.end)).map_err(store_error)?;
+        found.take(limit).map(owned).collect()
+    })
+}
+
+pub(crate) fn last_row(
+    transaction: &ReadTransaction,
+    table: Table,
+    range: KeyRange<'_>,
+) -> Result<Option<Row>, StoreError> {
+    if range.is_empty() {
+        return Ok(None);
+    }
+    look(transaction, table, |rows| {
+        let mut found = rows.range::<&[u8]>((range.start, range.end)).map_err(store_error)?;
+        found.next_back().map(owned).transpose()
+    })
 }
 
 impl Drop for Generation {

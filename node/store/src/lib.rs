@@ -16,6 +16,7 @@ mod generation;
 mod image;
 mod medium;
 mod open;
+mod snapshot;
 mod store;
 
 pub use open::{OpenError, StoreOptions, WhenMissing};

@@ -82,6 +82,20 @@ impl RedbStore {
         Ok(Self { shared: Arc::new(shared), medium, cache_bytes: options.cache_bytes, full: false })
     }
 
+    /// Makes the file as small as what it holds, and closes the store. Readers must be gone.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the disk fails or somebody still reads; nothing is lost then.
+    pub fn shrink(self) -> Result<(), StoreError> {
+        let mut current = self.shared.current.write().unwrap_or_else(PoisonError::into_inner);
+        let taken = current.take().map(Arc::try_unwrap);
+        drop(current);
+        match taken {
+            Some(Ok(mut generation)) => contain(|| generation.shrink()),
+            _ => Err(StoreError::Io("somebody still reads the store".to_owned())),
+        }
+    }
+
     /// Puts a new handle in the place of a broken one; when the disk does not allow that, at least a
     /// view for the readers.
     fn recover(&mut self, broken: &Arc<Generation>) -> Result<(), StoreError> {
@@ -170,7 +184,7 @@ impl Shared {
         drop(old);
     }
 
-    fn read<T>(&self, look: impl Fn(&Generation) -> Result<T, StoreError>) -> Result<T, StoreError> {
+    fn read<T>(&self, look: impl Fn(&Arc<Generation>) -> Result<T, StoreError>) -> Result<T, StoreError> {
         let mut generation = self.current()?;
         for _ in 1..READ_ATTEMPTS {
             match contain(|| look(&generation)) {
@@ -209,6 +223,10 @@ impl StoreRead for Shared {
     fn last_row(&self, table: Table, range: KeyRange<'_>) -> Result<Option<Row>, StoreError> {
         self.read(|generation| generation.last_row(table, range))
     }
+
+    fn snapshot(&self) -> Result<Arc<dyn StoreRead>, StoreError> {
+        self.read(|generation| Ok(Arc::new(generation.snapshot()?) as Arc<dyn StoreRead>))
+    }
 }
 
 impl StoreRead for RedbStore {
@@ -226,6 +244,10 @@ impl StoreRead for RedbStore {
 
     fn last_row(&self, table: Table, range: KeyRange<'_>) -> Result<Option<Row>, StoreError> {
         self.shared.last_row(table, range)
+    }
+
+    fn snapshot(&self) -> Result<Arc<dyn StoreRead>, StoreError> {
+        self.shared.snapshot()
     }
 }
 

@@ -14,7 +14,7 @@ use super::{Console, FAILED, NOT_FOUND, OutputFormat, USAGE};
 use crate::record::{RunRecord, Verdict};
 use crate::report::terminal::{self, Kept};
 use crate::report::{self, stored, trace};
-use crate::runner::{self, RunError, Stage};
+use crate::runner::{self, RunError, Stage, Turns};
 use crate::scenario::{self, Loaded};
 use crate::world::log::EventLog;
 
@@ -45,6 +45,9 @@ pub struct RunArgs {
     /// Writes every event as JSON Lines, one run after the other. Takes far longer than the runs alone.
     #[arg(long, value_name = "FILE")]
     pub trace: Option<PathBuf>,
+    /// Runs every seed twice: two runs of one seed that differ are a violation.
+    #[arg(long)]
+    pub twice: bool,
     /// How many runs at once. Default: one for each core.
     #[arg(long, value_name = "N")]
     pub jobs: Option<usize>,
@@ -86,6 +89,10 @@ impl FromStr for Seeds {
 }
 
 impl RunArgs {
+    fn turns(&self) -> Turns {
+        if self.twice { Turns::Twice } else { Turns::Once }
+    }
+
     fn seeds(&self, own: u64) -> Vec<u64> {
         match (self.seed, self.seeds) {
             (Some(seed), _) => vec![seed],
@@ -128,8 +135,12 @@ pub(super) fn run(args: &RunArgs, console: &mut Console<'_>) -> io::Result<u8> {
     };
     let mut records = Vec::new();
     for scenario in &loaded {
-        let carry =
-            Carry { seeds: &args.seeds(scenario.scenario.seed), jobs: args.jobs, trace: trace.as_ref() };
+        let carry = Carry {
+            seeds: &args.seeds(scenario.scenario.seed),
+            turns: args.turns(),
+            jobs: args.jobs,
+            trace: trace.as_ref(),
+        };
         match carry.out(scenario, console) {
             Ok(runs) => records.extend(runs),
             Err(error) => {
@@ -160,6 +171,8 @@ pub(super) fn run(args: &RunArgs, console: &mut Console<'_>) -> io::Result<u8> {
 pub(super) struct Carry<'a> {
     /// With which seeds.
     pub seeds: &'a [u64],
+    /// Whether each runs twice. Runs that are traced run once.
+    pub turns: Turns,
     /// How many at once; absent: one for each core.
     pub jobs: Option<usize>,
     /// Where events go. Runs that are traced go one after the other.
@@ -195,7 +208,9 @@ impl Carry<'_> {
             Some(trace) => traced(loaded, self.seeds, trace, |record| tell(Some(record))),
             None => {
                 let jobs = self.jobs.unwrap_or(cores);
-                let runs = runner::run_seeds(&loaded.scenario, self.seeds, jobs, |record| tell(Some(record)));
+                let runs = runner::run_seeds(&loaded.scenario, self.seeds, self.turns, jobs, |record| {
+                    tell(Some(record))
+                });
                 runs.map_err(CarryError::from)
             }
         };

@@ -9,6 +9,7 @@ use super::{Console, FAILED, HELD, NOT_FOUND, OutputFormat, USAGE, run};
 use crate::record::RunRecord;
 use crate::report::terminal::Kept;
 use crate::report::{explain, page, stored};
+use crate::runner::Turns;
 use crate::scenario;
 
 /// The run, or the exit code after saying why there is none.
@@ -69,7 +70,7 @@ pub(super) fn replay(path: &Path, console: &mut Console<'_>) -> io::Result<u8> {
             return Ok(USAGE);
         }
     };
-    let carry = run::Carry { seeds: &[before.seed], jobs: None, trace: None };
+    let carry = run::Carry { seeds: &[before.seed], turns: Turns::Once, jobs: None, trace: None };
     let mut again = match carry.out(&loaded, console) {
         Ok(records) => records,
         Err(error) => {

@@ -19,6 +19,8 @@ pub struct Change {
     pub actor: Vec<u8>,
     /// Its place among its actor's changes.
     pub seq: u64,
+    /// How long its chunk is.
+    pub bytes: u64,
 }
 
 const MAGIC: [u8; 4] = [0x85, 0x6f, 0x4a, 0x83];
@@ -46,7 +48,7 @@ pub fn read(chunk: &[u8]) -> Option<Change> {
     let actor = body.get(..length)?.to_vec();
     body = body.get(length..)?;
     let seq = leb(&mut body)?;
-    Some(Change { hash, dependencies, actor, seq })
+    Some(Change { hash, dependencies, actor, seq, bytes: chunk.len() as u64 })
 }
 
 fn leb(bytes: &mut &[u8]) -> Option<u64> {
@@ -84,6 +86,7 @@ mod tests {
         let bytes = chunk(&[[7; 32]], &[1; 16], 5);
         let change = read(&bytes).unwrap();
         assert_eq!((change.dependencies, change.actor, change.seq), (vec![[7; 32]], vec![1; 16], 5));
+        assert_eq!(change.bytes, bytes.len() as u64);
         for place in 0..bytes.len() {
             let mut bent = bytes.clone();
             bent[place] ^= 1;

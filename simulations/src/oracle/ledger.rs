@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::chunk::Hash;
+use super::chunk::{Change, Hash};
 use crate::world::queue::Time;
 
 /// An actor, as the frontier names it.
@@ -28,7 +28,12 @@ pub struct Entry {
     pub hash: Hash,
     /// Its number among all changes.
     pub number: u64,
-    /// Every disk that held it was destroyed: it may be gone for good.
+    /// The changes it rests on.
+    pub dependencies: Vec<Hash>,
+    /// How long its chunk is.
+    pub bytes: u64,
+    /// It went with a disk that was destroyed or set back, and no honest node holds it: nothing that
+    /// Starling does could bring it back. Until somebody turns out to hold it after all.
     pub excused: bool,
 }
 
@@ -66,6 +71,13 @@ pub enum Wrong {
         /// How much it holds.
         to: u64,
     },
+    /// A node's frontier speaks of a change of its own that it does not store.
+    Hollow {
+        /// In which document.
+        document: Document,
+        /// Which.
+        seq: u64,
+    },
     /// A run by nobody who may write: no honest node made it.
     Foreign {
         /// In which document.
@@ -80,6 +92,8 @@ pub struct Ledger {
     by_hash: BTreeMap<Hash, (RunKey, u64)>,
     holdings: Vec<Holding>,
     acknowledged: u64,
+    /// Acknowledged changes that are excused.
+    excused: u64,
     numbers: u64,
     /// Changes every node started with: nobody asked for them.
     pub(super) founding: BTreeSet<RunKey>,
@@ -112,6 +126,21 @@ impl Ledger {
         self.runs.iter()
     }
 
+    /// The runs from the first to the last key, both included.
+    pub fn runs_between(
+        &self,
+        first: &RunKey,
+        last: &RunKey,
+    ) -> impl Iterator<Item = (&RunKey, &Vec<Entry>)> {
+        self.runs.range(first..=last)
+    }
+
+    /// The change with this hash: its run, its place in it, and the entry.
+    pub fn change(&self, hash: &Hash) -> Option<(&RunKey, u64, &Entry)> {
+        let (key, seq) = self.by_hash.get(hash)?;
+        Some((key, *seq, self.runs.get(key)?.get(*seq as usize - 1)?))
+    }
+
     /// A run's changes.
     pub fn run(&self, key: &RunKey) -> Option<&Vec<Entry>> {
         self.runs.get(key)
@@ -127,10 +156,10 @@ impl Ledger {
         self.acknowledged
     }
 
-    /// Acknowledged changes a node does not hold.
+    /// Acknowledged changes a node does not hold and could: those excused are nobody's to have.
     pub fn missing(&self, node: usize) -> u64 {
         let held = self.holdings.get(node).map_or(0, |holding| holding.acknowledged);
-        self.acknowledged.saturating_sub(held)
+        (self.acknowledged - self.excused).saturating_sub(held)
     }
 
     /// Notes which heads a node shows of a document.
@@ -149,19 +178,28 @@ impl Ledger {
     }
 
     /// Notes that a change was made.
-    pub fn born(&mut self, key: &RunKey, seq: u64, hash: Hash, author: usize, at: Time) -> Option<Wrong> {
+    pub fn born(&mut self, key: &RunKey, change: &Change, author: usize, at: Time) -> Option<Wrong> {
+        let seq = change.seq;
         let run = self.runs.entry(key.clone()).or_default();
         if let Some(known) = seq.checked_sub(1).and_then(|place| run.get(place as usize)) {
-            let forked = known.hash != hash;
+            let forked = known.hash != change.hash;
             return forked.then(|| Wrong::Forked { author, document: key.0.clone(), seq });
         }
         if seq != run.len() as u64 + 1 {
             return None;
         }
         self.numbers += 1;
-        let number = self.numbers;
-        run.push(Entry { author, born: at, acknowledged: None, hash, number, excused: false });
-        self.by_hash.insert(hash, (key.clone(), seq));
+        run.push(Entry {
+            author,
+            born: at,
+            acknowledged: None,
+            hash: change.hash,
+            number: self.numbers,
+            dependencies: change.dependencies.clone(),
+            bytes: change.bytes,
+            excused: false,
+        });
+        self.by_hash.insert(change.hash, (key.clone(), seq));
         None
     }
 
@@ -175,6 +213,7 @@ impl Ledger {
         }
         entry.acknowledged = Some(at);
         self.acknowledged += 1;
+        self.excused += u64::from(entry.excused);
         for holding in &mut self.holdings {
             if holding.tips.get(&key).is_some_and(|(held, _)| *held >= seq) {
                 holding.acknowledged += 1;
@@ -208,17 +247,37 @@ impl Ledger {
         Ok((held + 1, seq))
     }
 
-    /// After a disk was destroyed: changes that nobody holds any more are excused.
-    pub fn excuse(&mut self, lost: &Holding) {
+    /// After a disk was destroyed or set back: of what it held, the changes that nobody who is
+    /// `trusted` holds any more are excused.
+    pub fn excuse(&mut self, lost: &Holding, trusted: impl Fn(usize) -> bool) {
         for (key, (seq, _)) in &lost.tips {
-            let held =
-                self.holdings.iter().filter_map(|holding| holding.tips.get(key)).map(|(held, _)| *held);
+            let holders = self.holdings.iter().enumerate().filter(|(node, _)| trusted(*node));
+            let held = holders.filter_map(|(_, holding)| holding.tips.get(key)).map(|(held, _)| *held);
             let held = held.max().unwrap_or(0);
             let Some(run) = self.runs.get_mut(key) else { continue };
-            for entry in run.iter_mut().take(*seq as usize).skip(held as usize) {
+            for entry in run.iter_mut().take(*seq as usize).skip(held as usize).filter(|entry| !entry.excused)
+            {
                 entry.excused = true;
+                self.excused += u64::from(entry.acknowledged.is_some());
             }
         }
+    }
+
+    /// Somebody trusted holds these changes of a run: none of them is excused any more. Says whether
+    /// any acknowledged one was.
+    pub fn revive(&mut self, key: &RunKey, first: u64, last: u64) -> bool {
+        if self.excused == 0 {
+            return false;
+        }
+        let Some(run) = self.runs.get_mut(key) else { return false };
+        let mut revived = 0;
+        let held = run.iter_mut().take(last as usize).skip(first.saturating_sub(1) as usize);
+        for entry in held.filter(|entry| entry.excused) {
+            entry.excused = false;
+            revived += u64::from(entry.acknowledged.is_some());
+        }
+        self.excused -= revived;
+        revived > 0
     }
 
     /// Every change with its place: run, sequence number, entry.
@@ -226,5 +285,60 @@ impl Ledger {
         self.runs.iter().flat_map(|(key, run)| {
             run.iter().enumerate().map(move |(place, entry)| (key, place as u64 + 1, entry))
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn change(seq: u64) -> Change {
+        Change { hash: [seq as u8; 32], dependencies: Vec::new(), actor: vec![1; 16], seq, bytes: 100 }
+    }
+
+    /// Three changes by node 0, acknowledged; node 0 holds all of them, node 1 the first.
+    fn ledger() -> (Ledger, RunKey) {
+        let mut ledger = Ledger::default();
+        let key = ("d".to_owned(), [1; 16]);
+        ledger.holding(1);
+        for seq in 1..=3 {
+            assert_eq!(ledger.born(&key, &change(seq), 0, seq), None);
+            ledger.acknowledge(&[seq as u8; 32], seq);
+        }
+        ledger.hold(0, &key, 3, [3; 32]).unwrap();
+        ledger.hold(1, &key, 1, [1; 32]).unwrap();
+        (ledger, key)
+    }
+
+    #[test]
+    fn what_only_a_lost_disk_held_is_excused_until_somebody_turns_out_to_hold_it() {
+        let (mut ledger, key) = ledger();
+        assert_eq!((ledger.missing(0), ledger.missing(1)), (0, 2));
+        let lost = ledger.forget(0);
+        ledger.excuse(&lost, |_| true);
+        assert_eq!((ledger.missing(0), ledger.missing(1)), (1, 0), "one is left, and node 1 has it");
+        ledger.hold(1, &key, 2, [2; 32]).unwrap();
+        assert!(ledger.revive(&key, 2, 2), "it was under way when the disk was lost");
+        assert_eq!((ledger.missing(0), ledger.missing(1)), (2, 0));
+        assert!(!ledger.revive(&key, 2, 2));
+    }
+
+    #[test]
+    fn what_only_a_liar_still_holds_is_excused() {
+        let (mut ledger, _) = ledger();
+        let lost = ledger.forget(0);
+        ledger.excuse(&lost, |node| node != 1);
+        assert_eq!(ledger.missing(0), 0);
+    }
+
+    #[test]
+    fn another_change_in_the_same_place_is_a_fork_and_less_of_a_run_a_loss() {
+        let (mut ledger, key) = ledger();
+        let other = Change { hash: [9; 32], ..change(2) };
+        assert!(matches!(ledger.born(&key, &other, 0, 9), Some(Wrong::Forked { seq: 2, .. })));
+        assert!(matches!(ledger.hold(1, &key, 2, [9; 32]), Err(Wrong::Forked { .. })));
+        assert!(matches!(ledger.hold(0, &key, 2, [2; 32]), Err(Wrong::Shrunk { from: 3, to: 2, .. })));
+        let unknown = ("d".to_owned(), [7; 16]);
+        assert!(matches!(ledger.hold(0, &unknown, 1, [7; 32]), Err(Wrong::Foreign { .. })));
     }
 }

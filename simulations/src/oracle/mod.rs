@@ -4,6 +4,7 @@
 //! shares no code with the core beyond its public reading interface, and judges nothing: that is
 //! what [`crate::properties`] does with what it knows.
 
+pub mod causal;
 pub mod chunk;
 pub mod ledger;
 
@@ -66,6 +67,11 @@ pub struct Oracle {
     pub waits: Vec<Wait>,
     /// What everyone is to have caught up with.
     pub goal: Option<Goal>,
+    /// Nodes that did not keep to the protocol at some time: nothing is asked of them, and nothing
+    /// they hold counts as held.
+    pub hostile: BTreeSet<usize>,
+    /// A write that was given up turned up again: whoever counts what is missing counts anew.
+    pub revived: bool,
     authors: BTreeMap<Actor, usize>,
     /// Digests of deltas whose signatures were checked: the same bytes need it once.
     verified: RefCell<BTreeSet<Hash>>,
@@ -96,6 +102,11 @@ pub fn rows(store: &dyn StoreRead, table: Table, prefix: &[u8]) -> Result<Vec<Ro
 }
 
 impl Oracle {
+    /// Of a fleet in which these do not keep to the protocol from the start.
+    pub fn watching(hostile: BTreeSet<usize>) -> Self {
+        Self { hostile, ..Self::default() }
+    }
+
     /// Takes note of what every node starts with.
     pub fn founding(&mut self, world: &World, nodes: usize) {
         for node in 0..nodes {
@@ -178,7 +189,7 @@ impl Oracle {
         wrong
     }
 
-    /// Changes of a run that nobody has seen before were made here, if the run is this node's.
+    /// Takes note of changes of a run that nobody has seen before, if their author made them.
     fn births(
         &mut self,
         world: &World,
@@ -194,12 +205,35 @@ impl Oracle {
         }
         let Some(author) = self.author(world, store, key.1) else { return };
         // A twin writes under the same key: what it makes is its own.
-        let author = if world.node(node).key == world.node(author).key { node } else { author };
+        let is_here = world.node(node).key == world.node(author).key;
+        let here = if is_here { node } else { author };
         for change in self.stored(store, key, known).unwrap_or_default() {
-            if change.seq <= seq {
-                wrong.extend(self.ledger.born(key, change.seq, change.hash, author, world.now()));
+            if change.seq > seq {
+                continue;
+            }
+            if is_here || self.made_by(world, author, key, &change) {
+                wrong.extend(self.ledger.born(key, &change, here, world.now()));
             }
         }
+        let born = self.ledger.run(key).map_or(0, Vec::len) as u64;
+        if is_here && born < seq {
+            wrong.push(Wrong::Hollow { document: key.0.clone(), seq: born + 1 });
+        }
+    }
+
+    /// Whether an author made a change that is first seen elsewhere. What a node makes is in its
+    /// store before anybody hears of it, so an honest author has it, or its process is gone; a
+    /// hostile one may have made it by hand.
+    fn made_by(&self, world: &World, author: usize, key: &RunKey, change: &chunk::Change) -> bool {
+        if world.made_by_hand(&change.hash) {
+            return self.hostile.contains(&author);
+        }
+        world.nodes_of(world.node(author).key).any(|place| {
+            world.node(place).reader().is_none_or(|reader| {
+                let stored = self.stored(reader.store(), key, change.seq - 1);
+                stored.is_ok_and(|stored| stored.iter().any(|one| one.hash == change.hash))
+            })
+        })
     }
 
     /// Whether these bytes were checked before.
@@ -226,24 +260,27 @@ impl Oracle {
     }
 
     fn arrived(&mut self, now: Time, node: usize, key: &RunKey, first: u64, last: u64) {
+        let is_honest = !self.hostile.contains(&node);
+        if is_honest && self.ledger.revive(key, first, last) {
+            self.revived = true;
+        }
         let Some(run) = self.ledger.run(key) else { return };
         for (place, entry) in
             run.iter().enumerate().take(last as usize).skip(first.saturating_sub(1) as usize)
         {
-            if entry.author == node {
-                continue;
-            }
-            let took = now.saturating_sub(entry.born);
-            self.delays.push(took);
-            if let Some(goal) = self.goal.as_mut().filter(|goal| goal.missing > 0)
+            if let Some(goal) = self.goal.as_mut().filter(|goal| is_honest && goal.missing > 0)
                 && entry.acknowledged.is_some_and(|at| at <= goal.since)
-                && !entry.excused
             {
                 goal.missing -= 1;
                 if goal.missing == 0 {
                     goal.reached = Some(now);
                 }
             }
+            if entry.author == node {
+                continue;
+            }
+            let took = now.saturating_sub(entry.born);
+            self.delays.push(took);
             if took >= WAIT_MIN {
                 self.waits.push(Wait { node, key: key.clone(), seq: place as u64 + 1, took, at: now });
             }

@@ -3,6 +3,7 @@
 use ed25519_dalek::{Signature, VerifyingKey};
 
 use super::Finding;
+use crate::oracle::ledger::Wrong;
 
 /// One stored delta as its signature covers it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,7 +32,7 @@ pub struct Signed {
 pub fn check(signed: &Signed) -> Option<Finding> {
     let found = |words: &str| Some(Finding::at(5, signed.node, words).in_document(&signed.document));
     if !signed.may_write {
-        return found("shows a change by somebody who may not write");
+        return found("shows a change by {other}, which may not write");
     }
     let number = signed.last_seq.to_be_bytes();
     let fields: [&[u8]; 6] = [
@@ -50,8 +51,14 @@ pub fn check(signed: &Signed) -> Option<Finding> {
     let Ok(key) = VerifyingKey::from_bytes(&signed.author) else { return found("shows a change by no key") };
     match key.verify_strict(&bytes, &Signature::from_bytes(&signed.signature)) {
         Ok(()) => None,
-        Err(_) => found("shows a change that its author did not sign"),
+        Err(_) => found("shows a change as by {other}, which did not sign it"),
     }
+}
+
+/// A change that nobody in the fleet made, honest or not.
+pub fn foreign(node: usize, wrong: &Wrong) -> Option<Finding> {
+    let Wrong::Foreign { document } = wrong else { return None };
+    Some(Finding::at(5, node, "shows a change that the author it names never made").in_document(document))
 }
 
 #[cfg(test)]
@@ -84,5 +91,7 @@ mod tests {
         assert!(check(&Signed { last_seq: 5, ..signed.clone() }).is_some());
         assert!(check(&Signed { may_write: false, ..signed.clone() }).is_some());
         assert!(check(&Signed { signature: [0; 64], ..signed }).is_some());
+        assert!(foreign(0, &Wrong::Foreign { document: "d".into() }).is_some());
+        assert_eq!(foreign(0, &Wrong::Shrunk { document: "d".into(), from: 2, to: 1 }), None);
     }
 }

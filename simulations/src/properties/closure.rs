@@ -28,6 +28,7 @@ mod tests {
             dependencies: on.iter().map(|on| [*on; 32]).collect(),
             actor: vec![1; 16],
             seq: u64::from(hash),
+            bytes: 100,
         };
         assert_eq!(check(0, "d", &[change(1, &[]), change(2, &[1])]), []);
         assert_eq!(check(0, "d", &[change(1, &[]), change(2, &[3])]).len(), 1);

@@ -2,9 +2,12 @@
 
 use super::Finding;
 
+/// Its number in the design.
+pub const NUMBER: u32 = 17;
+
 /// Two runs of one seed.
 pub fn check(first: &str, second: &str) -> Option<Finding> {
-    (first != second).then(|| Finding::fleet(17, format!("one seed went two ways: {first} and {second}")))
+    (first != second).then(|| Finding::fleet(NUMBER, format!("one seed went two ways: {first} and {second}")))
 }
 
 #[cfg(test)]

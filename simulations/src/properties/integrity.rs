@@ -1,6 +1,7 @@
 //! 10. A store is whole after a fault at any I/O step.
 
 use super::Finding;
+use crate::oracle::ledger::Wrong;
 
 /// A run's frontier row beside what its deltas say.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,6 +34,13 @@ pub fn check(row: &Row) -> Option<Finding> {
     Some(Finding::at(10, row.node, words).in_document(&row.document))
 }
 
+/// A node that says it has a change of its own and does not store it.
+pub fn hollow(node: usize, wrong: &Wrong) -> Option<Finding> {
+    let Wrong::Hollow { document, seq } = wrong else { return None };
+    let words = format!("says that it has its own change {seq} and does not store it");
+    Some(Finding::at(10, node, words).in_document(document))
+}
+
 /// A process that could not start on its disk although nothing was done to it that may destroy it.
 pub fn check_start(node: usize, may_fail: bool, why: &str) -> Option<Finding> {
     (!may_fail).then(|| Finding::at(10, node, format!("its store does not open: {why}")))
@@ -54,6 +62,8 @@ mod tests {
         assert!(check(&Row { stored: Ok(vec![(2, [2; 32])]), ..row.clone() }).is_some());
         assert!(check(&Row { tip: (2, [3; 32]), ..row.clone() }).is_some());
         assert!(check(&Row { stored: Err("torn".into()), ..row }).is_some());
+        assert!(hollow(0, &Wrong::Hollow { document: "d".into(), seq: 3 }).is_some());
+        assert_eq!(hollow(0, &Wrong::Foreign { document: "d".into() }), None);
         assert!(check_start(0, false, "torn").is_some());
         assert_eq!(check_start(0, true, "rot"), None);
     }

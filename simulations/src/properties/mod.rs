@@ -49,6 +49,10 @@ pub struct Finding {
     pub node: Option<usize>,
     /// In which document, if in one.
     pub document: Option<String>,
+    /// Whom it is about, if not the node where it shows: `{other}` in the words.
+    pub other: Option<usize>,
+    /// Since when what went wrong may have happened, if before it was noticed.
+    pub since: Option<u64>,
     /// What, in a sentence.
     pub words: String,
 }
@@ -56,18 +60,32 @@ pub struct Finding {
 impl Finding {
     /// A finding about the whole fleet.
     pub fn fleet(property: u32, words: impl Into<String>) -> Self {
-        Self { property, node: None, document: None, words: words.into() }
+        Self { property, node: None, document: None, other: None, since: None, words: words.into() }
     }
 
     /// A finding at one node.
     pub fn at(property: u32, node: usize, words: impl Into<String>) -> Self {
-        Self { property, node: Some(node), document: None, words: words.into() }
+        Self { node: Some(node), ..Self::fleet(property, words) }
     }
 
     /// The same, in one document.
     #[must_use]
     pub fn in_document(mut self, document: &str) -> Self {
         self.document = Some(document.to_owned());
+        self
+    }
+
+    /// The same, about another node than the one where it shows.
+    #[must_use]
+    pub fn about(mut self, other: usize) -> Self {
+        self.other = Some(other);
+        self
+    }
+
+    /// The same, which may have happened at any time since `at`.
+    #[must_use]
+    pub fn since(mut self, at: u64) -> Self {
+        self.since = Some(at);
         self
     }
 }

@@ -19,6 +19,11 @@ pub fn check(node: usize, misbehaved: &Misbehaved) -> Finding {
     }
 }
 
+/// A fleet in which something happens without end and time does not pass.
+pub fn stands_still(at: u64) -> Finding {
+    Finding::fleet(16, format!("something happens without end at {at} µs: time stands still"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -27,5 +32,6 @@ mod tests {
     fn a_panic_is_told_in_its_words() {
         assert!(check(3, &Misbehaved::Panicked("overflow".into())).words.contains("overflow"));
         assert_eq!(check(3, &Misbehaved::Spins).node, Some(3));
+        assert_eq!(stands_still(7).property, 16);
     }
 }

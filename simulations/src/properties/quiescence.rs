@@ -2,9 +2,26 @@
 
 use super::Finding;
 
-/// Bytes a second and node that idle traffic may take: beacons, their copies, summaries, offers.
-/// Twelve neighbours hear two beacons a second of 400 bytes at most, some of them twice.
-pub const IDLE_BYTES_MAX: u64 = 16 * 1_024;
+/// Bytes of one beacon with its frame.
+const BEACON_BYTES: u64 = 600;
+/// Seconds between two beacons of one member in a fleet of up to [`BEACON_MEMBERS`]; in proportion
+/// longer in larger ones, so that the fleet as a whole speaks no more often.
+const BEACON_SECONDS: u64 = 5;
+/// The fleet up to which the period is the shortest.
+const BEACON_MEMBERS: u64 = 10;
+/// Neighbours to whom a member passes a beacon on: its gossip mesh.
+const BEACON_COPIES: u64 = 6;
+
+/// Bytes a second that each node of an idle fleet may send: every member's beacon, to its mesh.
+pub fn idle_bytes_max(nodes: u64) -> u64 {
+    nodes.min(BEACON_MEMBERS) * BEACON_COPIES.min(nodes.saturating_sub(1)) * BEACON_BYTES / BEACON_SECONDS
+}
+
+/// How often a missing byte may be sent after a heal: more than one neighbour may have brought it.
+const STORM_FACTOR: u64 = 2;
+/// Bytes that two connected nodes may spend on finding out how they differ, whatever is missing:
+/// dials, summaries of everything, wants, and beacons that tell of the news.
+const STORM_BYTES_PER_PAIR: u64 = 64 * 1_024;
 
 /// Traffic of the last part of a run, when nothing was written any more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,10 +37,42 @@ pub struct Idle {
 /// A fleet that does not come to rest.
 pub fn check(idle: &Idle) -> Option<Finding> {
     let rate = idle.bytes / (idle.seconds * idle.nodes).max(1);
+    let most = idle_bytes_max(idle.nodes);
+    let words =
+        format!("{rate} bytes a second and node although nothing is written, where {most} are the most");
+    (rate > most).then(|| Finding::fleet(14, words))
+}
+
+/// What it took to agree again once everything was healed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Heal {
+    /// Bytes sent by all nodes from the heal to the end.
+    pub bytes: u64,
+    /// For how many seconds that was.
+    pub seconds: u64,
+    /// By how many nodes.
+    pub nodes: u64,
+    /// Bytes of changes that nodes lacked at the heal or that were made after it, once for each node
+    /// that came to hold them.
+    pub lacking: u64,
+    /// Pairs of nodes that are connected.
+    pub pairs: u64,
+}
+
+/// A heal that was a storm.
+pub fn check_heal(heal: &Heal) -> Option<Finding> {
+    let idle = idle_bytes_max(heal.nodes) * heal.seconds * heal.nodes;
+    let most = idle + STORM_FACTOR * heal.lacking + STORM_BYTES_PER_PAIR * heal.pairs;
     let words = format!(
-        "{rate} bytes a second and node although nothing is written, where {IDLE_BYTES_MAX} are the most"
+        "{} bytes were sent after the heal for {} bytes that nodes lacked, where {most} are the most",
+        heal.bytes, heal.lacking
     );
-    (rate > IDLE_BYTES_MAX).then(|| Finding::fleet(14, words))
+    (heal.bytes > most).then(|| Finding::fleet(14, words))
+}
+
+/// A fleet that does nothing but talk: the run ends there.
+pub fn storm(events: u64, seconds: u64) -> Finding {
+    Finding::fleet(14, format!("{events} events within {seconds} s: a storm that does not end"))
 }
 
 #[cfg(test)]
@@ -32,8 +81,17 @@ mod tests {
 
     #[test]
     fn a_fleet_that_talks_on_is_found() {
-        let idle = Idle { bytes: 30 * 10 * 1_000, seconds: 30, nodes: 10 };
+        let idle = Idle { bytes: 30 * 10 * idle_bytes_max(10), seconds: 30, nodes: 10 };
         assert_eq!(check(&idle), None);
-        assert!(check(&Idle { bytes: idle.bytes * 20, ..idle }).is_some());
+        assert!(check(&Idle { bytes: idle.bytes * 2, ..idle }).is_some());
+    }
+
+    #[test]
+    fn a_heal_that_sends_everything_many_times_is_found() {
+        let heal = Heal { bytes: 2_000_000, seconds: 60, nodes: 4, lacking: 800_000, pairs: 6 };
+        assert_eq!(check_heal(&heal), None);
+        assert_eq!(storm(9, 1).property, 14);
+        assert!(check_heal(&Heal { bytes: 4_500_000, ..heal }).is_some());
+        assert!(check_heal(&Heal { lacking: 0, pairs: 0, ..heal }).is_some());
     }
 }

@@ -7,8 +7,8 @@ use crate::oracle::ledger::Wrong;
 pub fn check(seen_at: usize, wrong: &Wrong, is_honest: impl Fn(usize) -> bool) -> Option<Finding> {
     let Wrong::Forked { author, document, seq } = wrong else { return None };
     is_honest(*author).then(|| {
-        let words = format!("node {author} made two different changes {seq} under one actor");
-        Finding::at(7, seen_at, words).in_document(document)
+        let words = format!("{{other}} made two different changes {seq} under one actor");
+        Finding::at(7, seen_at, words).in_document(document).about(*author).since(0)
     })
 }
 

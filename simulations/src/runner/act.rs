@@ -34,7 +34,7 @@ impl Run<'_> {
                 self.put(to, Agenda::End { fault, time });
             }
         }
-        for node in self.hostile.clone() {
+        for node in self.oracle.hostile.clone() {
             self.put(SECOND, Agenda::Hostile { fault: None, time: 0, node, round: 0 });
         }
     }
@@ -215,7 +215,7 @@ impl Run<'_> {
                 self.world.fill_disk(node, Some(fault));
             }
             FaultKind::Hostile { does } => {
-                self.hostile.insert(node);
+                self.oracle.hostile.insert(node);
                 self.world.turn(node, Some(*does));
                 let now = self.world.now();
                 self.put(now, Agenda::Hostile { fault: Some(fault), time, node, round: 0 });

@@ -1,8 +1,10 @@
 //! Findings: what does not hold, once for each place, and the fault that may be behind it.
 
+use super::faults::added;
 use super::run::Run;
 use crate::properties::{self, Finding};
 use crate::record::{FaultSpan, Violation};
+use crate::scenario::FaultKind;
 use crate::world::queue::Time;
 
 /// Violations kept of one run: the first ones tell the cause.
@@ -21,15 +23,62 @@ impl Run<'_> {
             return;
         }
         let at = self.world.now();
+        let fault = self.culprit(&finding, at);
         self.findings.push(Violation {
             property: Some(finding.property),
             name: properties::name(finding.property).to_owned(),
             at_us: at,
             node: finding.node.map(|node| node as u32),
             document: finding.document,
-            fault: finding.node.and_then(|node| self.blame(node, None, at, at)),
-            words: finding.words,
+            fault,
+            words: match finding.other {
+                Some(other) => finding.words.replace("{other}", &self.world.node(other).name),
+                None => finding.words,
+            },
         });
+    }
+
+    /// The fault that explains a finding best, if one could.
+    fn culprit(&self, finding: &Finding, at: Time) -> Option<u32> {
+        let node = finding.node?;
+        let from = finding.since.unwrap_or(at);
+        match finding.property {
+            // What a node loses or does wrong by itself is explained by what struck it, never by a line.
+            3 | 7 | 8 | 10 | 16 => self.strike_at(finding.other.unwrap_or(node), from, at),
+            // Whatever strangers make a node show or suffer, somebody hostile sent.
+            5 | 12 => self.hostility(at),
+            _ => self.blame(node, finding.other, from, at),
+        }
+    }
+
+    /// The last fault of a process, a disk or a clock that struck a node within a span.
+    fn strike_at(&self, node: usize, from: Time, to: Time) -> Option<u32> {
+        let strikes = self.spans.iter().enumerate().filter(|(fault, _)| {
+            let kind = &self.faults[*fault].kind;
+            !matches!(kind, FaultKind::Partition(_) | FaultKind::Hostile { .. }) && added(kind).is_none()
+        });
+        let within = |span: &&FaultSpan| {
+            span.nodes.contains(&(node as u32)) && span.from_us <= to && span.to_us >= from
+        };
+        let struck = strikes.flat_map(|(fault, spans)| {
+            spans.iter().filter(within).map(move |span| (span.from_us, fault as u32))
+        });
+        struck.max().map(|(_, fault)| fault)
+    }
+
+    /// The last fault that made somebody hostile until then.
+    fn hostility(&self, until: Time) -> Option<u32> {
+        let hostile = self
+            .faults
+            .iter()
+            .zip(&self.spans)
+            .enumerate()
+            .filter(|(_, (fault, _))| matches!(fault.kind, FaultKind::Hostile { .. }));
+        let begun = hostile.flat_map(|(number, (_, spans))| {
+            let begun = spans.iter().filter(|span| span.from_us <= until);
+            begun.map(move |span| (span.from_us, number as u32))
+        });
+        begun.max().map(|(_, fault)| fault)
     }
 
     /// The fault that was going on at a node, or between it and another, at some time of a span.

@@ -8,12 +8,16 @@ use starling_crdt::incarnation::Incarnation;
 use starling_crdt::store::tables::{DeltaRecord, delta_key, record};
 use starling_crdt::store::{StoreRead, Table};
 
+use super::faults::PlannedFault;
 use super::run::Run;
 use crate::oracle::ledger::RunKey;
 use crate::oracle::{self, chunk};
-use crate::properties::{self, Finding, authenticity, availability, convergence, durability, integrity};
-use crate::scenario::Role;
-use crate::world::founding::document_name;
+use crate::properties::{
+    self, Finding, authenticity, availability, bounds, durability, integrity, isolation, quiescence,
+};
+use crate::record::FaultSpan;
+use crate::scenario::{FaultKind, Role};
+use crate::world::queue::Time;
 
 /// When a sweep is made.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -24,31 +28,22 @@ pub(super) enum Occasion {
     End,
 }
 
-/// Nodes whose documents are read whole in one sweep; of larger fleets, as many evenly spread.
-const READ_NODES_MAX: usize = 24;
+/// What was noted when everything was healed.
+#[derive(Clone, Copy)]
+pub(super) struct HealNoted {
+    at: Time,
+    bytes: u64,
+    lacking: u64,
+}
 
 impl Run<'_> {
-    fn read_nodes(&self) -> Vec<usize> {
-        let sound = self.sound();
-        let every = sound.len().div_ceil(READ_NODES_MAX).max(1);
-        sound.into_iter().step_by(every).collect()
-    }
-
-    /// A full sweep.
+    /// A full sweep over every honest node.
     pub(super) fn sweep_all(&mut self, occasion: Occasion) {
-        let nodes = self.read_nodes();
-        let mut shown = Vec::new();
-        for node in &nodes {
-            self.sweep_store(*node);
-            self.shown(*node, &mut shown);
+        for node in self.sound() {
+            self.sweep_store(node);
+            self.disk_bounded(node);
         }
-        self.count_check(1);
-        for finding in convergence::check(&shown) {
-            self.find(finding);
-        }
-        if occasion == Occasion::End {
-            self.counters(&nodes);
-        }
+        self.read_all(occasion);
     }
 
     /// Everything one node stores: whole, closed, signed.
@@ -72,13 +67,13 @@ impl Run<'_> {
                 stored.map(|changes| changes.iter().map(|change| (change.seq, change.hash)).collect());
             let row = integrity::Row { node, document: key.0.clone(), tip: *tip, stored };
             // Rows that rotted are known to be bad: what is asked is that they are never shown.
-            if !self.rotten(node) {
+            if !self.is_rotten(node) {
                 findings.extend(integrity::check(&row));
             }
             findings.extend(self.unsigned(node, store, key));
         }
         for (document, changes) in &by_document {
-            if !self.rotten(node) {
+            if !self.is_rotten(node) {
                 findings.extend(properties::closure::check(node, document, changes));
             }
         }
@@ -90,12 +85,29 @@ impl Run<'_> {
         }
     }
 
-    fn rotten(&self, node: usize) -> bool {
-        use crate::scenario::FaultKind;
+    /// Whether bits of a node's disk rotted.
+    pub(super) fn is_rotten(&self, node: usize) -> bool {
         self.faults.iter().any(|fault| {
             matches!(fault.kind, FaultKind::BitRot { .. })
                 && fault.occurrences.iter().any(|occurrence| occurrence.nodes.contains(&node))
         })
+    }
+
+    /// While somebody lies, signatures are looked at with every change, so that what is found is found
+    /// next to its cause; otherwise sweeps do.
+    pub(super) fn look_at_authors(&mut self, node: usize, document: &str) {
+        if !self.is_honest(node) || self.world.nodes().iter().all(|node| node.hostile.is_none()) {
+            return;
+        }
+        let Some(reader) = self.world.node(node).reader() else { return };
+        let Some(holding) = self.oracle.ledger.holdings().get(node) else { return };
+        let (first, last) = ((document.to_owned(), [0; 16]), (document.to_owned(), [0xff; 16]));
+        let keys = holding.tips.range(first..=last).map(|(key, _)| key);
+        let found: Vec<Finding> = keys.flat_map(|key| self.unsigned(node, reader.store(), key)).collect();
+        self.count_check(5);
+        for finding in found {
+            self.find(finding);
+        }
     }
 
     /// Deltas of a run that nobody signed who may.
@@ -115,12 +127,9 @@ impl Run<'_> {
             ];
         };
         let plans = self.scenario.nodes();
-        let may_write = self
-            .world
-            .nodes_of(author.author)
-            .next()
-            .and_then(|place| plans.get(place))
-            .is_some_and(|plan| plan.group.role != Role::Reader);
+        let place = self.world.nodes_of(author.author).next();
+        let may_write =
+            place.and_then(|place| plans.get(place)).is_some_and(|plan| plan.group.role != Role::Reader);
         let mut found = Vec::new();
         for (row, value) in rows {
             let digest: [u8; 32] = Sha256::digest([row.as_slice(), &value].concat()).into();
@@ -141,60 +150,14 @@ impl Run<'_> {
                 may_write,
             };
             match authenticity::check(&signed) {
-                Some(finding) => found.push(finding),
+                Some(finding) => found.push(match place {
+                    Some(place) => finding.about(place).since(0),
+                    None => finding,
+                }),
                 None => self.oracle.note_verified(digest),
             }
         }
         found
-    }
-
-    fn shown(&self, node: usize, all: &mut Vec<convergence::Shown>) {
-        let Some(reader) = self.world.node(node).reader() else { return };
-        let Some(holding) = self.oracle.ledger.holdings().get(node) else { return };
-        for document in 0..self.scenario.workload.documents {
-            let name = document_name(document);
-            let read = reader.view(self.founding.space, &name, |view, known| {
-                let json = view.document().read(None, None).ok().map(|json| json.to_text());
-                (json, known.heads.iter().map(|head| head.0).collect::<Vec<_>>())
-            });
-            let Ok(((json, heads), _)) = read else { continue };
-            let first = (name.as_str().to_owned(), [0; 16]);
-            let last = (name.as_str().to_owned(), [0xff; 16]);
-            let records =
-                holding.tips.range(first..=last).map(|(key, (seq, hash))| (key.1, *seq, *hash)).collect();
-            all.push(convergence::Shown { node, document: name.as_str().to_owned(), records, heads, json });
-        }
-    }
-
-    fn counters(&mut self, nodes: &[usize]) {
-        if self.scenario.workload.mix.counter == 0 || self.faults.iter().any(|_| !self.destroyed_none()) {
-            return;
-        }
-        let sums: Vec<(u32, (i64, i64))> = self.increments.iter().map(|(doc, sums)| (*doc, *sums)).collect();
-        for (document, (sure, perhaps)) in sums {
-            let name = document_name(document);
-            for node in nodes {
-                if self.oracle.ledger.missing(*node) > 0 {
-                    continue;
-                }
-                let Some(reader) = self.world.node(*node).reader() else { continue };
-                let read = reader.view(self.founding.space, &name, |view, _| {
-                    view.document().read(None, None).ok().map(|json| json.to_text())
-                });
-                let Ok((Some(text), _)) = read else { continue };
-                let Some(value) = counter_in(&text) else { continue };
-                self.count_check(9);
-                if let Some(found) =
-                    properties::idempotence::check_counter(*node, name.as_str(), value, sure, perhaps)
-                {
-                    self.find(found);
-                }
-            }
-        }
-    }
-
-    fn destroyed_none(&self) -> bool {
-        (0..self.world.nodes().len()).all(|node| !self.destroyed_ever(node))
     }
 
     /// The judgement at the end.
@@ -214,15 +177,11 @@ impl Run<'_> {
         for finding in properties::liveness::check(&settled) {
             self.find(finding);
         }
-        self.count_check(12);
-        let harm = !self.hostile.is_empty();
-        let despite = properties::isolation::Despite { harm, missing: all, charged: Vec::new() };
-        for finding in properties::isolation::check(&despite) {
-            self.find(finding);
-        }
+        self.isolated(all);
         self.fates(&sound);
         self.answers();
         self.idle(sound.len() as u64);
+        self.storm(&sound);
         self.count_check(16);
         self.count_check(18);
         let requested = self.faults.iter().zip(&self.fired).filter(|(fault, _)| !fault.drawn);
@@ -262,15 +221,16 @@ impl Run<'_> {
         let mut findings = Vec::new();
         let mut checked = 0;
         for (key, seq, entry) in self.oracle.ledger.entries() {
-            if entry.acknowledged.is_none() || !self.is_honest(entry.author) {
+            let Some(acknowledged) = entry.acknowledged.filter(|_| self.is_honest(entry.author)) else {
                 continue;
-            }
+            };
             checked += 1;
             let holders = sound.iter().filter(|node| holds(**node, key, seq)).count();
             let fate = durability::Fate {
                 number: entry.number,
                 author: entry.author,
                 document: key.0.clone(),
+                acknowledged,
                 at_author: !self.world.node(entry.author).runs() || holds(entry.author, key, seq),
                 holders,
                 excused: entry.excused,
@@ -301,24 +261,123 @@ impl Run<'_> {
         }
     }
 
+    /// Whether anybody honest paid for what others did.
+    fn isolated(&mut self, missing: u64) {
+        self.count_check(12);
+        let harm = !self.oracle.hostile.is_empty();
+        let honest = |node: usize| self.is_honest(node) && !self.is_rotten(node);
+        let charged = self.offences.iter().filter(|((by, of), _)| honest(*by) && honest(*of));
+        let charged = charged.map(|((by, of), times)| (*of, *by, *times)).collect();
+        for finding in isolation::check(&isolation::Despite { harm, missing, charged }) {
+            self.find(finding);
+        }
+    }
+
+    /// Whether honest writes go on arriving while somebody misbehaves and nothing else is wrong.
+    pub(super) fn progress(&mut self) {
+        let now = self.world.now();
+        let disturbs = |(fault, spans): (&PlannedFault, &Vec<FaultSpan>)| {
+            !matches!(fault.kind, FaultKind::Hostile { .. }) && spans.iter().any(|span| span.to_us >= now)
+        };
+        let staged = self.bands.iter().any(|band| band.to_us >= now);
+        if staged || self.faults.iter().zip(&self.spans).any(disturbs) || !self.harmed_now().is_empty() {
+            self.disturbed = now;
+        }
+        let misbehaves = self.world.nodes().iter().any(|node| node.hostile.is_some());
+        let Some(until) = now.checked_sub(isolation::ARRIVES_WITHIN).filter(|until| *until >= self.disturbed)
+        else {
+            return;
+        };
+        if !misbehaves {
+            return;
+        }
+        self.count_check(12);
+        for node in self.sound() {
+            let progress = isolation::Progress { node, overdue: self.unexcused_before(node, until) };
+            if let Some(found) = isolation::check_progress(&progress) {
+                self.find(found);
+            }
+        }
+    }
+
+    fn harmed_now(&self) -> Vec<usize> {
+        self.sound().into_iter().filter(|node| self.is_harmed(*node)).collect()
+    }
+
+    /// What nodes lack when everything is healed: what it costs to bring it is judged at the end.
+    pub(super) fn note_heal(&mut self) {
+        let nodes = self.sound();
+        let holdings = self.oracle.ledger.holdings();
+        let lacks = |node: &&usize, key: &RunKey, seq: u64| {
+            let tips = holdings.get(**node).map(|holding| &holding.tips);
+            tips.and_then(|tips| tips.get(key)).is_none_or(|(held, _)| *held < seq)
+        };
+        let lacking = self.oracle.ledger.entries().map(|(key, seq, entry)| {
+            entry.bytes * nodes.iter().filter(|node| lacks(node, key, seq)).count() as u64
+        });
+        let lacking = lacking.sum();
+        self.heal_noted =
+            Some(HealNoted { at: self.world.now(), bytes: self.world.traffic().total(), lacking });
+    }
+
+    fn storm(&mut self, nodes: &[usize]) {
+        let Some(noted) = self.heal_noted.filter(|_| self.oracle.hostile.is_empty()) else { return };
+        self.count_check(14);
+        let after: u64 = self
+            .oracle
+            .ledger
+            .entries()
+            .filter(|(_, _, entry)| entry.born > noted.at)
+            .map(|(_, _, entry)| entry.bytes * nodes.len() as u64)
+            .sum();
+        let ends: usize = nodes.iter().map(|node| self.world.node(*node).connected().count()).sum();
+        let heal = quiescence::Heal {
+            bytes: self.world.traffic().total() - noted.bytes,
+            seconds: (self.world.now() - noted.at) / 1_000_000,
+            nodes: nodes.len() as u64,
+            lacking: noted.lacking + after,
+            pairs: ends as u64 / 2,
+        };
+        if let Some(found) = quiescence::check_heal(&heal) {
+            self.find(found);
+        }
+    }
+
+    /// Whether a node stores no more than what it admitted explains.
+    fn disk_bounded(&mut self, node: usize) {
+        let Some(reader) = self.world.node(node).reader() else { return };
+        let mut stored = 0;
+        for table in Table::ALL {
+            let Ok(rows) = oracle::rows(reader.store(), table, &[]) else { return };
+            stored += rows.iter().map(|(key, value)| (key.len() + value.len()) as u64).sum::<u64>();
+        }
+        let mut disk = bounds::Disk { stored, ..bounds::Disk::default() };
+        let Some(holding) = self.oracle.ledger.holdings().get(node) else { return };
+        for (key, (held, _)) in &holding.tips {
+            let run = self.oracle.ledger.run(key).map_or(&[][..], Vec::as_slice);
+            let held = run.iter().take(*held as usize);
+            disk.changes += held.len() as u64;
+            disk.admitted += held.map(|entry| entry.bytes).sum::<u64>();
+        }
+        self.count_check(11);
+        if let Some(found) = bounds::check_disk(node, &disk) {
+            self.find(found);
+        }
+    }
+
     fn idle(&mut self, nodes: u64) {
         let Some((from, bytes)) = self.idle_from else { return };
         let seconds = (self.world.now() - from) / 1_000_000;
         let rests = self.converged.is_some_and(|converged| converged <= from);
-        if seconds < 10 || !rests || !self.hostile.is_empty() {
+        // Two processes of one key take each other's connections for ever, as the network is modelled.
+        let twins = self.world.nodes().len() > self.scenario.nodes().len();
+        if seconds < 10 || !rests || twins || !self.oracle.hostile.is_empty() {
             return;
         }
         self.count_check(14);
-        let idle =
-            properties::quiescence::Idle { bytes: self.world.traffic().total() - bytes, seconds, nodes };
-        if let Some(found) = properties::quiescence::check(&idle) {
+        let idle = quiescence::Idle { bytes: self.world.traffic().total() - bytes, seconds, nodes };
+        if let Some(found) = quiescence::check(&idle) {
             self.find(found);
         }
     }
-}
-
-fn counter_in(text: &str) -> Option<i64> {
-    let value: serde_json::Value = serde_json::from_str(text).ok()?;
-    let counter = value.get("counter")?;
-    counter.get("$counter").unwrap_or(counter).as_i64()
 }

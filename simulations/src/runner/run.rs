@@ -4,10 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use super::faults::{self, PlannedFault};
-use super::fleet;
+use super::reading::Written;
 use super::workload::{self, PlannedWrite};
+use super::{fleet, judge};
 use crate::oracle::Oracle;
 use crate::oracle::ledger::Holding;
+use crate::properties;
 use crate::record::{
     Band, Bytes, Divergence, FaultSpan, Lag, Resources, RunRecord, SAMPLES_MAX, Violation, Writes,
 };
@@ -21,6 +23,16 @@ use crate::world::{Progress, World};
 
 /// Least time between two samples.
 const SAMPLE_MIN: Time = 100 * MILLISECOND;
+/// Events at one moment of virtual time, after which it stands still: the largest fleets have a
+/// thousandth of it.
+const MOMENT_EVENTS_MAX: u64 = 5_000_000;
+/// Events a second of virtual time and node, over [`STORM_SPAN`], of a fleet that does nothing but
+/// talk: a hundred times what the busiest shipped scenario has.
+const STORM_EVENTS_MAX: u64 = 5_000;
+/// How long a storm is looked at before it is called one.
+const STORM_SPAN: Time = 10 * SECOND;
+/// Events of one run. Past it the run ends undecided: a run that never ends tells nothing.
+const EVENTS_MAX: u64 = 2_000_000_000;
 /// Idle traffic is measured over this last part of a run.
 pub(super) const IDLE_SPAN: Time = 30 * SECOND;
 
@@ -137,16 +149,20 @@ pub(super) struct Run<'a> {
     pub(super) unsound: BTreeSet<usize>,
     /// Nodes whose disk is as full as its capacity lets it be, and since when.
     pub(super) filled: BTreeMap<usize, Time>,
-    pub(super) hostile: BTreeSet<usize>,
     pub(super) findings: Vec<Violation>,
     pub(super) known: BTreeSet<(u32, Option<usize>, Option<String>)>,
     pub(super) checks: BTreeMap<u32, u64>,
     pub(super) asked: BTreeMap<u64, AskedWrite>,
     pub(super) replies: BTreeMap<u64, Vec<[u8; 32]>>,
     pub(super) increments: BTreeMap<u32, (i64, i64)>,
+    /// Acknowledged writes whose value can be told, by document.
+    pub(super) written: BTreeMap<u32, Vec<Written>>,
     pub(super) counts: Writes,
     pub(super) fair: (u64, u64),
     pub(super) healed: Option<Time>,
+    pub(super) heal_noted: Option<judge::HealNoted>,
+    /// When last something was wrong beside what hostile nodes did.
+    pub(super) disturbed: Time,
     pub(super) converged: Option<Time>,
     pub(super) idle_from: Option<(Time, u64)>,
     pub(super) lag: Lag,
@@ -186,7 +202,7 @@ impl<'a> Run<'a> {
             scenario,
             founding,
             seed,
-            oracle: Oracle::default(),
+            oracle: Oracle::watching(hostile),
             agenda: Vec::new(),
             writes: workload::plan(scenario, seed),
             fired: vec![0; faults.len()],
@@ -200,16 +216,18 @@ impl<'a> Run<'a> {
             harmed_until: BTreeMap::new(),
             unsound: BTreeSet::new(),
             filled: BTreeMap::new(),
-            hostile,
             findings: Vec::new(),
             known: BTreeSet::new(),
             checks: BTreeMap::new(),
             asked: BTreeMap::new(),
             replies: BTreeMap::new(),
             increments: BTreeMap::new(),
+            written: BTreeMap::new(),
             counts: Writes::default(),
             fair: (0, 0),
             healed: None,
+            heal_noted: None,
+            disturbed: 0,
             converged: None,
             idle_from: None,
             lag: Lag { at_us: Vec::new(), missing: vec![Vec::new(); nodes] },
@@ -257,6 +275,8 @@ impl<'a> Run<'a> {
 
     /// Lets the run happen and tells what it was.
     pub(super) fn finish(mut self) -> RunRecord {
+        let (mut moment, mut first) = (0, 0);
+        let mut span = (0, 0);
         loop {
             match self.world.go_on() {
                 Progress::Inside => self.watch(),
@@ -272,6 +292,25 @@ impl<'a> Run<'a> {
                         break;
                     }
                 }
+            }
+            let events = self.world.events();
+            if self.world.now() != moment {
+                (moment, first) = (self.world.now(), events);
+            } else if events - first > MOMENT_EVENTS_MAX {
+                self.find(properties::panics::stands_still(moment));
+                break;
+            }
+            if self.world.now() >= span.0 + STORM_SPAN {
+                span = (self.world.now(), events);
+            }
+            let nodes = self.world.nodes().len() as u64;
+            if events - span.1 > STORM_EVENTS_MAX * nodes * (STORM_SPAN / SECOND) {
+                self.find(properties::quiescence::storm(events - span.1, STORM_SPAN / SECOND));
+                break;
+            }
+            if events > EVENTS_MAX {
+                self.undecided.push(format!("the run was not over after {EVENTS_MAX} events"));
+                break;
             }
         }
         self.judge_end();
@@ -291,7 +330,7 @@ impl<'a> Run<'a> {
 
     /// Whether a node keeps to the protocol.
     pub(super) fn is_honest(&self, node: usize) -> bool {
-        !self.hostile.contains(&node)
+        !self.oracle.hostile.contains(&node)
     }
 
     /// Honest nodes whose processes run.

@@ -9,6 +9,7 @@ use crate::record::{Bytes, Divergence, Resources};
 impl Run<'_> {
     pub(super) fn sample(&mut self) {
         let at = self.world.now();
+        self.progress();
         self.lag.at_us.push(at);
         let mut states = BTreeSet::new();
         let (mut missing_all, mut used_max) = (0, properties::bounds::Use::default());
@@ -51,7 +52,7 @@ impl Run<'_> {
             memory_all,
             inbox_max: used_max.inbox as u64,
             orphans_max: used_max.orphans as u64,
-            frames: self.world.events_waiting() as u64,
+            frames: self.world.frames_under_way(),
         });
     }
 }

@@ -10,8 +10,18 @@ impl Run<'_> {
     pub(super) fn set_goal(&mut self, since: Time) {
         let nodes = (0..self.world.nodes().len()).filter(|node| self.is_honest(*node));
         let missing = nodes.map(|node| self.unexcused_before(node, since)).sum();
-        let reached = (missing == 0).then(|| self.world.now());
+        let before = self.oracle.goal.filter(|goal| goal.since == since).and_then(|goal| goal.reached);
+        let reached = (missing == 0).then(|| before.unwrap_or(self.world.now()));
         self.oracle.goal = Some(Goal { since, missing, reached });
+    }
+
+    /// What was thought lost is there again: everyone is to have it.
+    pub(super) fn count_anew(&mut self) {
+        if std::mem::take(&mut self.oracle.revived)
+            && let Some(goal) = self.oracle.goal
+        {
+            self.set_goal(goal.since);
+        }
     }
 
     pub(super) fn maybe_converged(&mut self) {
@@ -29,12 +39,13 @@ impl Run<'_> {
     pub(super) fn is_converged(&self) -> bool {
         let holdings = self.oracle.ledger.holdings();
         let mut honest = (0..self.world.nodes().len()).filter(|node| self.is_honest(*node));
-        let Some(first) = honest.next().and_then(|node| holdings.get(node)) else { return true };
-        self.world.node(0).runs()
-            && honest.all(|node| {
-                self.world.node(node).runs()
-                    && holdings.get(node).is_some_and(|holding| holding.shown == first.shown)
-            })
+        let mut shown = None;
+        honest.all(|node| {
+            let Some(holding) = holdings.get(node).filter(|_| self.world.node(node).runs()) else {
+                return false;
+            };
+            *shown.get_or_insert(holding.shown) == holding.shown
+        })
     }
 
     pub(super) fn heal(&mut self) {
@@ -46,6 +57,7 @@ impl Run<'_> {
         if harm || self.oracle.goal.is_none() {
             self.set_goal(self.world.now());
         }
+        self.note_heal();
         self.sweep_all(judge::Occasion::Heal);
         self.maybe_converged();
     }

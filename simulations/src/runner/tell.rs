@@ -161,7 +161,7 @@ impl Run<'_> {
         let holdings = self.oracle.ledger.holdings();
         let now = self.world.now();
         for (key, seq, entry) in self.oracle.ledger.entries() {
-            let Some(since_us) = entry.acknowledged else { continue };
+            let Some(since_us) = entry.acknowledged.filter(|_| !entry.excused) else { continue };
             for (node, holding) in holdings.iter().enumerate() {
                 if holding.tips.get(key).is_some_and(|(held, _)| *held >= seq) || !self.is_honest(node) {
                     continue;

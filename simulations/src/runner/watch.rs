@@ -5,7 +5,7 @@ use starling_crdt::store::StoreError;
 
 use super::run::{Agenda, Run};
 use crate::oracle::ledger::Wrong;
-use crate::properties::{self, Finding};
+use crate::properties;
 use crate::world::event::{Observation, Seen};
 use crate::world::founding::document_name;
 use crate::world::queue::{SECOND, Time};
@@ -33,10 +33,12 @@ impl Run<'_> {
                 let name = change.document.as_str();
                 let wrong = self.oracle.look(&self.world, *node, Some(name));
                 self.wrongs(*node, wrong);
+                self.look_at_authors(*node, name);
                 let heads = change.heads.iter().map(|head| head.0).collect();
                 self.oracle.ledger.show(*node, name, heads);
                 self.count_check(7);
                 self.count_check(8);
+                self.count_anew();
                 self.maybe_converged();
             }
             Observation::Started { node } => self.started(*node),
@@ -56,7 +58,10 @@ impl Run<'_> {
         self.wrongs(node, wrong);
         self.show_all(node);
         match destroyed {
-            Some(_) => self.oracle.ledger.excuse(&before),
+            Some(_) => {
+                let hostile = &self.oracle.hostile;
+                self.oracle.ledger.excuse(&before, |node| !hostile.contains(&node));
+            }
             None => {
                 let now = self.oracle.ledger.holding(node).clone();
                 for (key, (from, _)) in &before.tips {
@@ -92,15 +97,13 @@ impl Run<'_> {
             return;
         }
         for wrong in wrongs {
-            let hostile = self.hostile.clone();
-            let forked = properties::selffork::check(node, &wrong, |author| !hostile.contains(&author));
-            let found = forked.or_else(|| properties::sessions::monotonic(node, &wrong)).or_else(|| {
-                let Wrong::Foreign { document } = &wrong else { return None };
-                // What a hostile member signed is its own affair, as long as it is a member.
-                self.hostile.is_empty().then(|| {
-                    Finding::at(5, node, "shows changes that no honest node made").in_document(document)
-                })
-            });
+            let found = properties::selffork::check(node, &wrong, |author| self.is_honest(author))
+                .or_else(|| properties::sessions::monotonic(node, &wrong))
+                .or_else(|| properties::authenticity::foreign(node, &wrong))
+                .or_else(|| {
+                    let hollow = properties::integrity::hollow(node, &wrong);
+                    hollow.filter(|_| !self.is_rotten(node))
+                });
             if let Some(found) = found {
                 self.find(found);
             }

@@ -146,11 +146,17 @@ impl PlannedWrite {
         format!("sim-{}", self.number)
     }
 
-    /// The request itself, with a value of about `bytes` bytes that no other write has.
-    pub fn request(&self, space: SpaceId, bytes: u64) -> LocalRequest {
+    /// A value of about `bytes` bytes that no other write has.
+    pub fn value(&self, bytes: u64) -> String {
         let mut value = format!("w{}-", self.number);
         let missing = (bytes as usize).saturating_sub(value.len());
         value.extend((0..missing).map(|place| char::from(b'a' + ((place as u64 + self.number) % 26) as u8)));
+        value
+    }
+
+    /// The request itself, with a value of about `bytes` bytes.
+    pub fn request(&self, space: SpaceId, bytes: u64) -> LocalRequest {
+        let value = self.value(bytes);
         let pointer = |text: &str| text.parse().expect("a pointer of plain words");
         let edit = match self.what {
             PlannedEdit::Map(member) => {

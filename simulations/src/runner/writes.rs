@@ -95,6 +95,7 @@ impl Run<'_> {
         if !changed {
             return;
         }
+        self.note_written(node, write, &heads);
         let mut is_known = false;
         for head in &heads {
             is_known |= self.oracle.ledger.acknowledge(head, at).is_some();

@@ -188,6 +188,10 @@ impl StoreRead for SimStore {
     fn last_row(&self, table: Table, range: KeyRange<'_>) -> Result<Option<Row>, StoreError> {
         self.read().last_row(table, range)
     }
+
+    fn snapshot(&self) -> Result<Arc<dyn StoreRead>, StoreError> {
+        self.read().snapshot()
+    }
 }
 
 impl Store for SimStore {

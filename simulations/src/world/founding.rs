@@ -8,6 +8,7 @@ use starling_crdt::charter::{JoinRequest, Label, Role as Right, Ticket};
 use starling_crdt::codec;
 use starling_crdt::document::{Edit, Json};
 use starling_crdt::exchange::Request;
+use starling_crdt::gossip::ScreenedRequest;
 use starling_crdt::id::{DocumentName, SpaceId, StoreId};
 use starling_crdt::identity::Identity;
 use starling_crdt::replica::{
@@ -129,7 +130,7 @@ impl Founding {
             };
             let name = label(&format!("node-{index}"))?;
             let request = codec::encode(&JoinRequest::new(ticket, identity, name));
-            let request = Ok(Request::Join(request.into()));
+            let request = Ok(ScreenedRequest::Plain(Request::Join(request.into())));
             founder.at += 1;
             let asked = Input::Asked { peer: identity.key(), id: index as u64, request };
             founder.replica.step(founder.clock.now(founder.at), vec![asked]).map_err(failed)?;

@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
-use starling_crdt::gossip::{ScreenedDelta, ScreenedFrame};
+use starling_crdt::gossip::{ScreenedAnnouncement, ScreenedDelta, ScreenedFrame};
 use starling_crdt::id::{AuthorKey, SpaceId, Topic};
 use starling_crdt::limits::INBOX_INPUTS_MAX;
 use starling_crdt::replica::{Input, MessageToken, Verdict};
@@ -134,7 +134,11 @@ impl World {
         }
         let is_data = matches!(frame, ScreenedFrame::Delta(_));
         // What not even the fleet's screener can judge is screened at each node.
-        let judged = !matches!(frame, ScreenedFrame::Delta(ScreenedDelta::Unverified(_)));
+        let judged = !matches!(
+            frame,
+            ScreenedFrame::Delta(ScreenedDelta::Unverified(_))
+                | ScreenedFrame::Announcement(ScreenedAnnouncement::Unverified(_))
+        );
         let screened = judged.then_some((space, frame));
         let payload = Arc::from(payload);
         self.messages.held.push_back(Message {
@@ -390,7 +394,7 @@ impl World {
             };
             let way = self.way_of(node, connection);
             let event = Event::Offered { connection, way, message: *number };
-            self.queue.schedule(self.now + there + back, event);
+            self.send_off(self.now + there + back, event);
         }
     }
 

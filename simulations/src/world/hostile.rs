@@ -4,15 +4,16 @@
 //! core never would. It knows everything a member knows, the space's key included.
 
 use sha2::{Digest, Sha256};
+use starling_crdt::codec::Signable;
 use starling_crdt::document::{Commit, Document, Edit, Json};
+use starling_crdt::exchange::{Request, decode_message};
 use starling_crdt::gossip::Frame;
-use starling_crdt::history::ItemKey;
-use starling_crdt::id::{Actor, DocumentName};
+use starling_crdt::id::{Actor, ChangeHash, DocumentName};
 use starling_crdt::incarnation::{Incarnation, VerifiedIncarnation};
 use starling_crdt::replica::{Condition, LocalRequest, Write};
 use starling_crdt::store::tables::{DeltaRecord, record};
 use starling_crdt::store::{KeyRange, Table};
-use starling_crdt::{delta::VerifiedDelta, seal};
+use starling_crdt::{delta::Announcement, delta::VerifiedDelta, seal};
 
 use super::World;
 use super::chance::{Draws, Purpose};
@@ -29,9 +30,13 @@ const GARBAGE_MAX: u64 = 2_000;
 const DELTAS_READ_MAX: usize = 512;
 
 impl World {
-    /// Whether a hostile node lets a question go unanswered.
-    pub(super) fn withholds(&self, node: usize, _asker: usize, _id: u64) -> bool {
+    /// Whether a hostile node lets a question go unanswered: every one for changes, and of those that
+    /// say what it has only some, so that it is believed to have what it never gives.
+    pub(super) fn withholds(&self, node: usize, asker: usize, id: u64, body: &[u8]) -> bool {
+        let mut draws =
+            self.chance.stream(Purpose::Hostile, node as u64 + (2 << 32), id << 16 | asker as u64);
         self.nodes[node].hostile == Some(Hostility::Withhold)
+            && (matches!(decode_message(body), Ok(Request::Fetch { .. })) || draws.happens(200_000))
     }
 
     /// An answer as it leaves its node.
@@ -63,6 +68,11 @@ impl World {
             Hostility::OrphanFlood => self.send_made(node, &mut draws, orphan),
             Hostility::Poison => self.send_made(node, &mut draws, poison),
         }
+    }
+
+    /// Whether a hostile node made the change with this hash beside its core.
+    pub fn made_by_hand(&self, hash: &[u8; 32]) -> bool {
+        self.made_by_hand.contains(hash)
     }
 
     fn send_frame(&mut self, node: usize, frame: &Frame) {
@@ -125,12 +135,24 @@ impl World {
     }
 
     fn announce(&mut self, node: usize, draws: &mut Draws) -> u64 {
+        let Some(tips) = self.own_tips(node) else { return 0 };
+        let identity = self.nodes[node].identity.clone();
         for _ in 0..PER_ACT {
-            let document = document_name(draws.below(16) as u32);
-            let mut actor = [0; 16];
-            actor[..8].copy_from_slice(&draws.next().to_be_bytes());
-            let key = ItemKey::of(&document, Actor(actor));
-            self.send_frame(node, &Frame::Announcement { key, seq: draws.between(1, 1_000) });
+            let mut nonce = [0; 16];
+            nonce[..8].copy_from_slice(&draws.next().to_be_bytes());
+            let incarnation = VerifiedIncarnation::sign(&identity, self.space, nonce, tips.clone());
+            let (document, actor) = (document_name(draws.below(16) as u32), incarnation.actor());
+            let (seq, hash) = (draws.between(1, 1_000), ChangeHash([draws.next() as u8; 32]));
+            let promised = Signable::new("starling/delta")
+                .bytes(&self.space.0)
+                .bytes(document.as_str().as_bytes())
+                .bytes(&actor.0)
+                .number(seq)
+                .bytes(&hash.0);
+            let signature = identity.sign(&promised);
+            let announcement = Announcement { document, actor, seq, hash, signature };
+            let incarnation = Some(incarnation.certificate().clone());
+            self.send_frame(node, &Frame::Announcement { incarnation, announcement });
         }
         PER_ACT as u64
     }
@@ -180,6 +202,7 @@ impl World {
                 continue;
             };
             let incarnation = Some(both[1].certificate().clone());
+            self.made_by_hand.insert(delta.last_hash().0);
             self.send_frame(node, &Frame::Delta { incarnation, delta: delta.delta().clone() });
             sent += 1;
         }

@@ -164,6 +164,7 @@ impl<'a> Line<'a> {
                 (event, json!({ "ticket": ticket.0, "why": refused }), None)
             }
             Effect::Subscribe(topic) => ("subscribe", json!({ "topic": topic.to_string() }), None),
+            Effect::Unsubscribe(topic) => ("unsubscribe", json!({ "topic": topic.to_string() }), None),
             Effect::Publish { payload, .. } => ("publish", json!({ "bytes": payload.len() }), None),
             Effect::Verdict { token, verdict } => {
                 let event = match verdict {

@@ -24,7 +24,7 @@ pub mod process;
 pub mod queue;
 pub mod trace;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use starling_crdt::gossip::Screener;
 use starling_crdt::id::{AuthorKey, SpaceId, Topic};
@@ -145,6 +145,10 @@ pub struct World {
     tickets: u64,
     observations: Vec<Seen>,
     events: u64,
+    /// Frames that were sent and have not arrived.
+    under_way: u64,
+    /// Hashes of the changes that hostile nodes made beside their cores.
+    made_by_hand: BTreeSet<[u8; 32]>,
 }
 
 impl World {
@@ -178,6 +182,8 @@ impl World {
             tickets: 0,
             observations: Vec::new(),
             events: 0,
+            under_way: 0,
+            made_by_hand: BTreeSet::new(),
         }
     }
 
@@ -216,9 +222,14 @@ impl World {
         self.events
     }
 
-    /// Events to come.
-    pub fn events_waiting(&self) -> usize {
-        self.queue.len()
+    /// Frames that were sent and have not arrived, those to ends that are gone by now among them.
+    pub fn frames_under_way(&self) -> u64 {
+        self.under_way
+    }
+
+    fn send_off(&mut self, at: Time, event: Event) {
+        self.under_way += 1;
+        self.queue.schedule(at, event);
     }
 
     /// The trace so far, as a hash in hex.
@@ -289,7 +300,10 @@ impl World {
             Event::Wake { node, process } => self.wake(node, process),
             Event::Step { node, process } => self.step_due(node, process),
             Event::Release { node, process, effects } => self.release(node, process, effects),
-            Event::Arrive { connection, way, parcel } => self.arrive(connection, way, parcel),
+            Event::Arrive { connection, way, parcel } => {
+                self.under_way -= 1;
+                self.arrive(connection, way, parcel);
+            }
             Event::Dialled { node, process, target, expected, to } => {
                 self.dialled(node, process, target, expected, to);
             }
@@ -300,7 +314,10 @@ impl World {
             Event::Heartbeat { node, process } => self.heartbeat(node, process),
             Event::Silence { connection, cut } => self.silence(connection, cut),
             Event::Lost { node, process, peer, connection } => self.lost(node, process, peer, connection),
-            Event::Offered { connection, way, message } => self.offered(connection, way, message),
+            Event::Offered { connection, way, message } => {
+                self.under_way -= 1;
+                self.offered(connection, way, message);
+            }
         }
         Progress::Inside
     }

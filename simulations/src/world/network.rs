@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use starling_crdt::address::Address;
 use starling_crdt::connect::DialTarget;
-use starling_crdt::exchange::decode_message;
+use starling_crdt::gossip::{ScreenedAnswer, ScreenedRequest};
 use starling_crdt::id::AuthorKey;
 use starling_crdt::limits::{CONNECTIONS_MAX, INBOX_INPUTS_MAX};
 use starling_crdt::replica::Input;
@@ -419,10 +419,10 @@ impl World {
             Some(arrives) => {
                 if let (Parcel::Gossip { message, .. }, Some(again)) = (&parcel, fare.again) {
                     let parcel = Parcel::Gossip { message: *message, again: true };
-                    self.queue.schedule(again, Event::Arrive { connection: number, way, parcel });
+                    self.send_off(again, Event::Arrive { connection: number, way, parcel });
                 }
                 let parcel = if fare.damaged { Parcel::Damaged } else { parcel };
-                self.queue.schedule(arrives, Event::Arrive { connection: number, way, parcel });
+                self.send_off(arrives, Event::Arrive { connection: number, way, parcel });
             }
         }
     }
@@ -494,10 +494,16 @@ impl World {
             return;
         }
         let peer = self.nodes[from].key;
-        if self.withholds(to, from, id) {
+        if self.withholds(to, from, id, body) {
             return;
         }
-        self.deliver(to, Input::Asked { peer, id, request: decode_message(body) }, 0);
+        let Some(process) = self.nodes[to].process.as_ref() else { return };
+        let request = process.screener.screen_request(body);
+        let signatures = match &request {
+            Ok(ScreenedRequest::TakeStatements { statements, .. }) => statements.len() as u64,
+            _ => 0,
+        };
+        self.deliver(to, Input::Asked { peer, id, request }, signatures);
     }
 
     /// A node answers a peer.
@@ -516,7 +522,10 @@ impl World {
         }
         let answer = process.screener.screen_answer(body);
         let signatures = match &answer {
-            starling_crdt::gossip::ScreenedAnswer::Deltas { deltas, .. } => deltas.len() as u64,
+            ScreenedAnswer::Deltas { deltas, .. } => deltas.len() as u64,
+            ScreenedAnswer::Statements { statements, .. } | ScreenedAnswer::Joined(statements) => {
+                statements.len() as u64
+            }
             _ => 0,
         };
         self.deliver(to, Input::Answered { peer, id, answer: Ok(answer) }, signatures);

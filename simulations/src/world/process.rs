@@ -301,6 +301,11 @@ impl World {
                         process.gossip.topics.insert(topic);
                     }
                 }
+                Effect::Unsubscribe(topic) => {
+                    if let Some(process) = self.nodes[node].process.as_mut() {
+                        process.gossip.topics.remove(&topic);
+                    }
+                }
                 Effect::Publish { topic, payload } => self.publish(node, topic, payload),
                 Effect::Verdict { token, verdict } => self.judged(node, token, verdict),
                 Effect::Ask { peer, id, body } => self.ask(node, peer, id, body),

@@ -114,6 +114,7 @@ impl Trace {
             Effect::Offence { peer, .. } => (113, &peer.0),
             Effect::MemberChanged { member, .. } => (114, &member.0),
             Effect::Subscribe(topic) => (115, &topic.0),
+            Effect::Unsubscribe(topic) => (116, &topic.0),
             Effect::Count { .. } | Effect::Note(_) => return false,
         };
         self.absorb(at, kind, node, detail);

@@ -1,13 +1,18 @@
-//! Commands on a data directory whose node does not run: they read its store themselves.
+//! Commands that work on a data directory whose node does not run.
 //!
-//! Promises: what they print is what the node would print of its documents; a store in use is left
-//! alone. Leaves out: every write, and everything that only a running node knows.
+//! Promises: what they print is what the node would print; a store in use is left alone; only a repair
+//! and a restore write. Leaves out everything that only a running node knows.
 
+pub(crate) mod backup;
+pub(crate) mod compact;
+pub(crate) mod config;
 pub(crate) mod export;
 pub(crate) mod id;
 pub(crate) mod past;
 pub(crate) mod read;
+pub(crate) mod restore;
 mod stopped;
+pub(crate) mod verify;
 
 use std::path::{Path, PathBuf};
 

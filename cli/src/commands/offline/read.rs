@@ -19,7 +19,7 @@ use super::{id, store_path};
 use crate::args::Global;
 use crate::commands::get::{self, GetArgs};
 use crate::commands::ls::{LsArgs, Printer};
-use crate::commands::{moment, status};
+use crate::commands::status;
 use crate::failure::{Failure, Outcome};
 use crate::output::{Output, hint};
 
@@ -55,8 +55,7 @@ pub(crate) fn get(global: &Global, directory: &Path, args: &GetArgs, out: &mut O
         Failure::new(Exit::Usage, "bad-pointer", "not a usable pointer").caused_by(&error)
     })?;
     let mut inspector = Inspector::new(&node.reader, space, BTreeMap::new());
-    let at = args.at.as_deref().map(moment::asked);
-    let read = inspector.read(&name, at.as_deref(), pointer.as_ref());
+    let read = inspector.read(&name, args.at.as_deref(), pointer.as_ref());
     for (name, poison) in inspector.take_unbuilt() {
         hint(&format!("{} changes of {name} could not be applied and are not shown", poison.len()));
     }
@@ -103,7 +102,12 @@ pub(crate) fn status(directory: &Path, out: &mut Output) -> Outcome {
         key: identity.map(|key| key.to_string()),
         peer_id: identity.map(|key| id::peer_id(&key)),
         spaces: node.reports(identity)?,
-        store: StoreStatus { bytes: bytes.len(), position: Position(node.position.clone()) },
+        store: StoreStatus {
+            bytes: bytes.len(),
+            room: None,
+            grown: None,
+            position: Position(node.position.clone()),
+        },
     };
     status::print_stopped(&status, out)?;
     Ok(Exit::Done)

@@ -120,7 +120,7 @@ pub(super) fn damaged(error: StoreError) -> Failure {
     Failure::new(Exit::Failed, "store-failed", "the store cannot be read").caused_by(&error)
 }
 
-fn refused(error: OpenError) -> Failure {
+pub(super) fn refused(error: OpenError) -> Failure {
     let exit = match error {
         OpenError::Missing { .. } | OpenError::NoDirectory { .. } => Exit::NotFound,
         OpenError::NotPermitted { .. } => Exit::NotAllowed,

@@ -1,26 +1,24 @@
 //! What the answers to this node's questions bring: statements, differences, deltas.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
-use minicbor::bytes::ByteVec;
-use rand_chacha::rand_core::Rng;
-
 use super::{
-    Asked, Goal, Goals, OFFERED_ITEMS_MAX, REPAIR_BUSY, REPAIR_LATER, REPAIR_RETRY, REPAIR_RETRY_DOUBLINGS,
-    STATEMENT_IDS_MAX, Task,
+    Asked, Goal, Goals, OFFERED_ITEMS_MAX, Pull, REPAIR_BUSY, REPAIR_RETRY, REPAIR_RETRY_DOUBLINGS, Task,
 };
 use crate::budget::Offence;
-use crate::charter::{Inserted, VerifiedStatement};
-use crate::exchange::{Greeting, OfferedItem, Reconciliation, RefusalCode, Response};
+use crate::charter::VerifiedStatement;
+use crate::exchange::{OfferedItem, Reconciliation, RefusalCode, Response};
 use crate::gossip::{ScreenedAnswer, ScreenedDelta};
 use crate::history::ItemKey;
 use crate::id::{Actor, AuthorKey, DocumentName, SpaceId};
 use crate::incarnation::VerifiedIncarnation;
 use crate::jitter::between;
+use crate::limits::STATEMENTS_MAX;
+use crate::planted::is_planted;
 use crate::replica::core::Core;
 use crate::replica::effect::{Counted, Note};
 use crate::replica::receive::Taken;
+use crate::replica::serve::UNSUPPORTED;
 use crate::replica::step::Step;
 use crate::store::tables::walk_prefix;
 use crate::store::{StoreError, Table};
@@ -45,7 +43,7 @@ impl Core {
             }
             asked => asked,
         };
-        let forgets = answer.is_err() && cfg!(starling_planted = "forget-want-after-timeout");
+        let forgets = answer.is_err() && is_planted("forget-want-after-timeout");
         if let (Asked::Fetch { space, goals, .. }, false) = (&asked, forgets) {
             goals.keys().for_each(|item| {
                 self.fetching.remove(&(*space, *item));
@@ -54,7 +52,9 @@ impl Core {
         match answer {
             Err(_) => self.dialogue_failed(step.now.monotonic, key, None),
             Ok(ScreenedAnswer::Malformed(error)) => {
-                if !error.is_newer() {
+                if error.is_newer() {
+                    step.count(Counted::Refused(UNSUPPORTED), 1);
+                } else {
                     self.offend(step, key, Offence::Garbage, "malformed_answer");
                 }
                 step.note(Note::ExchangeRefused { peer: key, reason: error.to_string() });
@@ -150,26 +150,34 @@ impl Core {
             (Asked::Task(Task::Hello), ScreenedAnswer::Plain(Response::Hello(greetings))) => {
                 self.take_greetings(key, &greetings);
             }
-            (Asked::Task(Task::Join { space, .. }), ScreenedAnswer::Plain(Response::Joined(statements))) => {
-                self.take_statements(step, space, key, &statements);
+            (Asked::Task(Task::Join { space, .. }), ScreenedAnswer::Joined(statements)) => {
+                self.take_statements(step, space, key, statements);
                 // The witness knows this node as a member by now, and sends what did not fit.
-                if self.spaces.get(&space).is_some_and(|space| space.ticket.is_some()) {
-                    self.push_task(key, Task::Statements { space });
+                if let Some(held) = self.spaces.get(&space).filter(|space| space.ticket.is_some()) {
+                    let pull = Pull::new(&held.charter);
+                    self.push_task(key, Task::Statements { space, pull });
                 }
             }
             (
-                Asked::Task(Task::Statements { space }),
-                ScreenedAnswer::Plain(Response::Statements { statements, lacking, more }),
+                Asked::Task(Task::Statements { space, pull }),
+                ScreenedAnswer::Statements { statements, lacking, more, tips },
             ) => {
-                let new = self.take_statements(step, space, key, &statements);
-                if !lacking.is_empty() {
-                    self.push_task(key, Task::Push { space, ids: lacking });
-                }
-                if more && new > 0 {
-                    self.push_task(key, Task::Statements { space });
+                let after = pull.after + statements.len() as u64;
+                let goes_on = more && after > pull.after && after < STATEMENTS_MAX as u64;
+                self.take_statements(step, space, key, statements);
+                if goes_on {
+                    let pull = Pull { after, ..pull };
+                    self.push_task(key, Task::Statements { space, pull });
+                } else if !lacking.is_empty()
+                    && let Some(held) = self.spaces.get(&space)
+                {
+                    let ids = held.charter.beyond(&tips).map(VerifiedStatement::id).collect();
+                    self.push_task(key, Task::Push { space, ids });
                 }
             }
-            (Asked::Task(Task::Push { .. }), ScreenedAnswer::Plain(Response::Done)) => {}
+            (Asked::Task(Task::Push { space, ids }), ScreenedAnswer::Plain(Response::Done)) => {
+                self.push_task(key, Task::Push { space, ids });
+            }
             (
                 Asked::Task(Task::Reconcile { space, mut run }),
                 ScreenedAnswer::Plain(Response::Ranges(answers)),
@@ -199,74 +207,6 @@ impl Core {
         }
     }
 
-    fn take_greetings(&mut self, key: AuthorKey, greetings: &[Greeting]) {
-        let own = self.identity.key();
-        let theirs: BTreeMap<SpaceId, Greeting> = greetings
-            .iter()
-            .take(self.spaces.len())
-            .filter_map(|greeting| Some((self.greeted_space(key, own, greeting.tag)?, *greeting)))
-            .collect();
-        let Some(peer) = self.peers.get_mut(&key) else { return };
-        // Both sides greet when a connection comes up: only one then compares everything.
-        let compares = !peer.greeting || own < key;
-        let mut unequal = false;
-        for space in self.spaces.values() {
-            match theirs.get(&space.id) {
-                Some(greeting) => {
-                    if greeting.statements != space.charter.fingerprint() {
-                        peer.tasks.push_back(Task::Statements { space: space.id });
-                    }
-                    if greeting.items != space.items.fingerprint() {
-                        unequal = true;
-                        if compares {
-                            let run = Reconciliation::new(&space.items, self.rng.next_u64());
-                            peer.tasks.push_back(Task::Reconcile { space: space.id, run: Box::new(run) });
-                        }
-                    }
-                }
-                // The peer may not know yet that this node is a member: show it, once, and greet anew.
-                None if space.charter.is_member(key)
-                    && space.charter.is_member(own)
-                    && peer.pushed.insert(space.id) =>
-                {
-                    let ids = space.charter.ids().take(STATEMENT_IDS_MAX).collect();
-                    peer.tasks.push_back(Task::Push { space: space.id, ids });
-                    peer.tasks.push_back(Task::Hello);
-                }
-                None => {}
-            }
-        }
-        if unequal && !compares {
-            let due = self.now + between(&mut self.rng, REPAIR_LATER.1, REPAIR_LATER.1 * 2);
-            peer.due = peer.due.min(due);
-        }
-    }
-
-    /// Takes statements of a peer. Returns how many were new.
-    pub(in crate::replica) fn take_statements(
-        &mut self,
-        step: &mut Step<'_>,
-        space: SpaceId,
-        from: AuthorKey,
-        statements: &[ByteVec],
-    ) -> usize {
-        let mut new = 0;
-        for bytes in statements {
-            match VerifiedStatement::from_bytes(bytes) {
-                Ok(statement) if statement.space == space => {
-                    let inserted = self.insert_statement(step, space, statement);
-                    new += usize::from(matches!(inserted, Ok(Inserted::New { .. })));
-                }
-                Ok(_) => self.offend(step, from, Offence::Garbage, "foreign_space"),
-                Err(crate::charter::StatementError::UnknownKind(_)) => {
-                    step.count(Counted::Refused("unknown_kind"), 1);
-                }
-                Err(error) => self.offend(step, from, Offence::BadSignature, error.code()),
-            }
-        }
-        new
-    }
-
     fn reconcile_on(
         &mut self,
         step: &Step<'_>,
@@ -279,7 +219,10 @@ impl Core {
             return Ok(());
         }
         let Reconciliation { wants, offers, forked, .. } = *run;
-        let mut goals: Goals = wants.into_iter().map(|(item, seq)| (item, Goal::Reach(seq))).collect();
+        let now = step.now.monotonic;
+        let Some(peer) = self.peers.get(&key) else { return Ok(()) };
+        let wants = wants.into_iter().filter(|(item, seq)| !peer.is_refused(now, (space, *item), *seq));
+        let mut goals: Goals = wants.map(|(item, seq)| (item, Goal::Reach(seq))).collect();
         for item in forked {
             if let Some(seq) = self.unproven_fork(step, space, item)? {
                 goals.insert(item, Goal::Contradict(seq));
@@ -360,9 +303,18 @@ impl Core {
             if let ScreenedDelta::Verified(delta, _) = &delta {
                 step.count(Counted::FetchedBytes, delta.bytes() as u64);
             }
+            let item = delta.item();
             match self.take_delta(step, space, key, delta) {
                 Ok(Taken::Unknown) => step.count(Counted::Refused("unknown_incarnation"), 1),
-                Ok(_) => {}
+                Ok(Taken::AuthorsFault | Taken::Refused(_)) => {
+                    if let Some((item, Goal::Reach(seq))) =
+                        item.and_then(|item| Some((item, *goals.get(&item)?)))
+                        && let Some(peer) = self.peers.get_mut(&key)
+                    {
+                        peer.refuse(step.now.monotonic, (space, item), seq);
+                    }
+                }
+                Ok(Taken::Whole | Taken::Waiting) => {}
                 // One document that cannot be read does not keep the others from being repaired.
                 Err(error) => step.note(Note::StoreFault { error }),
             }
@@ -387,13 +339,17 @@ impl Core {
         items: &[OfferedItem],
     ) {
         let Some(held) = self.spaces.get(&space) else { return };
+        let Some(peer) = self.peers.get_mut(&key) else { return };
         let goals: Goals = items
             .iter()
             .take(OFFERED_ITEMS_MAX)
+            .filter(|offered| !peer.is_refused(now, (space, offered.key), offered.seq))
             .filter(|offered| held.items.item(offered.key).is_none_or(|item| item.tip.seq < offered.seq))
             .map(|offered| (offered.key, Goal::Reach(offered.seq)))
             .collect();
-        let Some(peer) = self.peers.get_mut(&key).filter(|_| !goals.is_empty()) else { return };
+        if goals.is_empty() {
+            return;
+        }
         peer.plan_fetch(space, goals);
         if !peer.running {
             peer.due = now;

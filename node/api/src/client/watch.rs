@@ -28,14 +28,16 @@ const EVENT_BYTES_MAX: usize = 8 * 1024 * 1024;
 
 /// A running watch of one space.
 ///
-/// A broken connection is opened again at the last position seen, for half a minute; so no event is
-/// missed or given twice unless the node forgot that position, which it says with a problem.
+/// A broken connection is opened again at the last position seen, for half a minute unless told
+/// otherwise; so no event is missed or given twice unless the node forgot that position, which it says
+/// with a problem.
 pub struct Watch<'client> {
     client: &'client Client,
     space: String,
     query: WatchQuery,
     position: Option<Position>,
     open: Option<Open>,
+    patience: Duration,
 }
 
 /// One connection of a watch. Dropping it tells the node that nobody watches any more.
@@ -51,7 +53,14 @@ impl<'client> Watch<'client> {
         space: &str,
         query: WatchQuery,
     ) -> Result<Self, ClientError> {
-        let mut watch = Self { client, space: space.to_owned(), query, position: None, open: None };
+        let mut watch = Self {
+            client,
+            space: space.to_owned(),
+            query,
+            position: None,
+            open: None,
+            patience: RESUME_TIME_MAX,
+        };
         watch.open = Some(watch.connect().await?);
         Ok(watch)
     }
@@ -60,6 +69,23 @@ impl<'client> Watch<'client> {
     #[must_use]
     pub const fn position(&self) -> Option<&Position> {
         self.position.as_ref()
+    }
+
+    /// Sets how long [`Watch::next`] tries to come back before it tells. With no patience it tries once:
+    /// for a caller that says what happens and calls [`Watch::reconnect`] at its own pace.
+    pub const fn set_patience(&mut self, patience: Duration) {
+        self.patience = patience;
+    }
+
+    /// Comes back at the last position, if the connection is broken: tried once.
+    ///
+    /// # Errors
+    /// Why the node cannot be reached, or its refusal.
+    pub async fn reconnect(&mut self) -> Result<(), ClientError> {
+        if self.open.is_none() {
+            self.open = Some(self.connect().await?);
+        }
+        Ok(())
     }
 
     /// Waits for the next event.
@@ -96,7 +122,7 @@ impl<'client> Watch<'client> {
     }
 
     async fn resume(&mut self) -> Result<Open, ClientError> {
-        let give_up = Instant::now() + RESUME_TIME_MAX;
+        let give_up = Instant::now() + self.patience;
         let mut pause = RESUME_PAUSE_MIN;
         loop {
             match self.connect().await {

@@ -104,7 +104,7 @@ impl Changes {
             }
             if self.behind {
                 if let Err(refused) = self.read_past().await {
-                    tracing::warn!(code = %refused.0.code, detail = refused.0.detail, "a watch ends");
+                    tracing::warn!(event = "watch_ended", code = %refused.0.code, detail = refused.0.detail, "a watch ends");
                     return None;
                 }
                 continue;

@@ -8,14 +8,15 @@ use starling_api::{
         ListQuery, MERGE_PATCH_MEDIA_TYPE, Operation as DocumentOperation, ReadQuery, WatchEvent, WatchQuery,
         WriteQuery, Written,
     },
+    keep::{BACKUP_MEDIA_TYPE, Compacted, Verified},
     member::{MemberList, Wait, Waited},
     past::{
         BlamePage, BlameQuery, ConflictsPage, ConflictsQuery, Diff, DiffQuery, HistoryPage, HistoryQuery,
     },
     peer::{AddPeer, BlockPeer, PeerAdded, PeerList},
     route,
-    space::{CreateInvite, CreateSpace, Invite, Join, Joined, Space, SpaceList},
-    status::{Health, Status},
+    space::{CreateInvite, CreateSpace, Invite, Join, Joined, LeaveQuery, Space, SpaceLeft, SpaceList},
+    status::{Health, LogLevel, Status},
 };
 
 use super::{Media, Operation, Writer, any};
@@ -68,6 +69,7 @@ const WRITTEN: &[u16] = &[200, 201, 202];
 
 pub(super) fn write(to: &mut Writer) {
     node(to);
+    keeping(to);
     spaces(to);
     documents(to);
     past(to);
@@ -102,6 +104,36 @@ fn node(to: &mut Writer) {
     to.operation(route::OPENAPI, "get", operation);
 }
 
+fn keeping(to: &mut Writer) {
+    let operation =
+        Operation::new("backup", "Everything the node holds but its private key, as of one moment.")
+            .answers_as(200, "A backup, which holds the keys of spaces.", BACKUP_MEDIA_TYPE, json!({}))
+            .refuses(&[INBOX]);
+    to.operation(route::BACKUP, "get", operation);
+    let verified = to.schema::<Verified>();
+    let operation = Operation::new("verify", "Checks the store against its history.")
+        .answers(200, "What was found.", verified)
+        .refuses(&[INBOX]);
+    to.operation(route::VERIFY, "post", operation);
+    let compacted = to.schema::<Compacted>();
+    let operation = Operation::new("compact", "Merges deltas under later signatures of their authors.")
+        .answers(200, "What it gave.", compacted)
+        .refuses(&[INBOX]);
+    to.operation(route::COMPACT, "post", operation);
+    let level = to.schema::<LogLevel>();
+    let operation = Operation::new("log_level", "What the node logs.").answers(
+        200,
+        "The filter in force.",
+        level.clone(),
+    );
+    to.operation(route::LOG_LEVEL, "get", operation);
+    let operation = Operation::new("set_log_level", "Lets the node log by another filter until it stops.")
+        .body(level.clone())
+        .answers(200, "The filter in force.", level)
+        .refuses(&[BODY]);
+    to.operation(route::LOG_LEVEL, "put", operation);
+}
+
 fn spaces(to: &mut Writer) {
     let (list, space) = (to.schema::<SpaceList>(), to.schema::<Space>());
     let operation = Operation::new("list_spaces", "The node's spaces.")
@@ -117,6 +149,12 @@ fn spaces(to: &mut Writer) {
     let operation =
         Operation::new("show_space", "One space.").answers(200, "The space.", space).refuses(&[SPACE, INBOX]);
     to.operation(route::SPACE, "get", operation);
+    let (query, left) = (to.query::<LeaveQuery>(), to.schema::<SpaceLeft>());
+    let operation = Operation::new("leave_space", "Leaves a space and removes what the node holds of it.")
+        .parameters(query)
+        .answers(200, "What was left, and who holds it.", left)
+        .refuses(&[SPACE, INBOX, &[Code::OnlyCopy]]);
+    to.operation(route::SPACE, "delete", operation);
     let members = to.schema::<MemberList>();
     let operation =
         Operation::new("list_members", "Who belongs, and how their nodes stand as seen from here.")

@@ -37,7 +37,7 @@ impl SwarmTask {
                 if matches!(error, ListenError::Denied { .. }) {
                     self.counters.connections_refused.increment();
                 }
-                tracing::debug!(from = %send_back_addr, error = explain(&error), "no connection came about");
+                tracing::debug!(event = "connection_failed", from = %send_back_addr, error = explain(&error), "no connection came about");
             }
             SwarmEvent::NewListenAddr { address, .. } => {
                 self.outbox.insist(Event::Listening { address: address.to_string() });
@@ -57,7 +57,12 @@ impl SwarmTask {
                 let times = self.counters.accept_failures.read();
                 if times.is_power_of_two() {
                     let error = explain(&error);
-                    tracing::warn!(error, times, "a listener could not accept a connection");
+                    tracing::warn!(
+                        event = "accept_failed",
+                        error,
+                        times,
+                        "a listener could not accept a connection"
+                    );
                 }
             }
             _ => {}
@@ -147,7 +152,7 @@ impl SwarmTask {
                 }
             }
             gossipsub::Event::GossipsubNotSupported { peer_id } => {
-                tracing::debug!(peer = %peer_id, "a peer does not speak gossipsub");
+                tracing::debug!(event = "no_gossipsub", peer = %peer_id, "a peer does not speak gossipsub");
             }
         }
     }
@@ -189,7 +194,7 @@ impl SwarmTask {
         };
         if info.protocol_version != PROTOCOL {
             let protocol = shown(&info.protocol_version);
-            tracing::info!(%peer, protocol, "disconnecting what is no Starling node of this version");
+            tracing::info!(event = "incompatible_peer", %peer, protocol, "disconnecting what is no Starling node of this version");
             self.outbox.mention(Event::Offence { peer, offence: Offence::ForeignProtocol { protocol } });
             // An error means that it is gone already.
             let _ = self.swarm.disconnect_peer_id(*peer_id);

@@ -1,89 +1,26 @@
 //! Peers that speak libp2p but not by the rules, or not as our own task would.
 
-use std::io;
-use std::time::Duration;
-
 use futures::prelude::*;
 use libp2p::gossipsub::{self, IdentTopic};
-use libp2p::request_response::{self, Codec, Message, ProtocolSupport};
+use libp2p::request_response::{self, Message};
 use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
-use libp2p::swarm::{Config, ConnectionId, NetworkBehaviour, SwarmEvent};
-use libp2p::{Multiaddr, StreamProtocol, Swarm, SwarmBuilder, identify, noise, tcp, yamux};
+use libp2p::swarm::{Config, ConnectionId, SwarmEvent};
+use libp2p::{Multiaddr, Swarm};
 use starling_crdt::id::{AuthorKey, Topic};
 use starling_crdt::limits::EXCHANGE_FRAME_BYTES_MAX;
 
 use super::node::{Node, RUNTIME, TCP, config};
+use super::raw::{Raw, RawEvent, raw};
 use crate::metrics::Registry;
 use crate::network::behaviour::{Protocols, ProtocolsEvent};
-use crate::network::exchange::EXCHANGE_PROTOCOL;
 use crate::network::gossip::{Followed, topic_hash};
 use crate::network::task::keypair;
 use crate::network::transport::transport;
 use crate::network::{Command, Event, Offence, RequestFailure, peer};
 
-/// Sends whatever bytes it is given, and reads nothing.
-#[derive(Clone, Default)]
-struct RawCodec;
-
-impl Codec for RawCodec {
-    type Protocol = StreamProtocol;
-    type Request = Vec<u8>;
-    type Response = Vec<u8>;
-
-    async fn read_request<T>(&mut self, _: &StreamProtocol, _: &mut T) -> io::Result<Vec<u8>>
-    where
-        T: AsyncRead + Unpin + Send,
-    {
-        Ok(Vec::new())
-    }
-
-    async fn read_response<T>(&mut self, _: &StreamProtocol, io: &mut T) -> io::Result<Vec<u8>>
-    where
-        T: AsyncRead + Unpin + Send,
-    {
-        let mut bytes = Vec::new();
-        io.read_to_end(&mut bytes).await?;
-        Ok(bytes)
-    }
-
-    async fn write_request<T>(&mut self, _: &StreamProtocol, io: &mut T, bytes: Vec<u8>) -> io::Result<()>
-    where
-        T: AsyncWrite + Unpin + Send,
-    {
-        io.write_all(&bytes).await
-    }
-
-    async fn write_response<T>(&mut self, _: &StreamProtocol, io: &mut T, bytes: Vec<u8>) -> io::Result<()>
-    where
-        T: AsyncWrite + Unpin + Send,
-    {
-        io.write_all(&bytes).await
-    }
-}
-
-#[derive(NetworkBehaviour)]
-struct Raw {
-    exchange: request_response::Behaviour<RawCodec>,
-    identify: identify::Behaviour,
-}
-
-/// A peer that says it speaks `protocol`.
-fn raw(protocol: &'static str) -> Swarm<Raw> {
+fn peer_of(protocol: &'static str) -> Swarm<Raw> {
     let _inside = RUNTIME.enter();
-    SwarmBuilder::with_new_identity()
-        .with_tokio()
-        .with_tcp(tcp::Config::default(), noise::Config::new, yamux::Config::default)
-        .expect("noise takes the key")
-        .with_behaviour(|key| Raw {
-            exchange: request_response::Behaviour::new(
-                [(EXCHANGE_PROTOCOL, ProtocolSupport::Full)],
-                request_response::Config::default(),
-            ),
-            identify: identify::Behaviour::new(identify::Config::new(protocol.to_owned(), key.public())),
-        })
-        .expect("the behaviour is fine")
-        .with_swarm_config(|config| config.with_idle_connection_timeout(Duration::from_secs(60)))
-        .build()
+    raw(protocol)
 }
 
 /// Dials `node`, lets the peer live on, and has it answer every request with `answer`.
@@ -130,7 +67,7 @@ fn offence(node: &mut Node, by: AuthorKey) -> Offence {
 fn an_oversized_request_is_reported_and_not_delivered() {
     let mut node = Node::new(130, TCP);
     let (bytes, frame) = oversized();
-    let key = connect_raw(raw("/starling/0"), &mut node, frame, Vec::new());
+    let key = connect_raw(peer_of("/starling/0"), &mut node, frame, Vec::new());
     assert_eq!(offence(&mut node, key), Offence::OversizedFrame { bytes });
     assert!(!node.has(|event| matches!(event, Event::Request { .. })));
     assert_eq!(node.handle.counts().frames_oversized, 1);
@@ -140,7 +77,7 @@ fn an_oversized_request_is_reported_and_not_delivered() {
 fn an_oversized_answer_fails_the_request_and_is_reported() {
     let mut node = Node::new(131, TCP);
     let (bytes, frame) = oversized();
-    let key = connect_raw(raw("/starling/0"), &mut node, Vec::new(), frame);
+    let key = connect_raw(peer_of("/starling/0"), &mut node, Vec::new(), frame);
     node.send(Command::Request { peer: key, id: 5, body: b"?".to_vec() });
     let result = node.wait("response", |event| match event {
         Event::Response { id: 5, result, .. } => Some(result.clone()),
@@ -153,7 +90,7 @@ fn an_oversized_answer_fails_the_request_and_is_reported() {
 #[test]
 fn a_truncated_answer_fails_the_request() {
     let mut node = Node::new(132, TCP);
-    let key = connect_raw(raw("/starling/0"), &mut node, Vec::new(), vec![0, 0, 1, 0, 7]);
+    let key = connect_raw(peer_of("/starling/0"), &mut node, Vec::new(), vec![0, 0, 1, 0, 7]);
     node.send(Command::Request { peer: key, id: 5, body: b"?".to_vec() });
     let result = node.wait("response", |event| match event {
         Event::Response { id: 5, result, .. } => Some(result.clone()),
@@ -165,7 +102,7 @@ fn a_truncated_answer_fails_the_request() {
 #[test]
 fn what_speaks_another_protocol_is_disconnected() {
     let mut node = Node::new(133, TCP);
-    let key = connect_raw(raw("/ipfs/0.1.0"), &mut node, Vec::new(), Vec::new());
+    let key = connect_raw(peer_of("/ipfs/0.1.0"), &mut node, Vec::new(), Vec::new());
     let protocol = "/ipfs/0.1.0".to_owned();
     assert_eq!(offence(&mut node, key), Offence::ForeignProtocol { protocol });
     node.wait_down(key);

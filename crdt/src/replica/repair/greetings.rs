@@ -1,0 +1,84 @@
+//! What two nodes compare first: greetings, and the statements of their charters.
+
+use std::collections::BTreeMap;
+
+use rand_chacha::rand_core::Rng;
+
+use super::{Pull, REPAIR_LATER, Task};
+use crate::budget::Offence;
+use crate::charter::VerifiedStatement;
+use crate::exchange::{Greeting, Reconciliation};
+use crate::gossip::{ScreenedStatement, statement_offence};
+use crate::id::{AuthorKey, SpaceId};
+use crate::jitter::between;
+use crate::replica::core::Core;
+use crate::replica::effect::Note;
+use crate::replica::statements::StatementFault;
+use crate::replica::step::Step;
+
+impl Core {
+    pub(super) fn take_greetings(&mut self, key: AuthorKey, greetings: &[Greeting]) {
+        let own = self.identity.key();
+        let theirs: BTreeMap<SpaceId, Greeting> = greetings
+            .iter()
+            .take(self.spaces.len())
+            .filter_map(|greeting| Some((self.greeted_space(key, own, greeting.tag)?, *greeting)))
+            .collect();
+        let Some(peer) = self.peers.get_mut(&key) else { return };
+        // Both sides greet when a connection comes up: only one then compares everything.
+        let compares = !peer.greeting || own < key;
+        let mut unequal = false;
+        for space in self.spaces.values() {
+            match theirs.get(&space.id) {
+                Some(greeting) => {
+                    if greeting.statements != space.charter.fingerprint() {
+                        let pull = Pull::new(&space.charter);
+                        peer.tasks.push_back(Task::Statements { space: space.id, pull });
+                    }
+                    if greeting.items != space.items.fingerprint() {
+                        unequal = true;
+                        if compares {
+                            let run = Reconciliation::new(&space.items, self.rng.next_u64());
+                            peer.tasks.push_back(Task::Reconcile { space: space.id, run: Box::new(run) });
+                        }
+                    }
+                }
+                // The peer may not know yet that this node is a member: show it, once, and greet anew.
+                None if space.charter.is_member(key)
+                    && space.charter.is_member(own)
+                    && peer.pushed.insert(space.id) =>
+                {
+                    let ids = space.charter.statements().map(VerifiedStatement::id).collect();
+                    peer.tasks.push_back(Task::Push { space: space.id, ids });
+                    peer.tasks.push_back(Task::Hello);
+                }
+                None => {}
+            }
+        }
+        if unequal && !compares {
+            let due = self.now + between(&mut self.rng, REPAIR_LATER.1, REPAIR_LATER.1 * 2);
+            peer.due = peer.due.min(due);
+        }
+    }
+
+    /// Takes statements of a peer.
+    pub(in crate::replica) fn take_statements(
+        &mut self,
+        step: &mut Step<'_>,
+        space: SpaceId,
+        from: AuthorKey,
+        statements: Vec<ScreenedStatement>,
+    ) {
+        for statement in statements {
+            match statement {
+                Ok(statement) if statement.space == space => {
+                    if let Err(StatementFault::Store(error)) = self.insert_statement(step, space, statement) {
+                        step.note(Note::StoreFault { error });
+                    }
+                }
+                Ok(_) => self.refuse(step, from, Some(Offence::Garbage), "foreign_space"),
+                Err(error) => self.refuse(step, from, statement_offence(&error), error.code()),
+            }
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! Walking what has no meaning yet: names of documents over all tables, strays, small records.
+
+use std::collections::BTreeSet;
+use std::ops::Bound;
+
+use super::space::SpaceCheck;
+use super::{Mend, Verifier};
+use crate::connect::PeerRecord;
+use crate::id::{AuthorKey, DocumentName};
+use crate::store::tables::{
+    DeltaRecord, DocumentRecord, MetaRecord, RequestRecord, SpaceIndex, record, walk_prefix,
+};
+use crate::store::{KeyRange, StoreError, StoreRead, Table, after_prefix};
+
+/// Tables that name documents, and how long the rest of a key is after the name and its zero byte.
+const TABLES_OF_DOCUMENTS: [(Table, Option<usize>); 5] = [
+    (Table::Deltas, Some(24)),
+    (Table::Frontiers, Some(16)),
+    (Table::Documents, None),
+    (Table::Quarantine, Some(32)),
+    (Table::Forks, Some(24)),
+];
+
+/// The documents that any table of a space names, in order.
+pub(super) struct NextDocument {
+    index: SpaceIndex,
+    cursors: Vec<Cursor>,
+}
+
+struct Cursor {
+    table: Table,
+    rest: Option<usize>,
+    start: Vec<u8>,
+    next: Option<DocumentName>,
+    ended: bool,
+}
+
+impl NextDocument {
+    pub(super) fn new(index: SpaceIndex) -> Self {
+        let cursor = |(table, rest)| Cursor { table, rest, start: index.all(), next: None, ended: false };
+        Self { index, cursors: TABLES_OF_DOCUMENTS.map(cursor).into() }
+    }
+
+    /// The next name. Rows whose key names none are findings of the space.
+    pub(super) fn next(
+        &mut self,
+        store: &dyn StoreRead,
+        check: &mut SpaceCheck,
+    ) -> Result<Option<DocumentName>, StoreError> {
+        for cursor in &mut self.cursors {
+            cursor.look(store, self.index, check)?;
+        }
+        let next = self.cursors.iter().filter_map(|cursor| cursor.next.as_ref()).min().cloned();
+        if let Some(name) = &next {
+            for cursor in self.cursors.iter_mut().filter(|cursor| cursor.next.as_ref() == Some(name)) {
+                cursor.pass(self.index, name);
+            }
+        }
+        Ok(next)
+    }
+}
+
+impl Cursor {
+    fn look(
+        &mut self,
+        store: &dyn StoreRead,
+        index: SpaceIndex,
+        check: &mut SpaceCheck,
+    ) -> Result<(), StoreError> {
+        let past = after_prefix(&index.all());
+        let end = past.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
+        while self.next.is_none() && !self.ended {
+            let range = KeyRange { start: Bound::Included(&self.start), end };
+            let Some((key, value)) = store.rows(self.table, range, 1)?.pop() else {
+                self.ended = true;
+                return Ok(());
+            };
+            match name_in(&key, self.rest) {
+                Some(name) => self.next = Some(name),
+                None => {
+                    check.malformed_key(self.table, &key, &value);
+                    // The shortest key after this one.
+                    self.start = [key.as_slice(), &[0]].concat();
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Goes on after every row of a document.
+    fn pass(&mut self, index: SpaceIndex, name: &DocumentName) {
+        self.next = None;
+        let rows = if self.rest.is_some() {
+            after_prefix(&index.document_rows(name)).unwrap_or_default()
+        } else {
+            [index.document(name.as_str()).as_slice(), &[0]].concat()
+        };
+        self.start = rows;
+    }
+}
+
+fn name_in(key: &[u8], rest: Option<usize>) -> Option<DocumentName> {
+    let name = key.get(4..)?;
+    let name = match rest {
+        None => name,
+        Some(rest) => {
+            // A name holds no zero byte, so the first one ends it.
+            let end = name.iter().position(|byte| *byte == 0)?;
+            (name.len() == end + 1 + rest).then(|| &name[..end])?
+        }
+    };
+    DocumentName::new(std::str::from_utf8(name).ok()?).ok()
+}
+
+/// Tables with rows of space numbers that are not `known`, each number once.
+pub(super) fn strays(
+    store: &dyn StoreRead,
+    known: &BTreeSet<SpaceIndex>,
+) -> Result<BTreeSet<(Table, u32)>, StoreError> {
+    let mut found = BTreeSet::new();
+    for table in Table::OF_SPACES {
+        let mut start = Vec::new();
+        loop {
+            let range = KeyRange { start: Bound::Included(&start), end: Bound::Unbounded };
+            let Some((key, _)) = store.rows(table, range, 1)?.pop() else { break };
+            let number = key.first_chunk::<4>().map_or(u32::MAX, |number| u32::from_be_bytes(*number));
+            if !known.contains(&SpaceIndex(number)) {
+                found.insert((table, number));
+            }
+            match after_prefix(&SpaceIndex(number).all()) {
+                Some(next) => start = next,
+                None => break,
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// The highest counters that any row shows.
+pub(super) fn highest_counters(store: &dyn StoreRead) -> Result<MetaRecord, StoreError> {
+    let mut highest = MetaRecord::default();
+    walk_prefix(store, Table::Documents, &[], |_, value| {
+        if let Ok(known) = record::<DocumentRecord>(value, "document record") {
+            highest.commit = highest.commit.max(known.commit);
+        }
+        Ok(())
+    })?;
+    walk_prefix(store, Table::Deltas, &[], |_, value| {
+        if let Ok(delta) = record::<DeltaRecord>(value, "delta record") {
+            highest.arrival = highest.arrival.max(delta.arrival);
+        }
+        Ok(())
+    })?;
+    Ok(highest)
+}
+
+/// Rows that nothing else depends on: remembered requests and known peers. Damaged ones are dropped.
+pub(super) fn small_records(verifier: &mut Verifier<'_, '_>) -> Result<(), StoreError> {
+    let (mut mend, mut damaged) = (Mend::default(), Vec::new());
+    walk_prefix(verifier.store, Table::Requests, &[], |key, value| {
+        if let Err(error) = record::<RequestRecord>(value, "request record") {
+            damaged.push(("request", format!("a remembered request: {error}")));
+            mend.set_aside(Table::Requests, key, value);
+        }
+        Ok(())
+    })?;
+    walk_prefix(verifier.store, Table::Peers, &[], |key, value| {
+        let read = record::<PeerRecord>(value, "peer record");
+        if AuthorKey::from_slice(key).is_none() || read.is_err() {
+            damaged.push(("peer", "a known peer cannot be read".to_owned()));
+            mend.set_aside(Table::Peers, key, value);
+        }
+        Ok(())
+    })?;
+    damaged.into_iter().for_each(|(code, what)| verifier.found(code, what, true));
+    verifier.hand_over(mend)
+}

@@ -1,0 +1,232 @@
+//! What documents show: read at every honest node, and held against what is known of their writes.
+//!
+//! Heads are read everywhere. JSON is read at a sample of the nodes, and at the first node that
+//! shows something no other node in the sample does, so that no state of a document goes unread.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use starling_crdt::id::{ChangeHash, DocumentName};
+use starling_crdt::store::tables::{QuarantineRecord, record};
+use starling_crdt::store::{StoreRead, Table};
+
+use super::judge::Occasion;
+use super::run::Run;
+use super::workload::{PlannedEdit, PlannedWrite};
+use crate::oracle::causal::{Causality, Past};
+use crate::oracle::chunk::Hash;
+use crate::properties::durability::{self, Effect, Hidden, Place, Reading};
+use crate::properties::{convergence, idempotence};
+use crate::world::founding::document_name;
+
+/// Nodes of which every document is read as JSON in one sweep; of larger fleets, as many evenly spread.
+const JSON_NODES_MAX: usize = 24;
+
+/// An acknowledged write and the change that it became.
+pub(super) struct Written {
+    place: Place,
+    value: String,
+    hash: Hash,
+    /// Its node may have forgotten the request and done it again.
+    may_repeat: bool,
+}
+
+/// One document, with everything known of it.
+struct Subject {
+    number: u32,
+    name: DocumentName,
+    causality: Causality,
+    /// What each set of heads rests on.
+    pasts: BTreeMap<Vec<Hash>, Past>,
+    perhaps: Vec<(Place, String)>,
+}
+
+/// Where a planned write puts its value; nowhere if it adds to a counter.
+fn place_of(write: &PlannedWrite) -> Option<Place> {
+    match write.what {
+        PlannedEdit::Map(member) => Some(Place::Member(member)),
+        PlannedEdit::List => Some(Place::Item),
+        PlannedEdit::Text => Some(Place::Text),
+        PlannedEdit::Counter(_) => None,
+    }
+}
+
+impl Run<'_> {
+    /// Notes which change an acknowledged write became.
+    pub(super) fn note_written(&mut self, node: usize, write: &PlannedWrite, heads: &[Hash]) {
+        // A write joins all heads of its document, so that one is left: the write itself.
+        let (Some(place), [hash]) = (place_of(write), heads) else { return };
+        let value = write.value(self.scenario.workload.value.0);
+        let may_repeat = self.destroyed_ever(node);
+        self.written.entry(write.document).or_default().push(Written {
+            place,
+            value,
+            hash: *hash,
+            may_repeat,
+        });
+    }
+
+    /// Reads every document at every honest node.
+    pub(super) fn read_all(&mut self, occasion: Occasion) {
+        let nodes = self.sound();
+        let every = nodes.len().div_ceil(JSON_NODES_MAX).max(1);
+        let sample: BTreeSet<usize> = nodes.iter().copied().step_by(every).collect();
+        let mut perhaps = self.unanswered();
+        for number in 0..self.scenario.workload.documents {
+            let name = document_name(number);
+            let mut subject = Subject {
+                number,
+                causality: Causality::of(&self.oracle.ledger, name.as_str()),
+                name,
+                pasts: BTreeMap::new(),
+                perhaps: perhaps.remove(&number).unwrap_or_default(),
+            };
+            self.read_one(&mut subject, &nodes, &sample, occasion);
+        }
+    }
+
+    /// Writes that were asked for and not acknowledged, by document: each may have happened.
+    fn unanswered(&self) -> BTreeMap<u32, Vec<(Place, String)>> {
+        let mut all: BTreeMap<u32, Vec<(Place, String)>> = BTreeMap::new();
+        for asked in self.asked.values() {
+            let write = &self.writes[asked.planned];
+            if let Some(place) = place_of(write).filter(|_| !self.replies.contains_key(&write.number)) {
+                let value = write.value(self.scenario.workload.value.0);
+                all.entry(write.document).or_default().push((place, value));
+            }
+        }
+        all
+    }
+
+    fn read_one(
+        &mut self,
+        subject: &mut Subject,
+        nodes: &[usize],
+        sample: &BTreeSet<usize>,
+        occasion: Occasion,
+    ) {
+        let mut shown = Vec::new();
+        let mut read: BTreeSet<Vec<Hash>> = BTreeSet::new();
+        for node in nodes {
+            let Some(mut here) = self.heads_at(*node, subject) else { continue };
+            self.hidden(*node, subject, &here);
+            if read.insert(here.heads.clone()) || sample.contains(node) {
+                here.json = self.json_at(*node, subject);
+                self.shows(*node, subject, &here, occasion);
+            }
+            shown.push(here);
+        }
+        self.count_check(1);
+        for finding in convergence::check(&shown) {
+            self.find(finding);
+        }
+    }
+
+    /// What a node holds of a document and which heads it shows.
+    fn heads_at(&self, node: usize, subject: &Subject) -> Option<convergence::Shown> {
+        let reader = self.world.node(node).reader()?;
+        let holding = self.oracle.ledger.holdings().get(node)?;
+        let document = subject.name.as_str().to_owned();
+        let (first, last) = ((document.clone(), [0; 16]), (document.clone(), [0xff; 16]));
+        let records =
+            holding.tips.range(first..=last).map(|(key, (seq, hash))| (key.1, *seq, *hash)).collect();
+        let known = reader.document(self.founding.space, &subject.name).ok()?;
+        let heads = known.heads.iter().map(|head| head.0).collect();
+        Some(convergence::Shown { node, document, records, heads, json: None })
+    }
+
+    fn json_at(&self, node: usize, subject: &Subject) -> Option<String> {
+        let reader = self.world.node(node).reader()?;
+        let read = reader.view(self.founding.space, &subject.name, |view, _| {
+            view.document().read(None, None).ok().map(|json| json.to_text())
+        });
+        read.ok().and_then(|(json, _)| json)
+    }
+
+    /// What a node holds, does not show, and gives no reason for.
+    fn hidden(&mut self, node: usize, subject: &mut Subject, here: &convergence::Shown) {
+        if self.is_rotten(node) {
+            return;
+        }
+        let causality = &subject.causality;
+        let past =
+            subject.pasts.entry(here.heads.clone()).or_insert_with_key(|heads| causality.past_of(heads));
+        let mut without_reason = Vec::new();
+        for (actor, held, _) in &here.records {
+            let key = (here.document.clone(), *actor);
+            let shown = past.get(actor).copied().unwrap_or(0);
+            if shown >= *held || self.oracle.ledger.is_founding(&key) {
+                continue;
+            }
+            let Some(reader) = self.world.node(node).reader() else { return };
+            let run = self.oracle.ledger.run(&key).map_or(&[][..], Vec::as_slice);
+            for (place, entry) in run.iter().enumerate().take(*held as usize).skip(shown as usize) {
+                if !self.has_reason(reader.store(), &subject.name, entry.hash) {
+                    without_reason.push(place as u64 + 1);
+                }
+            }
+        }
+        self.count_check(3);
+        let hidden = Hidden { node, document: here.document.clone(), without_reason };
+        if let Some(found) = durability::check_hidden(&hidden) {
+            self.find(found);
+        }
+    }
+
+    fn has_reason(&self, store: &dyn StoreRead, name: &DocumentName, hash: Hash) -> bool {
+        let key = self.oracle.space_index().quarantined(name, ChangeHash(hash));
+        let value = store.value(Table::Quarantine, &key).ok().flatten();
+        let kept = value.and_then(|value| record::<QuarantineRecord>(&value, "quarantine record").ok());
+        kept.is_some_and(|kept| !kept.reason.is_empty())
+    }
+
+    /// Holds the JSON of a document against the acknowledged writes in its view.
+    fn shows(&mut self, node: usize, subject: &Subject, here: &convergence::Shown, occasion: Occasion) {
+        let Some(json) = here.json.as_deref().and_then(|text| serde_json::from_str(text).ok()) else {
+            return;
+        };
+        if occasion == Occasion::End {
+            self.counts_right(node, subject, &json);
+        }
+        let Some(past) = subject.pasts.get(&here.heads) else { return };
+        let in_view = |written: &&Written| {
+            let change = self.oracle.ledger.change(&written.hash);
+            change.is_some_and(|(key, seq, _)| past.get(&key.1).is_some_and(|shown| *shown >= seq))
+        };
+        let written: Vec<&Written> =
+            self.written.get(&subject.number).into_iter().flatten().filter(in_view).collect();
+        let effects = written.iter().map(|one| {
+            let by = |other: &&&Written| {
+                other.place == one.place && subject.causality.rests_on(&one.hash, &other.hash)
+            };
+            Effect {
+                place: one.place,
+                value: one.value.clone(),
+                replaced: one.place != Place::Item && written.iter().any(|other| by(&other)),
+                may_repeat: one.may_repeat,
+            }
+        });
+        let document = here.document.clone();
+        let perhaps = subject.perhaps.clone();
+        let reading = Reading { node, document, effects: effects.collect(), json, perhaps };
+        *self.checks.entry(3).or_default() += reading.effects.len() as u64;
+        for finding in durability::check_shown(&reading) {
+            self.find(finding);
+        }
+    }
+
+    /// Holds a counter against the increments that were made.
+    fn counts_right(&mut self, node: usize, subject: &Subject, json: &serde_json::Value) {
+        let destroyed = (0..self.world.nodes().len()).any(|node| self.destroyed_ever(node));
+        let Some((sure, perhaps)) = self.increments.get(&subject.number).copied() else { return };
+        let Some(value) = json.get("counter") else { return };
+        let Some(value) = value.get("$counter").unwrap_or(value).as_i64() else { return };
+        if destroyed || self.oracle.ledger.missing(node) > 0 {
+            return;
+        }
+        self.count_check(9);
+        let name = subject.name.as_str();
+        if let Some(found) = idempotence::check_counter(node, name, value, sure, perhaps) {
+            self.find(found);
+        }
+    }
+}
