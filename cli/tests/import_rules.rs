@@ -217,7 +217,7 @@ fn a_planted_name_is_found() {
 
 /// The core's modules from the top down. A module may import what stands in a later row.
 const LAYERS: [&[&str]; 18] = [
-    &["replica"],
+    &["replica", "verify", "backup"],
     &["gossip"],
     &["exchange"],
     &["presence", "connect", "budget"],
@@ -234,17 +234,24 @@ const LAYERS: [&[&str]; 18] = [
     &["bounded", "codec"],
     &["id"],
     &["time"],
-    &["limits"],
+    &["limits", "planted"],
 ];
 
 fn layer(module: &str) -> Option<usize> {
     LAYERS.iter().position(|layer| layer.contains(&module))
 }
 
+/// Whether a source holds tests only: those may use whatever makes what they test.
+fn is_test(inner: &str) -> bool {
+    inner.ends_with("/tests.rs") || inner.contains("/tests/")
+}
+
 fn upward_imports(sources: &[Source]) -> Vec<String> {
     let mut complaints = Vec::new();
     for Source { path, text } in sources {
-        let Some(inner) = path.strip_prefix("crdt/src/").filter(|inner| *inner != "lib.rs") else {
+        let Some(inner) =
+            path.strip_prefix("crdt/src/").filter(|inner| *inner != "lib.rs" && !is_test(inner))
+        else {
             continue;
         };
         let module = inner.split(['/', '.']).next().unwrap_or_default();

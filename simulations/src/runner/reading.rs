@@ -116,9 +116,25 @@ impl Run<'_> {
             shown.push(here);
         }
         self.count_check(1);
+        if convergence::check(&shown).is_empty() {
+            return;
+        }
+        // A node builds what others changed when it rests or when somebody looks: look at each.
+        for here in &mut shown {
+            if let Some(heads) = self.built_heads_at(here.node, subject) {
+                here.heads = heads;
+            }
+        }
         for finding in convergence::check(&shown) {
             self.find(finding);
         }
+    }
+
+    /// The heads that whoever reads a document at a node is shown.
+    fn built_heads_at(&self, node: usize, subject: &Subject) -> Option<Vec<Hash>> {
+        let reader = self.world.node(node).reader()?;
+        let read = reader.view(self.founding.space, &subject.name, |view, _| view.document().heads());
+        read.ok().map(|(heads, _)| heads.into_iter().map(|head| head.0).collect())
     }
 
     /// What a node holds of a document and which heads it shows.
