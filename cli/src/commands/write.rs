@@ -90,6 +90,9 @@ fn unconfirmed(confirmed: &Confirmed) -> Failure {
     for (what, holders) in groups.into_iter().filter(|(_, holders)| !holders.is_empty()) {
         failure = failure.because(format!("{what}: {}", names(holders)));
     }
+    if confirmed.problem.is_none() && groups.iter().all(|(_, holders)| holders.is_empty()) {
+        failure = failure.because("this node knows of no other member");
+    }
     failure
         .next("it is durable on this node and spreads when the others can be reached; see `starling members`")
 }

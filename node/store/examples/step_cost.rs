@@ -44,7 +44,7 @@ const KINDS: [Kind; 4] = [
 ];
 
 fn put(number: u64) -> Outcome<Edit> {
-    let value = Json::parse(&format!("{{\"v\":\"{number:092}\"}}"))?;
+    let value = Json::parse(format!("{{\"v\":\"{number:092}\"}}"))?;
     Ok(Edit::Put { value, base: None })
 }
 

@@ -200,7 +200,7 @@ mod tests {
     #[test]
     fn what_was_stored_is_said_with_the_command_that_reads_it() {
         let kept = Kept { explain: Some("sim explain a-7.json".into()), page: Some("a-7.html".into()) };
-        let text = summary(&[violated()], &[kept.clone()], Colour::Off);
+        let text = summary(&[violated()], std::slice::from_ref(&kept), Colour::Off);
         assert!(text.contains("explain   sim explain a-7.json\n  report    a-7.html\n"), "{text}");
         assert!(summary(&[held()], &[], Colour::Off).contains("--out DIR"));
         let (many, mut files) = (vec![held(); 9], vec![Kept::default(); 8]);
