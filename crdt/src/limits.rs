@@ -92,6 +92,9 @@ pub const CONNECTIONS_PER_PEER_MAX: usize = 2;
 /// Memory for built documents, in bytes (estimated from their changes). Past it the least recently
 /// used are dropped and rebuilt when asked for.
 pub const DOCUMENTS_BYTES_MAX: usize = 256 * 1024 * 1024;
+/// Built documents that are kept although nobody touched them lately, in bytes (estimated), in each of the
+/// writer's and the readers' memory. Too small, and every touch of a rarely used document builds it anew.
+pub const DOCUMENTS_SPARED_BYTES: usize = 4 * 1024 * 1024;
 /// Objects in one document above which `status` advises to split it.
 pub const DOCUMENT_OBJECTS_ADVISED: usize = 5_000;
 
@@ -145,6 +148,9 @@ pub const REQUEST_MEMORY: std::time::Duration = std::time::Duration::from_secs(2
 /// Memory for the indexes of documents' histories, in bytes (estimated). Past it the least recently
 /// used are dropped and loaded again when needed.
 pub const HISTORIES_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Indexes of histories that are kept although nobody touched them lately, in bytes (estimated). Loading one
+/// again reads and verifies all of the document's history, so a change now and then would cost as much.
+pub const HISTORIES_SPARED_BYTES: usize = 8 * 1024 * 1024;
 /// Peers with which this node has an exchange under way at once. Further ones wait their turn.
 pub const EXCHANGES_MAX: usize = 4;
 /// Items remembered per peer because what it sent of them was refused. Past it those remembered longest

@@ -11,7 +11,7 @@ use super::effect::Effect;
 use super::step::Step;
 use crate::connect::ConnectAction;
 use crate::id::AuthorKey;
-use crate::limits::REQUEST_MEMORY;
+use crate::limits::{DOCUMENTS_SPARED_BYTES, HISTORIES_SPARED_BYTES, REQUEST_MEMORY};
 use crate::presence::State;
 use crate::store::tables::{RequestRecord, record};
 use crate::store::{KeyRange, StoreError, StoreRead, Table};
@@ -88,8 +88,8 @@ impl Core {
         // What this step loaded counts as used, so nothing it still needs is dropped.
         if now >= self.upkeep.drop_idle_at {
             self.upkeep.drop_idle_at = now + DROP_IDLE_EVERY;
-            self.histories.drop_idle();
-            self.views.drop_idle();
+            self.histories.drop_idle(HISTORIES_SPARED_BYTES);
+            self.views.drop_idle(DOCUMENTS_SPARED_BYTES);
         }
         if self.upkeep.forget_requests_at.is_some_and(|at| at <= now) {
             self.upkeep.forget_requests_at = Some(now + FORGET_REQUESTS_EVERY);
@@ -208,13 +208,13 @@ impl Core {
             .chain(self.check_wakeup())
             .chain((!self.leaving.is_empty()).then_some(self.now))
             .chain(self.connect.has_changed().then_some(self.upkeep.store_peers_at))
-            .chain(self.holds_built().then_some(self.upkeep.drop_idle_at))
+            .chain(self.holds_much().then_some(self.upkeep.drop_idle_at))
             .chain(self.upkeep.forget_requests_at)
             .fold(Moment(u64::MAX), Moment::min)
     }
 
-    /// Whether anything is built in memory that may fall idle.
-    fn holds_built(&self) -> bool {
-        !(self.histories.is_empty() && self.views.is_empty())
+    /// Whether so much is held in memory that what falls idle is dropped.
+    fn holds_much(&self) -> bool {
+        self.histories.bytes() > HISTORIES_SPARED_BYTES || self.views.bytes() > DOCUMENTS_SPARED_BYTES
     }
 }

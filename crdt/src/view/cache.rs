@@ -37,11 +37,6 @@ impl<T> ViewCache<T> {
         Self { entries: BTreeMap::new(), by_use: BTreeMap::new(), bytes: 0, bytes_max, uses: 0, aged: 0 }
     }
 
-    /// Whether nothing is kept.
-    pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
-    }
-
     /// What is there for `key`, now the most recently used.
     pub fn touch(&mut self, key: &DocumentKey) -> Option<&mut T> {
         let entry = self.entries.get_mut(key)?;
@@ -96,11 +91,15 @@ impl<T> ViewCache<T> {
         }
     }
 
-    /// Drops what was not used since the last call: called at intervals, it bounds how long memory is
-    /// kept for what nobody touches.
-    pub fn drop_idle(&mut self) {
-        let kept = self.by_use.split_off(&(self.aged + 1));
-        for key in std::mem::replace(&mut self.by_use, kept).into_values() {
+    /// Drops what was not used since the last call, the least recently used first, until no more than
+    /// `spared` bytes are held: called at intervals, it bounds how long memory is kept for what nobody
+    /// touches.
+    pub fn drop_idle(&mut self, spared: usize) {
+        while self.bytes > spared
+            && let Some((used, _)) = self.by_use.first_key_value()
+            && *used <= self.aged
+            && let Some((_, key)) = self.by_use.pop_first()
+        {
             if let Some(entry) = self.entries.remove(&key) {
                 self.bytes -= entry.bytes;
             }
@@ -154,15 +153,18 @@ mod tests {
         for name in ["a", "b"] {
             cache.insert(key(name), name, 10);
         }
-        cache.drop_idle();
+        cache.drop_idle(0);
         assert_eq!(cache.bytes(), 2 * (10 + entry_bytes(&key("a"))));
         assert!(cache.touch(&key("b")).is_some());
-        cache.drop_idle();
+        cache.drop_idle(10 + entry_bytes(&key("a")) + 1);
         assert_eq!(
             (cache.entries.len(), cache.by_use.len(), cache.bytes()),
             (1, 1, 10 + entry_bytes(&key("b")))
         );
         assert!(cache.touch(&key("a")).is_none());
+        cache.drop_idle(10 + entry_bytes(&key("b")));
+        cache.drop_idle(10 + entry_bytes(&key("b")));
+        assert!(cache.holds(&key("b")), "what little is left is spared");
     }
 
     #[test]

@@ -10,6 +10,7 @@ use super::{BuiltView, DocumentKey, ViewCache, Witness};
 use crate::document::Poison;
 use crate::history::frontier;
 use crate::id::{DocumentName, SpaceId};
+use crate::limits::DOCUMENTS_SPARED_BYTES;
 use crate::store::tables::{
     DocumentRecord, SpaceIndex, SpaceRecord, changed_key, document_record, space_record,
 };
@@ -126,9 +127,9 @@ impl Reader {
         Ok((seen, poison))
     }
 
-    /// Drops built documents that nobody read since the last call.
+    /// Drops built documents that nobody read since the last call, but for [`DOCUMENTS_SPARED_BYTES`].
     pub fn drop_idle(&self) {
-        self.views.lock().unwrap_or_else(PoisonError::into_inner).drop_idle();
+        self.views.lock().unwrap_or_else(PoisonError::into_inner).drop_idle(DOCUMENTS_SPARED_BYTES);
     }
 
     fn shared(&self, key: &DocumentKey) -> Shared {
