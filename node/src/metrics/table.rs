@@ -1,7 +1,7 @@
 //! Every figure a node counts: the one list behind `/metrics` and `docs/metrics.md`.
 //!
 //! Promises: a figure that is registered stands here and the other way round; each has labels of a
-//! bounded set of values, which the program contains. `docs/metrics.md` is [`reference`], and a test
+//! bounded set of values, which the program contains. `docs/metrics.md` is [`reference()`], and a test
 //! compares the two.
 
 use std::fmt::Write as _;
