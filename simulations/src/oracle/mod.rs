@@ -131,7 +131,11 @@ impl Oracle {
         self.index.unwrap_or(SpaceIndex(0))
     }
 
-    fn frontiers(&self, store: &dyn StoreRead, of: &[u8]) -> Result<Vec<(RunKey, u64, Hash)>, String> {
+    /// How far each run of a document has come in a store: of all documents, if `of` is empty.
+    ///
+    /// # Errors
+    /// What is wrong with the store.
+    pub fn frontiers(&self, store: &dyn StoreRead, of: &[u8]) -> Result<Vec<(RunKey, u64, Hash)>, String> {
         let prefix = [self.space_index().all().as_slice(), of].concat();
         let mut found = Vec::new();
         for (key, value) in rows(store, Table::Frontiers, &prefix)? {

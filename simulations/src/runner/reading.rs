@@ -140,11 +140,11 @@ impl Run<'_> {
     /// What a node holds of a document and which heads it shows.
     fn heads_at(&self, node: usize, subject: &Subject) -> Option<convergence::Shown> {
         let reader = self.world.node(node).reader()?;
-        let holding = self.oracle.ledger.holdings().get(node)?;
         let document = subject.name.as_str().to_owned();
-        let (first, last) = ((document.clone(), [0; 16]), (document.clone(), [0xff; 16]));
-        let records =
-            holding.tips.range(first..=last).map(|(key, (seq, hash))| (key.1, *seq, *hash)).collect();
+        let of = [document.as_bytes(), &[0]].concat();
+        // From the same commit as the heads: the ledger may hear of the node's last step only later.
+        let tips = self.oracle.frontiers(reader.store(), &of).ok()?;
+        let records = tips.into_iter().map(|(key, seq, hash)| (key.1, seq, hash)).collect();
         let known = reader.document(self.founding.space, &subject.name).ok()?;
         let heads = known.heads.iter().map(|head| head.0).collect();
         Some(convergence::Shown { node, document, records, heads, json: None })
