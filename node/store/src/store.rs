@@ -16,9 +16,9 @@ use crate::generation::{Generation, Refusal};
 use crate::medium::{Medium, OnFile};
 use crate::open::{OpenError, StoreOptions, WhenMissing};
 
-/// Readers may be handed the broken handle twice while it is replaced twice in a row; then the disk
-/// is failing faster than it is worth following.
-const READ_ATTEMPTS: usize = 3;
+/// A read is tried again only after the handle it used was replaced, so a slow reader may meet several that
+/// broke meanwhile. Past this many the disk is failing faster than it is worth following.
+const READ_ATTEMPTS: usize = 64;
 
 /// A [`Store`] kept by redb. Dropping it closes the file once the reads in flight have ended;
 /// readers kept beyond that get errors.
