@@ -211,7 +211,8 @@ proptest! {
             let text = serde_json::Value::from(steps).to_string();
             let theirs: json_patch::Patch = serde_json::from_str(&text).expect("a patch");
             let mut after = expected.clone();
-            let accepted = json_patch::patch(&mut after, &theirs).is_ok();
+            // Not its `patch`, which panics where it cannot undo a move of a part onto what holds it.
+            let accepted = json_patch::patch_unsafe(&mut after, &theirs).is_ok();
             let outcome = edit(&mut document, 2, &patch(&text));
             prop_assert_eq!(outcome.is_ok(), accepted, "{} on {}: {:?}", text, expected, outcome);
             if let Ok(edited) = outcome {
