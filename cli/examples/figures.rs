@@ -1,9 +1,9 @@
-//! Measures a built `starling`: durable writes, bulk writes, the way of a write to a watcher at another
-//! node, memory and idle traffic. What it prints is what `docs/performance.md` tells, with the machine it ran on.
+//! Measures a built `starling`: durable writes, bulk writes, writes to one space beside a flood in another,
+//! the way of a write to a watcher at another node, memory and idle traffic. What it prints is what `docs/performance.md` tells, with the machine it ran on.
 //!
 //! `cargo run --release -p starling-cli --example figures -- PROGRAM DIRECTORY [FIGURE…]`, where PROGRAM is
 //! the `starling` to measure, DIRECTORY lies on the disk to measure and FIGURE is `writes`, `bulk`,
-//! `watch` or `idle`; without one all are measured. Ends 1 if a figure misses its bound.
+//! `fairness`, `watch` or `idle`; without one all are measured. Ends 1 if a figure misses its bound.
 
 use std::error::Error;
 use std::fs::{self, File};
@@ -39,6 +39,10 @@ const BULK_EDITS: u64 = 60_000;
 const BULK_NEW: u64 = 20_000;
 /// Fewest small edits a second in bulk.
 const BULK_RATE_MIN: f64 = 30_000.0;
+/// Writes to a space beside which another is flooded, their spacing, and lines of one batch of the flood.
+const QUIET_WRITES: u64 = 500;
+const QUIET_PERIOD: Duration = Duration::from_millis(20);
+const FLOOD_BATCH: u64 = 5_000;
 /// Writes on their way to a watcher, and their spacing.
 const WATCHED: u64 = 1_000;
 const WATCH_PERIOD: Duration = Duration::from_millis(100);
@@ -149,7 +153,7 @@ fn judged(what: &str, reached: Duration, bound: Duration) -> bool {
 async fn main() -> Outcome<()> {
     let mut arguments = std::env::args_os().skip(1);
     let (Some(program), Some(directory)) = (arguments.next(), arguments.next()) else {
-        return Err("usage: figures PROGRAM DIRECTORY [writes|bulk|watch|idle]…".into());
+        return Err("usage: figures PROGRAM DIRECTORY [writes|bulk|fairness|watch|idle]…".into());
     };
     let (program, directory) = (PathBuf::from(program), PathBuf::from(directory).join("figures"));
     let figures: Vec<String> = arguments.map(|figure| figure.to_string_lossy().into_owned()).collect();
@@ -160,6 +164,9 @@ async fn main() -> Outcome<()> {
     }
     if wanted("bulk") {
         held &= bulk(&program, &directory).await?;
+    }
+    if wanted("fairness") {
+        held &= fairness(&program, &directory).await?;
     }
     if wanted("watch") {
         held &= watch(&cluster(&program, &directory).await?).await?;
@@ -278,6 +285,42 @@ async fn bulk(program: &Path, directory: &Path) -> Outcome<bool> {
     let held = spread.min(one) >= BULK_RATE_MIN;
     println!("  bound {BULK_RATE_MIN} small edits/s: {}", if held { "holds" } else { "MISSED" });
     Ok(held)
+}
+
+/// What a flood of writes in one space costs the writes of another.
+async fn fairness(program: &Path, directory: &Path) -> Outcome<bool> {
+    const QUIET: &str = "quiet";
+    println!("one client, a write each {QUIET_PERIOD:?}, beside batches in another space");
+    let node = Node::start(program, directory.join("fair")).await?;
+    let client = node.client();
+    client.create_space(SPACE).await?;
+    client.create_space(QUIET).await?;
+    let quiet = async |label: &str| {
+        let mut samples = Vec::new();
+        for sample in 0..QUIET_WRITES {
+            let began = Instant::now();
+            client.put(QUIET, &format!("q/{}", sample % 50), value(sample), &WriteOptions::default()).await?;
+            samples.push(began.elapsed());
+            sleep(QUIET_PERIOD.saturating_sub(began.elapsed())).await;
+        }
+        shown(label, &mut samples);
+        Ok::<_, Box<dyn Error>>(percentile(&samples, 99))
+    };
+    quiet("once to each document").await?;
+    let alone = quiet("alone").await?;
+    let lines = || (0..FLOOD_BATCH).map(|n| (format!("d/{}", n % DOCUMENTS), value(n)));
+    let flood = async {
+        loop {
+            if let Err(error) = fill(&client, lines()).await {
+                break error;
+            }
+        }
+    };
+    let beside = tokio::select! {
+        error = flood => return Err(error),
+        beside = quiet("beside the flood") => beside?,
+    };
+    Ok(judged("p99 beside the flood", beside, 2 * alone))
 }
 
 /// Sends a batch, and answers how many lines a second were done.

@@ -254,3 +254,13 @@ pub enum ScreenedRequest {
     /// Any other question.
     Plain(Request),
 }
+
+impl ScreenedRequest {
+    /// The space it is about, if it is about one.
+    pub fn space(&self) -> Option<SpaceId> {
+        match self {
+            Self::TakeStatements { space, .. } => Some(*space),
+            Self::Plain(request) => request.space(),
+        }
+    }
+}

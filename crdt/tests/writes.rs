@@ -9,6 +9,7 @@ use std::time::Duration;
 use mesh::Mesh;
 use starling_crdt::address::Address;
 use starling_crdt::charter::{Label, Role, Ticket};
+use starling_crdt::connect::AddressSource;
 use starling_crdt::document::{Edit, Json};
 use starling_crdt::id::{AuthorKey, SpaceId, StoreId};
 use starling_crdt::identity::Identity;
@@ -385,7 +386,7 @@ fn blocks_and_addresses_outlive_a_restart() {
     mesh.shared_space();
     let (one, two) = (mesh.nodes[1].key, mesh.nodes[2].key);
     let known = vec![Address::new("/ip4/10.0.0.9/tcp/1").unwrap()];
-    mesh.give(0, Input::Discovered { peer: one, addresses: known });
+    mesh.give(0, Input::Discovered { peer: one, addresses: known, source: AddressSource::Connection });
     mesh.request(0, LocalRequest::Block { peer: two, duration: None }).unwrap();
     mesh.run(seconds(120));
     mesh.restart(0);

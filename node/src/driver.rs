@@ -7,6 +7,7 @@
 
 mod effects;
 mod inbox;
+mod lanes;
 mod screening;
 mod tell;
 mod timed;

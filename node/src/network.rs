@@ -19,6 +19,7 @@ mod behaviour;
 mod command;
 mod counters;
 mod dials;
+mod directory;
 mod event;
 mod exchange;
 mod gossip;

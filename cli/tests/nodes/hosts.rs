@@ -3,16 +3,14 @@
 //! Promises: the namespaces are gone when the test is, whatever happened. Where they cannot be made,
 //! a test is skipped with a line that says so, unless `STARLING_TEST_REQUIRE` names `netns`.
 
-use std::io::Write as _;
 use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use crate::skip::skip;
 use crate::support::{Node, run_with_input, starling};
 
 static LINKS: AtomicUsize = AtomicUsize::new(0);
-/// Tests skipped so far.
-static SKIPPED: AtomicUsize = AtomicUsize::new(0);
 
 /// Some hosts and the bridge between them.
 pub struct Link {
@@ -28,12 +26,7 @@ impl Link {
         match link.make() {
             Ok(()) => Some(link),
             Err(reason) => {
-                let required = std::env::var("STARLING_TEST_REQUIRE").unwrap_or_default();
-                assert!(!required.split(',').any(|what| what.trim() == "netns"), "netns: {reason}");
-                let skipped = SKIPPED.fetch_add(1, Ordering::Relaxed) + 1;
-                // Past the capture of a passing test's output; the last such line has the total.
-                writeln!(std::io::stderr(), "skipped {skipped} in this binary for want of netns: {reason}")
-                    .expect("stderr takes a line");
+                skip("netns", &reason);
                 None
             }
         }

@@ -3,6 +3,9 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+#[path = "../support/skip.rs"]
+mod skip;
+
 mod asking;
 mod hosts;
 mod loopback;

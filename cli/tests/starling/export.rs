@@ -8,6 +8,7 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
+use crate::skip::skip;
 use crate::support::{Node, run, run_with_input};
 
 /// A name that must not become a path of its own, and one of every kind of value.
@@ -141,9 +142,7 @@ fn javascript() -> Option<tempfile::TempDir> {
     match succeeds(&mut install) {
         Ok(_) => Some(directory),
         Err(reason) => {
-            let required = std::env::var("STARLING_TEST_REQUIRE").unwrap_or_default();
-            assert!(!required.split(',').any(|what| what.trim() == "node"), "node: {reason}");
-            eprintln!("skipped (1) for want of node: {reason}");
+            skip("node", &reason);
             None
         }
     }

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use crate::skip::skip;
 use crate::support::{Ran, run, starling, until};
 
 /// Mounts the disk and becomes the node: program, directory, socket.
@@ -31,9 +32,7 @@ impl SmallDisk {
         fs::create_dir(&disk).expect("a directory");
         let can = Command::new("unshare").args(["--mount", "true"]).stderr(Stdio::null()).status();
         if !can.is_ok_and(|status| status.success()) {
-            let required = std::env::var("STARLING_TEST_REQUIRE").unwrap_or_default();
-            assert!(!required.split(',').any(|word| word == "root"), "a disk of its own needs root");
-            eprintln!("skipped (1) for want of root: a disk of its own needs it");
+            skip("root", "a disk of its own needs it");
             return None;
         }
         let out = fs::File::create(&log).expect("a log");

@@ -18,6 +18,8 @@ use crate::time::{Moment, Now, WallTime};
 pub enum AddressSource {
     /// The store: true some time ago.
     Stored,
+    /// A node both have met, by what it was told.
+    Directory,
     /// A beacon of the peer.
     Beacon,
     /// The peer itself, over a connection.

@@ -91,6 +91,21 @@ pub enum Request {
     },
 }
 
+impl Request {
+    /// The space it is about, if it is about one.
+    pub fn space(&self) -> Option<SpaceId> {
+        match self {
+            Self::Statements { space, .. }
+            | Self::TakeStatements { space, .. }
+            | Self::Reconcile { space, .. }
+            | Self::Fetch { space, .. }
+            | Self::Offer { space, .. }
+            | Self::Confirm { space, .. } => Some(*space),
+            Self::Hello(_) | Self::Join(_) => None,
+        }
+    }
+}
+
 /// What comes back.
 #[derive(Clone, PartialEq, Debug, Encode, Decode)]
 pub enum Response {

@@ -202,8 +202,7 @@ impl Core {
                 self.connect.on_dial_failed(step.now.monotonic, &mut self.rng, &target);
                 Ok(())
             }
-            Input::Discovered { peer, addresses } => {
-                let source = AddressSource::Connection;
+            Input::Discovered { peer, addresses, source } => {
                 self.connect.on_addresses(step.now.monotonic, &mut self.rng, peer, &addresses, source);
                 Ok(())
             }

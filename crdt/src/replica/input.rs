@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::address::Address;
 use crate::budget::Offence;
 use crate::charter::{Label, Prefix, Role, Ticket};
-use crate::connect::DialTarget;
+use crate::connect::{AddressSource, DialTarget};
 use crate::document::{Edit, Poison};
 use crate::exchange::MessageError;
 use crate::gossip::{ScreenedAnswer, ScreenedFrame, ScreenedRequest};
@@ -92,6 +92,8 @@ pub enum Input {
         peer: AuthorKey,
         /// The addresses.
         addresses: Vec<Address>,
+        /// Who says so.
+        source: AddressSource,
     },
     /// A peer broke a rule below the core.
     Offence {
@@ -114,6 +116,18 @@ pub enum Input {
         /// All of them.
         addresses: Vec<Address>,
     },
+}
+
+impl Input {
+    /// The space it belongs to, as far as it says so itself; queues are fair between spaces.
+    pub fn space(&self) -> Option<SpaceId> {
+        match self {
+            Self::Local { request, .. } => request.space(),
+            Self::Gossip { space, .. } => *space,
+            Self::Asked { request: Ok(request), .. } => request.space(),
+            _ => None,
+        }
+    }
 }
 
 /// What a person or a program on this host asks.
@@ -210,6 +224,26 @@ pub enum LocalRequest {
 }
 
 impl LocalRequest {
+    /// The space it is about, if it is about one.
+    pub fn space(&self) -> Option<SpaceId> {
+        match self {
+            Self::Write(write) => Some(write.space),
+            Self::LeaveSpace { space, .. }
+            | Self::Invite { space, .. }
+            | Self::Quarantine { space, .. }
+            | Self::Wait { space, .. }
+            | Self::Members { space } => Some(*space),
+            Self::CreateSpace { .. }
+            | Self::Join { .. }
+            | Self::AddPeer { .. }
+            | Self::Block { .. }
+            | Self::Unblock { .. }
+            | Self::Compact
+            | Self::Status
+            | Self::Peers => None,
+        }
+    }
+
     /// About how many bytes of memory it holds: what bounds a queue of them.
     pub fn weight(&self) -> usize {
         match self {

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use starling_crdt::address::Address;
 use starling_crdt::budget::Offence;
-use starling_crdt::connect::DialTarget;
+use starling_crdt::connect::{AddressSource, DialTarget};
 use starling_crdt::id::AuthorKey;
 use starling_crdt::replica::{Effect, Input, MessageToken, Verdict};
 
@@ -14,7 +14,7 @@ use super::tell::tell;
 use super::{Inbox, Screening};
 use crate::handle::NodeHandle;
 use crate::metrics::{Metrics, Traffic};
-use crate::network::{self, Command, DialFailure, Event, NetworkHandle};
+use crate::network::{self, Command, DialFailure, Discovery, Event, NetworkHandle};
 
 /// What both directions remember: the network's names for what the core calls by number.
 #[derive(Default)]
@@ -208,8 +208,13 @@ impl Intake {
                 Some(Input::Dialled { target, peer: *peer })
             }
             Event::DialFailed { addresses, reason, .. } => self.dial_failed(addresses, reason),
-            Event::Discovered { peer, addresses, .. } => {
-                Some(Input::Discovered { peer: *peer, addresses: core_addresses(addresses) })
+            Event::Discovered { peer, addresses, how } => {
+                let source = match how {
+                    Discovery::Mdns => AddressSource::LocalNetwork,
+                    Discovery::Directory => AddressSource::Directory,
+                    Discovery::Identify { .. } => AddressSource::Connection,
+                };
+                Some(Input::Discovered { peer: *peer, addresses: core_addresses(addresses), source })
             }
             Event::RoundTrip { peer, duration } => Some(Input::RoundTrip { peer: *peer, time: *duration }),
             Event::Listening { address } => {

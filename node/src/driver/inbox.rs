@@ -1,17 +1,19 @@
 //! What waits for the replica, within bounds.
 //!
 //! Local requests and what comes from the network wait apart and are taken in turns, so that neither
-//! keeps the other out. A full inbox refuses local requests with "try again"; whoever brings remote
-//! inputs waits, and the network in front of it drops what repair brings again.
+//! keeps the other out, and so do the spaces on each side. A full inbox refuses local requests with
+//! "try again"; whoever brings remote inputs waits, and the network in front of it drops what repair
+//! brings again.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use starling_crdt::limits::{INBOX_BYTES_MAX, INBOX_INPUTS_MAX, STEP_BYTES_MAX};
+use starling_crdt::limits::STEP_BYTES_MAX;
 use starling_crdt::replica::{Input, LocalRequest, Refusal, Reply, RequestTicket};
 use tokio::sync::oneshot;
 
+use super::lanes::Lanes;
 use crate::handle::AskError;
 
 type ReplySender = oneshot::Sender<Result<Reply, Refusal>>;
@@ -26,10 +28,8 @@ pub(crate) struct Inbox {
 
 #[derive(Default)]
 struct State {
-    local: VecDeque<(Input, usize)>,
-    local_bytes: usize,
-    remote: VecDeque<(Input, usize)>,
-    remote_bytes: usize,
+    local: Lanes,
+    remote: Lanes,
     replies: BTreeMap<RequestTicket, ReplySender>,
     tickets: u64,
     closed: bool,
@@ -44,8 +44,8 @@ impl State {
         self.tickets += 1;
         let ticket = RequestTicket(self.tickets);
         self.replies.insert(ticket, reply);
-        self.local_bytes += bytes;
-        self.local.push_back((Input::Local { ticket, request }, bytes));
+        let space = request.space();
+        self.local.push(space, Input::Local { ticket, request }, bytes, Instant::now());
     }
 }
 
@@ -62,7 +62,7 @@ impl Inbox {
             return Err(AskError::Stopped);
         }
         let bytes = request.weight();
-        if state.local.len() >= INBOX_INPUTS_MAX || state.local_bytes + bytes > INBOX_BYTES_MAX {
+        if !state.local.has_room(request.space(), bytes) {
             return Err(AskError::Busy);
         }
         state.push(request, bytes, reply);
@@ -73,27 +73,26 @@ impl Inbox {
     /// Puts in what came from the network, waiting for room. Once the inbox is closed it is dropped.
     pub(crate) fn bring(&self, input: Input, bytes: usize) {
         let mut state = self.state();
-        while !state.closed
-            && (state.remote.len() >= INBOX_INPUTS_MAX || state.remote_bytes + bytes > INBOX_BYTES_MAX)
-        {
+        let space = input.space();
+        while !state.closed && !state.remote.has_room(space, bytes) {
             state = self.drained.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
         if !state.closed {
-            state.remote_bytes += bytes;
-            state.remote.push_back((input, bytes));
+            state.remote.push(space, input, bytes, Instant::now());
             self.filled.notify_one();
         }
     }
 
     /// Whether something small from the network still has room.
     pub(crate) fn has_room(&self) -> bool {
-        self.state().remote.len() < INBOX_INPUTS_MAX
+        self.state().remote.has_room(None, 0)
     }
 
     /// Puts in something small: what came from the network after [`Inbox::has_room`], or what the
     /// release of an effect brought about, which is at most one input for each.
     pub(crate) fn put(&self, input: Input) {
-        self.state().remote.push_back((input, 0));
+        let space = input.space();
+        self.state().remote.push(space, input, 0, Instant::now());
         self.filled.notify_one();
     }
 
@@ -111,16 +110,17 @@ impl Inbox {
         }
         let mut inputs = Vec::with_capacity(most.min(state.local.len() + state.remote.len()));
         let mut taken = 0;
-        while inputs.len() < most && taken < STEP_BYTES_MAX && !state.is_empty() {
-            if let Some((input, bytes)) = state.local.pop_front() {
-                state.local_bytes -= bytes;
+        let now = Instant::now();
+        let (mut local, mut remote) = (state.local.round(now), state.remote.round(now));
+        while inputs.len() < most && taken < STEP_BYTES_MAX {
+            let next = [state.local.pop(&mut local), state.remote.pop(&mut remote)];
+            let before = inputs.len();
+            for (input, bytes) in next.into_iter().flatten() {
                 taken += bytes;
                 inputs.push(input);
             }
-            if let Some((input, bytes)) = state.remote.pop_front() {
-                state.remote_bytes -= bytes;
-                taken += bytes;
-                inputs.push(input);
+            if inputs.len() == before {
+                break;
             }
         }
         self.drained.notify_all();
@@ -180,14 +180,17 @@ mod tests {
     fn a_full_inbox_refuses_and_takes_again_after_a_drain() {
         let inbox = Inbox::default();
         let mut waiting = Vec::new();
-        for _ in 0..INBOX_INPUTS_MAX {
+        let refused = loop {
             let (reply, replied) = oneshot::channel();
-            inbox.ask(LocalRequest::Status, reply).unwrap();
-            waiting.push(replied);
-        }
-        assert_eq!(inbox.ask(LocalRequest::Status, oneshot::channel().0), Err(AskError::Busy));
+            match inbox.ask(LocalRequest::Status, reply) {
+                Ok(()) => waiting.push(replied),
+                Err(refused) => break refused,
+            }
+        };
+        assert_eq!(refused, AskError::Busy);
+        let depth = inbox.depth();
         let (inputs, closed) = inbox.take(10, Duration::ZERO);
-        assert_eq!((inputs.len(), closed, inbox.depth()), (10, false, INBOX_INPUTS_MAX - 10));
+        assert_eq!((inputs.len(), closed, inbox.depth()), (10, false, depth - 10));
         assert!(inbox.ask(LocalRequest::Status, oneshot::channel().0).is_ok());
     }
 

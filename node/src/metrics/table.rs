@@ -118,6 +118,9 @@ figures! {
     "starling_peers_connected" Gauge "peers" []
         "Peers connected now",
         "0 for minutes in a space of several members: a firewall, an address or the network is wrong";
+    "starling_network_events" Counter "events" ["event"]
+        "What the network did: gossip published, given on or dropped, requests taken or dropped, connections refused, failed accepts, questions to the directory",
+        "`gossip_no_room`, `requests_no_room` or `events_dropped` rise: the node is overloaded; `accept_failures`: it has no file descriptors left; `connections_refused`: somebody blocked keeps trying, or a limit is reached";
     "starling_documents" Gauge "documents" []
         "Documents that exist, in all spaces",
         "never by itself";

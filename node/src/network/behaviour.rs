@@ -8,6 +8,7 @@ use libp2p::swarm::NetworkBehaviour;
 use libp2p::swarm::behaviour::toggle::Toggle;
 use libp2p::{PeerId, identify, mdns, ping};
 
+use super::directory::{Asking, directory};
 use super::exchange::{EXCHANGE_PROTOCOL, FrameCodec};
 use super::gossip::{Followed, Gossip, gossip};
 use super::limits::{CONNECTIONS_PENDING_MAX, EXCHANGE_STREAMS_MAX, REQUEST_TIMEOUT};
@@ -26,6 +27,7 @@ pub(super) struct Protocols {
     pub(super) identify: identify::Behaviour,
     pub(super) ping: ping::Behaviour,
     pub(super) mdns: Toggle<mdns::tokio::Behaviour>,
+    pub(super) directory: Asking,
 }
 
 impl Protocols {
@@ -56,6 +58,7 @@ impl Protocols {
             identify: identify::Behaviour::new(identify),
             ping: ping::Behaviour::new(ping),
             mdns: local_discovery(config.mdns, keypair.public().to_peer_id()).into(),
+            directory: directory(keypair.public().to_peer_id(), !config.listen.is_empty()),
         })
     }
 }

@@ -1,7 +1,19 @@
 //! What the network counts, besides the bytes that the transport counts itself.
 
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::counter::ConstCounter;
+
+use crate::metrics::Registry;
+use crate::metrics::table::meaning;
+
+/// Name of the figure under which all of them are told, one label value each.
+const FIGURE: &str = "network_events";
 
 /// One figure, written by the network's task and read by anyone.
 #[derive(Debug, Default)]
@@ -38,6 +50,11 @@ macro_rules! counts {
             pub(super) fn read(&self) -> NetworkCounts {
                 NetworkCounts { $($name: self.$name.read(),)* }
             }
+
+            /// All figures now, with their names.
+            fn named(&self) -> impl Iterator<Item = (&'static str, u64)> {
+                [$((stringify!($name), self.$name.read()),)*].into_iter()
+            }
         }
     };
 }
@@ -67,9 +84,53 @@ counts! {
     connections_refused,
     /// Times a listener could not accept a connection, for want of file descriptors or the like.
     accept_failures,
+    /// Questions put to the directory: who else follows a topic.
+    directory_searches,
+    /// Peers whose addresses the directory told.
+    directory_found,
     /// Events without consequence dropped because the driver was full.
     events_dropped,
 }
 
 /// Shared by the task and every handle.
 pub(super) type SharedCounters = Arc<Counters>;
+
+/// Figures that nobody has read yet, told from now on with all others of the node.
+pub(super) fn counted(registry: &mut Registry) -> SharedCounters {
+    let counters = SharedCounters::default();
+    let told = Box::new(Told(counters.clone()));
+    registry.sub_registry_with_prefix("starling").register_collector(told);
+    counters
+}
+
+#[derive(Debug)]
+struct Told(SharedCounters);
+
+impl Collector for Told {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let mut family = encoder.encode_descriptor(FIGURE, meaning(FIGURE), None, MetricType::Counter)?;
+        for (event, count) in self.0.named() {
+            ConstCounter::new(count).encode(family.encode_family(&[("event", event)])?)?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use prometheus_client::encoding::text::encode;
+
+    use super::*;
+
+    #[test]
+    fn every_count_is_told_under_one_figure() {
+        let mut registry = Registry::default();
+        let counters = counted(&mut registry);
+        counters.connections_refused.increment();
+        let mut text = String::new();
+        encode(&mut text, &registry).expect("it can be written");
+        assert!(text.contains("starling_network_events_total{event=\"connections_refused\"} 1\n"), "{text}");
+        assert!(text.contains("starling_network_events_total{event=\"gossip_no_room\"} 0\n"), "{text}");
+        assert!(text.contains("# TYPE starling_network_events counter\n"), "{text}");
+    }
+}

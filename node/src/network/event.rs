@@ -12,6 +12,8 @@ use super::command::MessageToken;
 pub enum Discovery {
     /// It answered on the local network. Nothing is proved yet.
     Mdns,
+    /// A node both have met says so. Nothing is proved yet.
+    Directory,
     /// The connected peer itself says so.
     Identify {
         /// The peer's name and version, shortened and without control characters.

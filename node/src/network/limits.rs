@@ -66,9 +66,21 @@ pub(super) const DIAL_ADDRESSES_MAX: usize = 32;
 pub(super) const DIAL_TIMEOUT: Duration = Duration::from_secs(10);
 /// Connections being established at once, each way.
 pub(super) const CONNECTIONS_PENDING_MAX: u32 = 64;
+/// Registrations of others kept for the directory, some 300 bytes each. Past it new ones are refused
+/// until old ones expire.
+pub(super) const REGISTRATIONS_MAX: usize = 4_096;
+/// How long a registration lasts that is not renewed.
+pub(super) const REGISTRATION_LIFETIME: Duration = Duration::from_secs(3_600);
+/// Bytes of what a registration is made under: a SHA-256.
+pub(super) const REGISTRATION_PLACE_BYTES: usize = 32;
+/// Peers named by the directory whose address is being asked for. Past it others named are not asked
+/// for; the next search names them again.
+pub(super) const DIRECTORY_NAMED_MAX: usize = 32;
+/// How long one question to a neighbour may take.
+pub(super) const DIRECTORY_STREAM_TIMEOUT: Duration = Duration::from_secs(10);
 /// Peers on the block list. Past it a block is refused and logged.
 pub(super) const BLOCKED_PEERS_MAX: usize = 10_000;
-/// Streams that may be opened on one TCP connection: gossip, identify, ping, exchanges, and room.
+/// Streams that may be opened on one TCP connection: gossip, identify, ping, directory, exchanges, and room.
 pub(super) const STREAMS_MAX: usize = 128;
 /// Streams of one connection whose protocol is being agreed on.
 pub(super) const STREAMS_NEGOTIATING_MAX: usize = 64;

@@ -13,13 +13,15 @@ use libp2p::gossipsub::{IdentTopic, MessageAcceptance, MessageId, PublishError};
 use libp2p::identity::Keypair;
 use libp2p::swarm::{Config, ConnectionId, Swarm};
 use starling_crdt::id::{AuthorKey, Topic};
+use starling_crdt::limits::DEGREE_TARGET;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout_at};
 use zeroize::Zeroizing;
 
 use super::behaviour::Protocols;
 use super::command::{Command, MessageToken, Verdict};
-use super::counters::SharedCounters;
+use super::counters::{SharedCounters, counted};
 use super::dials::Dials;
+use super::directory::{Agenda, Errand, Named, place};
 use super::gossip::{Followed, topic_hash};
 use super::handle::{CommandQueue, NetworkHandle};
 use super::limits::{BACKLOG_RETRY, BLOCKED_PEERS_MAX, IDLE_TIMEOUT, STOP_TIMEOUT, STREAMS_NEGOTIATING_MAX};
@@ -39,6 +41,8 @@ pub(super) struct SwarmTask {
     dials: Dials,
     requests: Requests,
     followed: Followed,
+    agenda: Agenda,
+    named: Named,
     /// The connections of each peer the driver knows to be up, oldest first.
     up: BTreeMap<AuthorKey, Vec<ConnectionId>>,
     liveness: Liveness,
@@ -52,6 +56,15 @@ pub(super) fn keypair(seed: &Zeroizing<[u8; 32]>) -> Result<Keypair, NetworkErro
     let mut seed = seed.clone();
     Keypair::ed25519_from_bytes(seed.as_mut_slice())
         .map_err(|error| NetworkError::Identity(error.to_string()))
+}
+
+/// From 0 to 1. Without randomness from the system it is always in the middle, which only costs spread.
+fn chance() -> f64 {
+    let mut bytes = [0; 4];
+    match getrandom::fill(&mut bytes) {
+        Ok(()) => f64::from(u32::from_ne_bytes(bytes)) / f64::from(u32::MAX),
+        Err(_) => 0.5,
+    }
 }
 
 impl SwarmTask {
@@ -79,7 +92,7 @@ impl SwarmTask {
             swarm.add_external_address(address);
         }
 
-        let counters = SharedCounters::default();
+        let counters = counted(registry);
         let mut outbox = Outbox::new(deliver, counters.clone());
         for failure in failures {
             outbox.insist(failure);
@@ -92,6 +105,8 @@ impl SwarmTask {
             dials: Dials::default(),
             requests: Requests::new(counters.clone()),
             followed,
+            agenda: Agenda::default(),
+            named: Named::default(),
             up: BTreeMap::new(),
             liveness: Liveness::new(config.patience, Instant::now()),
             unjudged: BTreeMap::new(),
@@ -116,7 +131,10 @@ impl SwarmTask {
                     None => break,
                 },
                 event = self.swarm.select_next_some(), if !rests => self.happened(event),
-                _ = looks.tick(), if !rests => self.close_silent(),
+                _ = looks.tick(), if !rests => {
+                    self.close_silent();
+                    self.run_errands();
+                }
                 () = sleep(BACKLOG_RETRY), if self.outbox.waits() => {}
             }
         }
@@ -150,6 +168,31 @@ impl SwarmTask {
         for connection in self.liveness.dead(Instant::now()) {
             tracing::debug!(event = "connection_dead", %connection, "closing a connection that no longer answers");
             self.swarm.close_connection(connection);
+        }
+    }
+
+    /// Registers and searches as the agenda says. Both fail only where no neighbour has a directory,
+    /// and are due again when one comes.
+    fn run_errands(&mut self) {
+        let gossip = &self.swarm.behaviour().gossip;
+        let lacks = |topic: &Topic| {
+            let topic = topic_hash(topic);
+            gossip.all_peers().filter(|(_, topics)| topics.contains(&&topic)).count() < DEGREE_TARGET
+        };
+        let errands = self.agenda.due(Instant::now(), lacks, chance);
+        let directory = &mut self.swarm.behaviour_mut().directory.0;
+        for errand in errands {
+            match errand {
+                Errand::Register(topic) => {
+                    if let Err(error) = directory.start_providing(place(&topic)) {
+                        tracing::debug!(event = "register_failed", %error, "cannot register in the directory");
+                    }
+                }
+                Errand::Search(topic) => {
+                    self.counters.directory_searches.increment();
+                    directory.get_providers(place(&topic));
+                }
+            }
         }
     }
 
@@ -194,11 +237,15 @@ impl SwarmTask {
         if let Err(error) = gossip.subscribe(&IdentTopic::new(topic.to_string())) {
             tracing::warn!(event = "subscribe_failed", %topic, ?error, "cannot follow a topic");
         }
+        self.agenda.follow(*topic, Instant::now());
     }
 
     fn unsubscribe(&mut self, topic: &Topic) {
         self.followed.remove(&topic_hash(topic));
-        self.swarm.behaviour_mut().gossip.unsubscribe(&IdentTopic::new(topic.to_string()));
+        self.agenda.unfollow(topic);
+        let protocols = self.swarm.behaviour_mut();
+        protocols.gossip.unsubscribe(&IdentTopic::new(topic.to_string()));
+        protocols.directory.0.stop_providing(&place(topic));
     }
 
     fn publish(&mut self, topic: &Topic, payload: Vec<u8>) {

@@ -2,6 +2,7 @@
 
 mod bounds;
 mod connecting;
+mod directory;
 mod exchanging;
 mod gossiping;
 mod hostile;

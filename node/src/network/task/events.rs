@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use libp2p::core::ConnectedPoint;
 use libp2p::gossipsub::{self, MessageAcceptance, MessageId, TopicHash};
+use libp2p::kad::{self, GetProvidersOk, QueryResult};
 use libp2p::swarm::{ConnectionId, ListenError, SwarmEvent};
 use libp2p::{Multiaddr, PeerId, identify, mdns, ping};
 use starling_crdt::id::{AuthorKey, Topic};
@@ -12,6 +13,7 @@ use tokio::time::Instant;
 use super::SwarmTask;
 use crate::network::behaviour::{PROTOCOL, ProtocolsEvent};
 use crate::network::command::MessageToken;
+use crate::network::directory::{Asked, DIRECTORY_PROTOCOL};
 use crate::network::event::{DialFailure, Discovery, Event, Offence};
 use crate::network::limits::{DISCOVERED_ADDRESSES_MAX, FOREIGN_TEXT_MAX, GOSSIP_UNJUDGED_PER_PEER_MAX};
 use crate::network::listen::explain;
@@ -128,7 +130,54 @@ impl SwarmTask {
             }
             ProtocolsEvent::Ping(event) => self.pinged(event),
             ProtocolsEvent::Mdns(mdns::Event::Discovered(found)) => self.found_nearby(found),
+            ProtocolsEvent::Directory(Asked::Kademlia(event)) => self.directory_happened(event),
+            ProtocolsEvent::Directory(Asked::Found { peer, addresses }) => {
+                if let Some(peer) = peer::author_key(&peer)
+                    && self.named.remove(&peer)
+                {
+                    self.counters.directory_found.increment();
+                    self.discovered(peer, addresses, Discovery::Directory);
+                }
+            }
             ProtocolsEvent::Identify(_) | ProtocolsEvent::Mdns(_) => {}
+        }
+    }
+
+    fn directory_happened(&mut self, event: kad::Event) {
+        match event {
+            kad::Event::RoutingUpdated { is_new_peer: true, .. } => self.agenda.neighbour(Instant::now()),
+            kad::Event::OutboundQueryProgressed { result: QueryResult::GetProviders(Ok(found)), .. } => {
+                if let GetProvidersOk::FoundProviders { providers, .. } = found {
+                    self.ask_where(providers);
+                }
+            }
+            kad::Event::OutboundQueryProgressed {
+                result: QueryResult::GetClosestPeers(ended), step, ..
+            } => {
+                let key = match &ended {
+                    Ok(closest) => &closest.key,
+                    Err(error) => error.key(),
+                };
+                let asked = PeerId::from_bytes(key).ok().and_then(|peer| peer::author_key(&peer));
+                if let Some(asked) = asked.filter(|_| step.last) {
+                    self.named.remove(&asked);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Asks where those are whom the directory named and who are no neighbours.
+    fn ask_where(&mut self, named: impl IntoIterator<Item = PeerId>) {
+        let own = *self.swarm.local_peer_id();
+        for peer_id in named {
+            if let Some(peer) = peer::author_key(&peer_id)
+                && peer_id != own
+                && !self.up.contains_key(&peer)
+                && self.named.insert(peer)
+            {
+                self.swarm.behaviour_mut().directory.0.get_closest_peers(peer_id);
+            }
         }
     }
 
@@ -200,6 +249,12 @@ impl SwarmTask {
             let _ = self.swarm.disconnect_peer_id(*peer_id);
             return;
         }
+        if info.protocols.contains(&DIRECTORY_PROTOCOL) {
+            let told = info.listen_addrs.iter().take(DISCOVERED_ADDRESSES_MAX);
+            for address in told.filter(|address| address::usable(address).is_some()) {
+                self.swarm.behaviour_mut().directory.0.add_address(peer_id, address.clone());
+            }
+        }
         let how = Discovery::Identify { agent: shown(&info.agent_version) };
         self.discovered(peer, info.listen_addrs, how);
     }
@@ -225,7 +280,7 @@ impl SwarmTask {
             .filter(of_peer)
             .map(|address| address.address)
             .collect::<Vec<_>>();
-        if addresses.is_empty() && how == Discovery::Mdns {
+        if addresses.is_empty() && !matches!(how, Discovery::Identify { .. }) {
             return;
         }
         self.outbox.mention(Event::Discovered { peer, addresses, how });
