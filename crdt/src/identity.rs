@@ -73,7 +73,16 @@ pub enum PemError {
     /// The public half in the file belongs to another secret.
     #[error("the public key in the PEM block does not belong to its secret key")]
     Mismatched,
+    /// Above the block stands something else than its own public key.
+    #[error("the line above the PEM block is not `public key` with the key that belongs to its secret")]
+    OtherAbove,
 }
+
+/// How a PEM block with a private key begins.
+const BLOCK_START: &str = "-----BEGIN PRIVATE KEY-----";
+
+/// How the line above it begins; what follows is the public key in hex.
+const PUBLIC_LINE: &str = "public key ";
 
 /// A key pair: who this node is, or the secret that a ticket carries.
 pub struct Identity(SigningKey);
@@ -111,16 +120,29 @@ impl Identity {
         pair.to_pkcs8_pem(LineEnding::LF).expect("a 32-byte seed always has a PKCS#8 form")
     }
 
-    /// Reads the PEM text of a PKCS#8 private key, with or without its public half. White space
-    /// around the block is ignored.
+    /// [`Self::to_pem`] below a line with the public key, which tools that read PEM skip. With any bit
+    /// changed a seed is still some seed, so without that line a damaged file would be another key.
+    pub fn to_file(&self) -> Zeroizing<String> {
+        Zeroizing::new(format!("{PUBLIC_LINE}{}\n{}", self.key(), *self.to_pem()))
+    }
+
+    /// Reads the PEM text of a PKCS#8 private key, with or without its public half, and with or without
+    /// the line of [`Self::to_file`] above it. White space around them is ignored.
     ///
     /// # Errors
-    /// [`PemError`] when there is no such block or it holds something else.
+    /// [`PemError`] when there is no such block, it holds something else, or the line above it does not
+    /// belong to it.
     pub fn from_pem(text: &str) -> Result<Self, PemError> {
-        let text = text.trim();
-        if !text.starts_with("-----BEGIN PRIVATE KEY-----") {
-            return Err(PemError::NotPem);
+        let (above, block) = text.split_at(text.find(BLOCK_START).ok_or(PemError::NotPem)?);
+        let identity = Self::from_block(block.trim())?;
+        match above.trim() {
+            "" => Ok(identity),
+            line if line == format!("{PUBLIC_LINE}{}", identity.key()) => Ok(identity),
+            _ => Err(PemError::OtherAbove),
         }
+    }
+
+    fn from_block(text: &str) -> Result<Self, PemError> {
         let pair = KeypairBytes::from_pkcs8_pem(text)
             .map_err(|error: pkcs8::Error| PemError::NotEd25519(error.to_string()))?;
         let signing = SigningKey::from_bytes(&pair.secret_key);
@@ -204,6 +226,26 @@ MC4CAQAwBQYDK2VwBCIEINTuctv5E1hK1bbY8fdp+K06/nwoy/HU++CXqI9EdVhC
         assert_eq!(*known.to_pem(), RFC8410_V1);
         let spaced = format!("\n  {RFC8410_V1}\n\n");
         assert_eq!(Identity::from_pem(&spaced).unwrap().key(), known.key());
+    }
+
+    #[test]
+    fn a_file_with_any_bit_flipped_is_refused_or_the_same_key() {
+        let known = Identity::from_pem(RFC8410_V1).unwrap();
+        let file = known.to_file();
+        assert_eq!(Identity::from_pem(&file).unwrap().key(), known.key());
+        let mut refused = 0;
+        for bit in 0..8 * file.len() {
+            let mut bytes = file.as_bytes().to_vec();
+            bytes[bit / 8] ^= 1 << (bit % 8);
+            match std::str::from_utf8(&bytes).map(Identity::from_pem) {
+                Ok(Ok(found)) => assert_eq!(found.key(), known.key(), "bit {bit}"),
+                _ => refused += 1,
+            }
+        }
+        assert!(refused > 7 * file.len(), "{refused}");
+        let stranger = Identity::from_seed(&[6; 32]).to_file();
+        let (line, _) = stranger.split_once('\n').unwrap();
+        assert_eq!(Identity::from_pem(&format!("{line}\n{RFC8410_V1}")).unwrap_err(), PemError::OtherAbove);
     }
 
     #[test]

@@ -1,8 +1,9 @@
 //! The node's identity: one ed25519 key in `<data-dir>/identity.pem`, made on the first start.
 //!
 //! It promises that a key is on disk, synced, before anybody may use it, that an existing file is never
-//! replaced, and that a file others could read is refused. It leaves out rotation. The file is PKCS#8
-//! in PEM, so that other tools read it.
+//! replaced, that a file others could read is refused, and that a damaged one is never taken for the key of
+//! another node. It leaves out rotation. The file is PKCS#8 in PEM, so that other tools read it, below one line
+//! with the public key.
 
 use std::{
     fs::{self, DirBuilder, File, OpenOptions},
@@ -143,7 +144,7 @@ fn write(identity: &Identity, data_dir: &Path) -> Result<Outcome, IdentityError>
         .mode(0o600)
         .open(&unfinished)
         .map_err(failed("make", &unfinished))?;
-    file.write_all(identity.to_pem().as_bytes()).map_err(failed("write", &unfinished))?;
+    file.write_all(identity.to_file().as_bytes()).map_err(failed("write", &unfinished))?;
     file.sync_all().map_err(failed("sync", &unfinished))?;
     let outcome = publish(&unfinished, &path)?;
     File::open(data_dir).and_then(|directory| directory.sync_all()).map_err(failed("sync", data_dir))?;
@@ -239,6 +240,13 @@ mod tests {
             assert!(matches!(error, IdentityError::Damaged { .. }), "{error}");
             assert_eq!(fs::read(&path).expect("a file"), bytes);
         }
+    }
+
+    #[test]
+    fn a_plain_pem_file_of_another_tool_is_read() {
+        let (_directory, data_dir, identity) = make();
+        fs::write(data_dir.join(IDENTITY_FILE), identity.to_pem().as_bytes()).expect("a file");
+        assert_eq!(load(&data_dir).expect("readable").map(|found| found.key()), Some(identity.key()));
     }
 
     #[test]
