@@ -213,6 +213,14 @@ impl WriteBatch {
         self.writes.entry(table).or_default().insert(key, None);
     }
 
+    /// Adds what a later batch writes.
+    pub fn absorb(&mut self, later: &WriteBatch) {
+        for (table, rows) in &later.writes {
+            let rows = rows.iter().map(|(key, value)| (key.clone(), value.clone()));
+            self.writes.entry(*table).or_default().extend(rows);
+        }
+    }
+
     /// What the batch says of `key`: nothing, removed, or a value.
     pub fn written(&self, table: Table, key: &[u8]) -> Option<Option<&[u8]>> {
         self.writes.get(&table)?.get(key).map(|value| value.as_deref())
@@ -223,7 +231,7 @@ impl WriteBatch {
         &self,
         table: Table,
         range: KeyRange<'_>,
-    ) -> impl Iterator<Item = (&[u8], Option<&[u8]>)> {
+    ) -> impl DoubleEndedIterator<Item = (&[u8], Option<&[u8]>)> {
         let rows = (!range.is_empty()).then(|| self.writes.get(&table)).flatten();
         rows.into_iter()
             .flat_map(move |rows| rows.range::<[u8], _>((range.start, range.end)))
@@ -253,6 +261,22 @@ mod tests {
         assert_eq!(after_prefix(&[1, 0xff]), Some(vec![2]));
         assert_eq!(after_prefix(&[0xff, 0xff]), None);
         assert_eq!(after_prefix(b""), None);
+    }
+
+    #[test]
+    fn of_two_batches_the_later_one_wins() {
+        let (mut batch, mut later) = (WriteBatch::default(), WriteBatch::default());
+        for key in [b"a", b"b", b"c"] {
+            batch.put(Table::Meta, key.to_vec(), b"old".to_vec());
+        }
+        later.remove(Table::Meta, b"a".to_vec());
+        later.put(Table::Meta, b"b".to_vec(), b"new".to_vec());
+        later.put(Table::Peers, b"b".to_vec(), b"other table".to_vec());
+        batch.absorb(&later);
+        assert_eq!(batch.written(Table::Meta, b"a"), Some(None));
+        assert_eq!(batch.written(Table::Meta, b"b"), Some(Some(&b"new"[..])));
+        assert_eq!(batch.written(Table::Meta, b"c"), Some(Some(&b"old"[..])));
+        assert_eq!(batch.iter().count(), 4);
     }
 
     #[test]

@@ -14,9 +14,11 @@ pub mod backend;
 mod fault;
 mod generation;
 mod image;
+mod layout;
+mod log;
 mod medium;
 mod open;
-mod snapshot;
+mod seen;
 mod store;
 
 pub use open::{OpenError, StoreOptions, WhenMissing};
@@ -24,6 +26,11 @@ pub use store::RedbStore;
 
 /// The version of the tables' layout that this program writes.
 pub const SCHEMA_VERSION: u32 = 0;
+
+/// Bytes of a new store's log, in whole blocks of 4 KiB. redb takes over what is in it when it is full, which
+/// makes one commit in so many a slow one. Too small and that is often; too large and what a start has
+/// to read from it, and the memory that holds it meanwhile, grow.
+pub const LOG_BYTES: usize = 1024 * 1024;
 
 /// Memory redb may use for pages, in bytes. The whole idle node must stay under 60 MiB; too small
 /// and a random read costs a system call and a copy, too large and the cache outgrows the documents

@@ -1,4 +1,4 @@
-//! Between redb and the bytes: one medium, used by one redb handle after another.
+//! Between redb, the log and the bytes: one medium, used by one handle after another.
 //!
 //! After any error of the disk a redb handle refuses everything for ever, so the store opens a new
 //! one on the same medium. [`Handle`] makes that safe: a retired handle neither writes nor reads
@@ -15,6 +15,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use redb::{BackendError, StorageBackend};
 
 use crate::image::{BLOCK_BYTES, Image};
+use crate::layout::Layout;
 
 /// Room a disk that was full must offer before a commit is tried again, in bytes. Too small and a
 /// commit fails half way and costs another repair; too large and a small disk never recovers.
@@ -47,6 +48,10 @@ impl Medium {
 
     pub(crate) fn backend(&self) -> &dyn StorageBackend {
         self.backend.as_ref()
+    }
+
+    fn pages(&self, layout: Layout) -> Pages<'_> {
+        Pages { backend: self.backend(), start: layout.pages_start() }
     }
 
     /// Whether a full disk has room again. Asked by writing: free space as a number knows nothing of
@@ -82,6 +87,31 @@ impl Drop for Medium {
     }
 }
 
+/// The part of a medium that is redb's.
+#[derive(Clone, Copy)]
+struct Pages<'a> {
+    backend: &'a dyn StorageBackend,
+    start: u64,
+}
+
+impl Pages<'_> {
+    fn len(self) -> IoResult<u64> {
+        Ok(self.backend.len()?.saturating_sub(self.start))
+    }
+
+    fn read(self, offset: u64, out: &mut [u8]) -> IoResult<()> {
+        self.backend.read(self.start + offset, out)
+    }
+
+    fn set_len(self, len: u64) -> IoResult<()> {
+        self.backend.set_len(self.start + len)
+    }
+
+    fn write(self, offset: u64, data: &[u8]) -> IoResult<()> {
+        self.backend.write(self.start + offset, data)
+    }
+}
+
 /// Where one handle's writes go.
 enum Writes {
     /// To the medium.
@@ -98,7 +128,7 @@ struct Beside {
 }
 
 impl Beside {
-    fn read(&self, medium: &dyn StorageBackend, offset: u64, out: &mut [u8]) -> IoResult<()> {
+    fn read(&self, medium: Pages<'_>, offset: u64, out: &mut [u8]) -> IoResult<()> {
         if offset.saturating_add(out.len() as u64) > self.image.len() {
             return Err(IoError::from(ErrorKind::UnexpectedEof));
         }
@@ -110,7 +140,7 @@ impl Beside {
         Ok(())
     }
 
-    fn write(&mut self, medium: &dyn StorageBackend, offset: u64, data: &[u8]) -> IoResult<()> {
+    fn write(&mut self, medium: Pages<'_>, offset: u64, data: &[u8]) -> IoResult<()> {
         let missing = self.image.missing(offset, data.len());
         if (self.image.blocks() + missing.len()) * BLOCK_BYTES > BESIDE_BYTES_MAX {
             return Err(IoError::from(ErrorKind::StorageFull));
@@ -147,10 +177,12 @@ pub(crate) enum Access {
     ReadAndWrite,
 }
 
-/// One redb handle's way to the medium.
+/// One redb handle's way to the medium: redb's offsets count from its first page, past the log, which the
+/// store reads and writes by itself.
 #[derive(Clone)]
 pub(crate) struct Handle {
     medium: Arc<Medium>,
+    layout: Layout,
     writes: Arc<Writes>,
     access: Arc<RwLock<Access>>,
 }
@@ -163,19 +195,44 @@ impl fmt::Debug for Handle {
 
 impl Handle {
     /// A handle that reads and writes the medium.
-    pub(crate) fn through(medium: &Arc<Medium>) -> Self {
-        Self::new(medium, Writes::Through)
+    pub(crate) fn through(medium: &Arc<Medium>, layout: Layout) -> Self {
+        Self::new(medium, layout, Writes::Through)
     }
 
     /// A handle that reads the medium and keeps its writes in memory.
-    pub(crate) fn beside(medium: &Arc<Medium>) -> IoResult<Self> {
-        let mut beside = Beside { image: Image::default(), shows: medium.backend.len()? };
+    pub(crate) fn beside(medium: &Arc<Medium>, layout: Layout) -> IoResult<Self> {
+        let mut beside = Beside { image: Image::default(), shows: medium.pages(layout).len()? };
         beside.image.resize(beside.shows);
-        Ok(Self::new(medium, Writes::Beside(Mutex::new(beside))))
+        Ok(Self::new(medium, layout, Writes::Beside(Mutex::new(beside))))
     }
 
-    fn new(medium: &Arc<Medium>, writes: Writes) -> Self {
-        Self { medium: Arc::clone(medium), writes: Arc::new(writes), access: Arc::default() }
+    fn new(medium: &Arc<Medium>, layout: Layout, writes: Writes) -> Self {
+        Self { medium: Arc::clone(medium), layout, writes: Arc::new(writes), access: Arc::default() }
+    }
+
+    fn pages(&self) -> Pages<'_> {
+        self.medium.pages(self.layout)
+    }
+
+    /// Bytes of the log; none where there is no log.
+    pub(crate) fn log_bytes(&self) -> usize {
+        self.layout.log_bytes()
+    }
+
+    /// Reads the log from its start.
+    pub(crate) fn read_log(&self, out: &mut [u8]) -> IoResult<()> {
+        if out.is_empty() {
+            return Ok(());
+        }
+        self.with(Access::Read, || self.medium.backend.read(Layout::LOG_START, out))
+    }
+
+    /// Writes so far into the log, and syncs.
+    pub(crate) fn write_log(&self, at: u64, bytes: &[u8]) -> IoResult<()> {
+        self.with(Access::ReadAndWrite, || {
+            self.medium.backend.write(Layout::LOG_START + at, bytes)?;
+            self.medium.backend.sync_data()
+        })
     }
 
     /// Changes what the handle may do, once it has finished what it is doing now.
@@ -201,21 +258,21 @@ fn lock(beside: &Mutex<Beside>) -> MutexGuard<'_, Beside> {
 impl StorageBackend for Handle {
     fn len(&self) -> IoResult<u64> {
         self.with(Access::Read, || match &*self.writes {
-            Writes::Through => self.medium.backend.len(),
+            Writes::Through => self.pages().len(),
             Writes::Beside(beside) => Ok(lock(beside).image.len()),
         })
     }
 
     fn read(&self, offset: u64, out: &mut [u8]) -> IoResult<()> {
         self.with(Access::Read, || match &*self.writes {
-            Writes::Through => self.medium.backend.read(offset, out),
-            Writes::Beside(beside) => lock(beside).read(self.medium.backend(), offset, out),
+            Writes::Through => self.pages().read(offset, out),
+            Writes::Beside(beside) => lock(beside).read(self.pages(), offset, out),
         })
     }
 
     fn set_len(&self, len: u64) -> IoResult<()> {
         self.with(Access::ReadAndWrite, || match &*self.writes {
-            Writes::Through => self.medium.backend.set_len(len),
+            Writes::Through => self.pages().set_len(len),
             Writes::Beside(beside) => {
                 lock(beside).resize(len);
                 Ok(())
@@ -232,8 +289,8 @@ impl StorageBackend for Handle {
 
     fn write(&self, offset: u64, data: &[u8]) -> IoResult<()> {
         self.with(Access::ReadAndWrite, || match &*self.writes {
-            Writes::Through => self.medium.backend.write(offset, data),
-            Writes::Beside(beside) => lock(beside).write(self.medium.backend(), offset, data),
+            Writes::Through => self.pages().write(offset, data),
+            Writes::Beside(beside) => lock(beside).write(self.pages(), offset, data),
         })
     }
 

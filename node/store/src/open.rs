@@ -6,7 +6,7 @@ use starling_crdt::id::StoreId;
 use starling_crdt::store::StoreError;
 
 use crate::generation::Refusal;
-use crate::{CACHE_BYTES, SCHEMA_VERSION};
+use crate::{CACHE_BYTES, LOG_BYTES, SCHEMA_VERSION};
 
 /// What to do where no store is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,17 +25,20 @@ pub struct StoreOptions {
     pub when_missing: WhenMissing,
     /// Memory for pages, in bytes; [`CACHE_BYTES`] says what too small and too large do.
     pub cache_bytes: usize,
+    /// Bytes of the log of a store that is created now; [`LOG_BYTES`] says what too small and too large do.
+    /// Without a log, as in stores of releases before it, every commit is one of redb's.
+    pub log_bytes: usize,
 }
 
 impl StoreOptions {
     /// Opens the store, or creates it with `id`.
     pub fn create(id: StoreId) -> Self {
-        Self { when_missing: WhenMissing::Create(id), cache_bytes: CACHE_BYTES }
+        Self { when_missing: WhenMissing::Create(id), cache_bytes: CACHE_BYTES, log_bytes: LOG_BYTES }
     }
 
     /// Opens the store, which must be there.
     pub fn existing() -> Self {
-        Self { when_missing: WhenMissing::Refuse, cache_bytes: CACHE_BYTES }
+        Self { when_missing: WhenMissing::Refuse, cache_bytes: CACHE_BYTES, log_bytes: LOG_BYTES }
     }
 }
 

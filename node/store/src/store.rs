@@ -1,4 +1,4 @@
-//! The store: one writer, many readers, and the replacement of a redb handle that an error broke.
+//! The store: one writer, many readers, and the replacement of a handle that an error broke.
 
 use std::fs::{File, OpenOptions};
 use std::io::{Error as IoError, ErrorKind};
@@ -12,7 +12,8 @@ use starling_crdt::id::StoreId;
 use starling_crdt::store::{KeyRange, Row, Store, StoreError, StoreRead, Table, WriteBatch};
 
 use crate::fault::contain;
-use crate::generation::{Generation, Refusal};
+use crate::generation::{Generation, How, Refusal};
+use crate::image::BLOCK_BYTES;
 use crate::medium::{Medium, OnFile};
 use crate::open::{OpenError, StoreOptions, WhenMissing};
 
@@ -25,7 +26,7 @@ const READ_ATTEMPTS: usize = 64;
 pub struct RedbStore {
     shared: Arc<Shared>,
     medium: Arc<Medium>,
-    cache_bytes: usize,
+    how: How,
     /// The last commit met a full disk: room is looked for before the next one is tried.
     full: bool,
 }
@@ -72,14 +73,19 @@ impl RedbStore {
     }
 
     fn on_medium(medium: Arc<Medium>, options: StoreOptions, place: String) -> Result<Self, OpenError> {
-        let generation = Generation::open(&medium, options.cache_bytes, options.when_missing)
-            .map_err(|refusal| OpenError::at(place, refusal))?;
+        let how = How {
+            missing: options.when_missing,
+            cache_bytes: options.cache_bytes,
+            log_blocks: u32::try_from(options.log_bytes / BLOCK_BYTES).unwrap_or(u32::MAX),
+        };
+        let generation = Generation::open(&medium, how).map_err(|refusal| OpenError::at(place, refusal))?;
         let shared = Shared {
             id: generation.id(),
             current: RwLock::new(Some(Arc::new(generation))),
             writing: Mutex::new(()),
         };
-        Ok(Self { shared: Arc::new(shared), medium, cache_bytes: options.cache_bytes, full: false })
+        let how = How { missing: WhenMissing::Refuse, ..how };
+        Ok(Self { shared: Arc::new(shared), medium, how, full: false })
     }
 
     /// Makes the file as small as what it holds, and closes the store. Readers must be gone.
@@ -103,7 +109,7 @@ impl RedbStore {
             broken.retire();
         }
         self.medium.distrust_cache();
-        let opened = Generation::open(&self.medium, self.cache_bytes, WhenMissing::Refuse);
+        let opened = Generation::open(&self.medium, self.how);
         let refusal = match opened {
             Ok(generation) if generation.id() == self.shared.id => {
                 self.shared.replace(Some(generation));
@@ -114,7 +120,7 @@ impl RedbStore {
             Err(refusal) => refusal,
         };
         if !broken.is_view() {
-            match Generation::view(&self.medium, self.cache_bytes) {
+            match Generation::view(&self.medium, self.how) {
                 Ok(view) if view.id() == self.shared.id => self.shared.replace(Some(view)),
                 // Nothing has been written since, so the pages it reads are still the right ones.
                 _ => broken.keep_for_reading(),

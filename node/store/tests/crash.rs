@@ -13,8 +13,15 @@ type Contents = BTreeMap<(Table, Vec<u8>), Vec<u8>>;
 /// Outcomes drawn for each place at which the power goes.
 const SEEDS: u64 = 4;
 
-fn options() -> StoreOptions {
-    StoreOptions::create(StoreId([3; 16]))
+/// Logs of the stores: none, one that is full after two commits, and one that takes all but the large ones.
+const LOG_BYTES: [usize; 3] = [0, 16 * 1024, 128 * 1024];
+
+fn options(log_bytes: usize) -> StoreOptions {
+    StoreOptions { log_bytes, ..StoreOptions::create(StoreId([3; 16])) }
+}
+
+fn opened(disk: &LossyBackend, log_bytes: usize) -> Result<RedbStore, OpenError> {
+    RedbStore::with_backend(disk.clone(), options(log_bytes))
 }
 
 /// Commits that insert, overwrite, remove, span tables, and grow the file once.
@@ -62,14 +69,14 @@ fn contents(store: &dyn StoreRead) -> Contents {
 
 /// Opens a store and commits the workload until something fails; the number of commits that said
 /// `Ok`, or nothing when the store could not even be opened.
-fn run(disk: &LossyBackend) -> Option<usize> {
-    let mut store = RedbStore::with_backend(disk.clone(), options()).ok()?;
+fn run(disk: &LossyBackend, log_bytes: usize) -> Option<usize> {
+    let mut store = opened(disk, log_bytes).ok()?;
     let done = workload().iter().take_while(|batch| store.commit(batch).is_ok()).count();
     Some(done)
 }
 
-fn check_after(disk: &LossyBackend, acknowledged: usize, story: &str) {
-    let mut store = match RedbStore::with_backend(disk.clone(), options()) {
+fn check_after(disk: &LossyBackend, log_bytes: usize, acknowledged: usize, story: &str) {
+    let mut store = match opened(disk, log_bytes) {
         Ok(store) => store,
         Err(error) => panic!("{story}: the store does not open: {error}"),
     };
@@ -85,7 +92,7 @@ fn check_after(disk: &LossyBackend, acknowledged: usize, story: &str) {
     batch.put(Table::Peers, b"after".to_vec(), b"crash".to_vec());
     store.commit(&batch).unwrap();
     drop(store);
-    let store = RedbStore::with_backend(disk.restart(Loss::All), options()).unwrap();
+    let store = opened(&disk.restart(Loss::All), log_bytes).unwrap();
     let mut expected = found;
     apply(&mut expected, &batch);
     assert!(contents(&store) == expected, "{story}: the commit after the crash is not whole");
@@ -93,21 +100,26 @@ fn check_after(disk: &LossyBackend, acknowledged: usize, story: &str) {
 
 #[test]
 fn every_acknowledged_commit_survives_a_crash_at_every_operation() {
+    LOG_BYTES.into_iter().for_each(crash_at_every_operation);
+}
+
+fn crash_at_every_operation(log_bytes: usize) {
     let whole = LossyBackend::new();
-    assert_eq!(run(&whole), Some(workload().len()));
+    assert_eq!(run(&whole, log_bytes), Some(workload().len()));
     let operations = whole.operations();
-    assert!(operations > 100, "the workload has only {operations} places to crash at");
+    assert!(operations > 60, "the workload has only {operations} places to crash at");
     let mut commits_in_flight_kept = 0;
     for at in 0..operations {
         let disk = LossyBackend::new();
         disk.cut_power_after(at);
-        let acknowledged = run(&disk).unwrap_or(0);
+        let acknowledged = run(&disk, log_bytes).unwrap_or(0);
         let outcomes = (0..SEEDS).map(|seed| Loss::Some { seed: seed + SEEDS * at });
         for loss in [Loss::All, Loss::Nothing].into_iter().chain(outcomes) {
-            let story = format!("power cut after {at} of {operations} operations, {loss:?}");
+            let story =
+                format!("log of {log_bytes}, power cut after {at} of {operations} operations, {loss:?}");
             let after = disk.restart(loss);
-            check_after(&after, acknowledged, &story);
-            let reopened = RedbStore::with_backend(after.restart(Loss::All), options()).unwrap();
+            check_after(&after, log_bytes, acknowledged, &story);
+            let reopened = opened(&after.restart(Loss::All), log_bytes).unwrap();
             let commits = reopened.value(Table::Meta, b"commits").unwrap();
             let found = commits.map_or(0, |value| usize::from(value[0]) + 1);
             commits_in_flight_kept += usize::from(found > acknowledged);
@@ -119,18 +131,21 @@ fn every_acknowledged_commit_survives_a_crash_at_every_operation() {
 
 #[test]
 fn a_lost_commit_would_be_noticed() {
-    let disk = LossyBackend::new();
-    assert_eq!(run(&disk), Some(workload().len()));
-    let after = disk.restart(Loss::All);
-    let one_more = std::panic::catch_unwind(|| check_after(&after, workload().len() - 2, "planted"));
-    assert!(one_more.is_err());
+    for log_bytes in LOG_BYTES {
+        let disk = LossyBackend::new();
+        assert_eq!(run(&disk, log_bytes), Some(workload().len()));
+        let after = disk.restart(Loss::All);
+        let short = workload().len() - 2;
+        let one_more = std::panic::catch_unwind(|| check_after(&after, log_bytes, short, "planted"));
+        assert!(one_more.is_err());
+    }
 }
 
 #[test]
 fn a_file_that_is_not_redb_is_never_taken_for_an_interrupted_creation() {
     for bytes in [&b"not a store"[..], &[0, 0, 0, 1], &[[0; 600].as_slice(), b"data"].concat()] {
         let disk = LossyBackend::holding(bytes);
-        let refused = RedbStore::with_backend(disk.clone(), options());
+        let refused = opened(&disk, LOG_BYTES[1]);
         let blank_header = bytes.len() <= 512 && bytes.iter().take(9).all(|byte| *byte == 0);
         assert_eq!(matches!(refused, Err(OpenError::NotAStore { .. })), !blank_header, "{bytes:?}");
         if !blank_header {

@@ -11,9 +11,12 @@ use starling_store::{RedbStore, StoreOptions};
 /// A cache too small for the rows below, so that reads come from the disk.
 const SMALL_CACHE: usize = 64 * 1024;
 const ROWS: u32 = 2_000;
+/// A log of eight small commits, so that the large ones go to redb.
+const LOG_BYTES: usize = 8 * 4096;
 
 fn options() -> StoreOptions {
-    StoreOptions { cache_bytes: SMALL_CACHE, ..StoreOptions::create(StoreId([5; 16])) }
+    let sizes = StoreOptions::create(StoreId([5; 16]));
+    StoreOptions { cache_bytes: SMALL_CACHE, log_bytes: LOG_BYTES, ..sizes }
 }
 
 fn row(number: u32) -> (Vec<u8>, Vec<u8>) {
@@ -86,6 +89,63 @@ fn a_disk_that_refuses_every_change_still_serves_reads_and_recovers() {
         let store = RedbStore::with_backend(disk.restart(Loss::All), options()).unwrap();
         assert_eq!(store.rows(Table::Deltas, KeyRange::ALL, usize::MAX).unwrap().len(), ROWS as usize + 1);
     }
+}
+
+#[test]
+fn a_full_disk_takes_what_the_log_has_room_for_and_then_refuses() {
+    let disk = LossyBackend::new();
+    let mut store = filled(&disk);
+    disk.limit_room(disk.occupied());
+    let taken =
+        (ROWS..ROWS + 100).take_while(|number| store.commit(&rows(*number..number + 1)).is_ok()).count();
+    assert!((8..100).contains(&taken), "{taken}");
+    let assert_all = |store: &dyn StoreRead| {
+        assert_reads(store);
+        let found = store.rows(Table::Deltas, KeyRange::ALL, usize::MAX).unwrap().len();
+        assert_eq!(found, ROWS as usize + taken);
+    };
+    for _ in 0..3 {
+        assert_eq!(store.commit(&rows(ROWS..2 * ROWS)), Err(StoreError::Full));
+        assert_all(&store);
+    }
+    let full = disk.restart(Loss::All);
+    full.limit_room(full.occupied());
+    let mut store = RedbStore::with_backend(full.clone(), options()).unwrap();
+    assert_all(&store);
+    full.heal();
+    store.commit(&rows(0..1)).unwrap();
+    assert_all(&store);
+}
+
+#[test]
+fn what_only_the_log_holds_is_read_while_the_disk_refuses_every_change() {
+    let disk = LossyBackend::new();
+    let mut store = filled(&disk);
+    store.commit(&rows(ROWS..ROWS + 1)).unwrap();
+    let reader = store.reader();
+    for operation in [Operation::Write, Operation::Sync, Operation::Resize] {
+        disk.fail(operation, ErrorKind::ReadOnlyFilesystem);
+    }
+    for _ in 0..2 {
+        assert!(store.commit(&rows(0..1)).is_err());
+        assert_eq!(reader.value(Table::Deltas, &row(ROWS).0).unwrap(), Some(row(ROWS).1));
+    }
+    drop((store, reader));
+    let store = RedbStore::with_backend(disk.restart(Loss::All), options()).unwrap();
+    assert_eq!(store.value(Table::Deltas, &row(ROWS).0).unwrap(), Some(row(ROWS).1));
+}
+
+#[test]
+fn a_commit_read_back_after_a_failed_sync_is_durable_before_the_next_is_taken() {
+    let disk = LossyBackend::new();
+    let mut store = filled(&disk);
+    disk.fail(Operation::Sync, ErrorKind::Other);
+    assert!(store.commit(&rows(ROWS..ROWS + 1)).is_err());
+    disk.heal();
+    store.commit(&rows(ROWS + 1..ROWS + 2)).unwrap();
+    let seen = store.rows(Table::Deltas, KeyRange::ALL, usize::MAX).unwrap();
+    let store = RedbStore::with_backend(disk.restart(Loss::All), options()).unwrap();
+    assert_eq!(store.rows(Table::Deltas, KeyRange::ALL, usize::MAX).unwrap(), seen);
 }
 
 #[test]

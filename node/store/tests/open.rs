@@ -135,7 +135,7 @@ fn what_is_no_store_is_left_alone() {
 fn a_newer_store_is_refused_with_both_versions() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("store.redb");
-    drop(RedbStore::open(&path, options()).unwrap());
+    drop(RedbStore::open(&path, StoreOptions { log_bytes: 0, ..options() }).unwrap());
     let database = Database::create(&path).unwrap();
     let transaction = database.begin_write().unwrap();
     let newer = (SCHEMA_VERSION + 41).to_be_bytes();
@@ -153,9 +153,74 @@ fn a_newer_store_is_refused_with_both_versions() {
 }
 
 #[test]
-fn damage_ends_in_an_error_or_in_rows_but_never_in_a_panic() {
+fn a_store_from_before_the_log_opens_and_keeps_its_rows() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("store.redb");
+    let database = Database::create(&path).unwrap();
+    let transaction = database.begin_write().unwrap();
+    let mut identity = transaction.open_table(TableDefinition::<&str, &[u8]>::new("starling")).unwrap();
+    identity.insert("schema", &SCHEMA_VERSION.to_be_bytes()[..]).unwrap();
+    identity.insert("id", &[4; 16][..]).unwrap();
+    drop(identity);
+    let rows = TableDefinition::<&[u8], &[u8]>::new("spaces");
+    transaction.open_table(rows).unwrap().insert(&b"k"[..], &b"v"[..]).unwrap();
+    transaction.commit().unwrap();
+    drop(database);
+    for round in 0..3_u8 {
+        let mut store = RedbStore::open(&path, StoreOptions::existing()).unwrap();
+        assert_eq!(store.store_id(), StoreId([4; 16]));
+        assert_eq!(store.rows(Table::Spaces, KeyRange::ALL, 9).unwrap().len(), 1 + usize::from(round));
+        let mut batch = WriteBatch::default();
+        batch.put(Table::Spaces, vec![round], vec![]);
+        store.commit(&batch).unwrap();
+    }
+}
+
+#[test]
+fn what_the_log_holds_is_there_after_the_process_died() {
     let disk = LossyBackend::new();
     let mut store = RedbStore::with_backend(disk.clone(), options()).unwrap();
+    let mut copies = Vec::new();
+    for number in 0..5_u8 {
+        let mut batch = WriteBatch::default();
+        batch.put(Table::Spaces, vec![number], vec![number]);
+        batch.remove(Table::Spaces, vec![number / 2]);
+        store.commit(&batch).unwrap();
+        copies.push((disk.contents(), store.rows(Table::Spaces, KeyRange::ALL, 9).unwrap()));
+    }
+    for (bytes, rows) in copies {
+        let store = RedbStore::with_backend(LossyBackend::holding(&bytes), options()).unwrap();
+        assert_eq!(store.rows(Table::Spaces, KeyRange::ALL, 9).unwrap(), rows);
+    }
+}
+
+#[test]
+fn shrinking_takes_over_what_the_log_holds() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("store.redb");
+    let mut store = RedbStore::open(&path, options()).unwrap();
+    for round in 0..40_u8 {
+        let mut batch = WriteBatch::default();
+        (0..200_u8).for_each(|row| batch.put(Table::Deltas, vec![round, row], vec![row; 700]));
+        store.commit(&batch).unwrap();
+    }
+    let mut batch = WriteBatch::default();
+    (0..40_u8).for_each(|round| (0..200).for_each(|row| batch.remove(Table::Deltas, vec![round, row])));
+    batch.put(Table::Peers, vec![1], vec![2]);
+    store.commit(&batch).unwrap();
+    let before = fs::metadata(&path).unwrap().len();
+    store.shrink().unwrap();
+    assert!(fs::metadata(&path).unwrap().len() < before / 2);
+    let store = RedbStore::open(&path, StoreOptions::existing()).unwrap();
+    assert_eq!(store.value(Table::Peers, &[1]).unwrap(), Some(vec![2]));
+    assert_eq!(store.rows(Table::Deltas, KeyRange::ALL, 9).unwrap(), vec![]);
+}
+
+#[test]
+fn damage_ends_in_an_error_or_in_rows_but_never_in_a_panic() {
+    let disk = LossyBackend::new();
+    let small = StoreOptions { log_bytes: 64 * 1024, ..options() };
+    let mut store = RedbStore::with_backend(disk.clone(), small).unwrap();
     for round in 0..6_u16 {
         let mut batch = WriteBatch::default();
         for row in 0..120_u16 {

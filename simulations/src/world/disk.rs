@@ -25,6 +25,10 @@ pub enum DiskKind {
 /// Pages redb may cache in one simulated node, in bytes: small, so that reads reach the disk.
 const CACHE_BYTES: usize = 1024 * 1024;
 
+/// Bytes of the store's log in one simulated node: small, so that a run sees it fill up often, and a full
+/// disk refuses commits soon.
+const LOG_BYTES: usize = 16 * 1024;
+
 /// A node's disk. It outlives the node's process.
 #[derive(Clone)]
 pub enum Disk {
@@ -62,7 +66,8 @@ impl Disk {
         let inner = match self {
             Self::Memory(store) => Inner::Memory(store.clone()),
             Self::Blocks(disk) => {
-                let options = StoreOptions { cache_bytes: CACHE_BYTES, ..StoreOptions::create(id) };
+                let sizes = StoreOptions::create(id);
+                let options = StoreOptions { cache_bytes: CACHE_BYTES, log_bytes: LOG_BYTES, ..sizes };
                 Inner::Redb(Box::new(RedbStore::with_backend(disk.clone(), options)?))
             }
         };

@@ -1,0 +1,146 @@
+//! Where on a medium things lie: one block that says so, the log, then redb's pages.
+//!
+//! A medium without that first block is one of a release before the log: redb's pages begin at its first
+//! byte. It is read and written as such, and every commit is one of redb's.
+
+use std::ops::Bound;
+
+use redb::{BackendError, StorageBackend};
+use sha2::{Digest, Sha256};
+use starling_crdt::store::StoreError;
+
+use crate::generation::Refusal;
+use crate::image::BLOCK_BYTES;
+
+/// First bytes of a medium laid out as here.
+const MAGIC: [u8; 8] = *b"starling";
+/// Version of this layout.
+const VERSION: u32 = 1;
+/// Magic, version, blocks of the log, and the first half of the SHA-256 of those.
+const FIRST_BYTES: usize = 8 + 4 + 4 + 16;
+
+/// Where log and pages lie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Layout {
+    /// Blocks of the log; none where a release before it made the store.
+    pub(crate) log_blocks: u32,
+}
+
+impl Layout {
+    /// redb's pages and nothing else.
+    const PAGES_ONLY: Layout = Layout { log_blocks: 0 };
+
+    /// Offset of the log's first block.
+    pub(crate) const LOG_START: u64 = BLOCK_BYTES as u64;
+
+    /// Bytes of the log.
+    pub(crate) fn log_bytes(self) -> usize {
+        self.log_blocks as usize * BLOCK_BYTES
+    }
+
+    /// Offset of redb's first page.
+    pub(crate) fn pages_start(self) -> u64 {
+        if self == Self::PAGES_ONLY { 0 } else { Self::LOG_START + self.log_bytes() as u64 }
+    }
+
+    /// What lies on the medium. What is nothing known counts as redb's, which then says what it is.
+    pub(crate) fn read(backend: &dyn StorageBackend) -> Result<Self, Refusal> {
+        let mut first = [0; FIRST_BYTES];
+        if backend.len().map_err(Refusal::Disk)? < BLOCK_BYTES as u64 {
+            return Ok(Self::PAGES_ONLY);
+        }
+        backend.read(0, &mut first).map_err(Refusal::Disk)?;
+        if first[..8] != MAGIC {
+            return Ok(Self::PAGES_ONLY);
+        }
+        let number = |at: usize| u32::from_be_bytes([first[at], first[at + 1], first[at + 2], first[at + 3]]);
+        let (version, log_blocks) = (number(8), number(12));
+        if first != (Self { log_blocks }).first_bytes(version) {
+            return Err(StoreError::Corrupt("its first block is not as it was written".to_owned()).into());
+        }
+        if version > VERSION {
+            return Err(Refusal::Newer { found: version });
+        }
+        Ok(Self { log_blocks })
+    }
+
+    /// Lays out an empty medium. The log is written once with zeros, so that the disk has room for it
+    /// from then on and a commit changes no metadata of the file system. Without a log nothing is written.
+    pub(crate) fn create(backend: &dyn StorageBackend, log_blocks: u32) -> Result<Self, Refusal> {
+        let layout = Self { log_blocks };
+        if layout == Self::PAGES_ONLY {
+            return Ok(layout);
+        }
+        let first_byte = (Bound::Included(0), Bound::Included(0));
+        match backend.try_lock_range(first_byte.0, first_byte.1) {
+            // redb takes the lock of the whole medium, which includes this byte, and gives both back.
+            Ok(true) | Err(BackendError::Unsupported) => {}
+            Ok(false) => return Err(Refusal::InUse),
+            Err(BackendError::Io(error)) => return Err(Refusal::Disk(error)),
+            Err(other) => return Err(Refusal::Disk(std::io::Error::other(other.to_string()))),
+        }
+        if backend.len().map_err(Refusal::Disk)? > 0 {
+            // Another process was quicker, and is gone.
+            return Self::read(backend);
+        }
+        let write = || {
+            backend.set_len(layout.pages_start())?;
+            backend.write(Self::LOG_START, &vec![0; layout.log_bytes()])?;
+            backend.sync_data()?;
+            let mut first = vec![0; BLOCK_BYTES];
+            first[..FIRST_BYTES].copy_from_slice(&layout.first_bytes(VERSION));
+            backend.write(0, &first)?;
+            backend.sync_data()
+        };
+        write().map_err(Refusal::Disk)?;
+        Ok(layout)
+    }
+
+    fn first_bytes(self, version: u32) -> [u8; FIRST_BYTES] {
+        let mut bytes = [0; FIRST_BYTES];
+        bytes[..8].copy_from_slice(&MAGIC);
+        bytes[8..12].copy_from_slice(&version.to_be_bytes());
+        bytes[12..16].copy_from_slice(&self.log_blocks.to_be_bytes());
+        let digest = Sha256::digest(&bytes[..16]);
+        bytes[16..].copy_from_slice(&digest[..16]);
+        bytes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::backend::LossyBackend;
+
+    #[test]
+    fn what_was_laid_out_is_found_again() {
+        let disk = LossyBackend::new();
+        let made = Layout::create(&disk, 3).unwrap();
+        assert_eq!(Layout::read(&disk).unwrap(), made);
+        assert_eq!((made.pages_start(), disk.contents().len()), (4 * 4096, 4 * 4096));
+    }
+
+    #[test]
+    fn a_medium_without_a_first_block_is_redbs() {
+        for bytes in [&b""[..], b"short", &[7; 5000]] {
+            let found = Layout::read(&LossyBackend::holding(bytes)).unwrap();
+            assert_eq!((found, found.pages_start()), (Layout::PAGES_ONLY, 0));
+        }
+    }
+
+    #[test]
+    fn a_damaged_or_later_first_block_is_told_from_another_file() {
+        let disk = LossyBackend::new();
+        Layout::create(&disk, 3).unwrap();
+        for at in 8..FIRST_BYTES {
+            let mut bytes = disk.contents();
+            bytes[at] ^= 1;
+            let found = Layout::read(&LossyBackend::holding(&bytes));
+            assert!(matches!(found, Err(Refusal::Store(StoreError::Corrupt(_)))), "byte {at}: {found:?}");
+        }
+        let mut bytes = disk.contents();
+        bytes[..FIRST_BYTES].copy_from_slice(&Layout { log_blocks: 3 }.first_bytes(VERSION + 1));
+        let found = Layout::read(&LossyBackend::holding(&bytes));
+        assert!(matches!(found, Err(Refusal::Newer { found: 2 })), "{found:?}");
+    }
+}
