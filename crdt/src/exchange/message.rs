@@ -103,7 +103,8 @@ impl Request {
             | Self::Reconcile { space, .. }
             | Self::Fetch { space, .. }
             | Self::Offer { space, .. }
-            | Self::Confirm { space, .. } => Some(*space),
+            | Self::Confirm { space, .. }
+            | Self::Look(Look { space, .. }) => Some(*space),
             Self::Hello(_) | Self::Join(_) => None,
         }
     }

@@ -254,9 +254,11 @@ impl LocalRequest {
             | Self::Invite { space, .. }
             | Self::Quarantine { space, .. }
             | Self::Wait { space, .. }
+            | Self::Compare { space, .. }
             | Self::Members { space } => Some(*space),
             Self::CreateSpace { .. }
             | Self::Join { .. }
+            | Self::StopComparing { .. }
             | Self::AddPeer { .. }
             | Self::Block { .. }
             | Self::Unblock { .. }

@@ -7,8 +7,9 @@
 //! Promises: what [`Log::append`] took survives every crash until [`Log::restart`] is told that redb
 //! holds it. A batch that a crash cut short is not there; damage before the end is told from such an
 //! end. Each batch begins a block of its own, so no block that holds an acknowledged batch is written
-//! again while the store is open; and each block says what it is, so nothing inside a batch can pass for
-//! a block.
+//! again while the store is open; each block says what it is, so nothing inside a batch can pass for a
+//! block; and a batch of several blocks says what all of them are, so that what is left of an attempt that
+//! failed is never completed by the next one under the same number.
 
 use sha2::{Digest, Sha256};
 use starling_crdt::store::{StoreError, Table, WriteBatch};
@@ -22,6 +23,8 @@ use crate::medium::Handle;
 const HEAD_BYTES: usize = 8 + 4 + 4 + 16;
 /// Bytes of a batch that one block holds.
 const PART_BYTES: usize = BLOCK_BYTES - HEAD_BYTES;
+/// Half of the SHA-256 of a whole encoded batch, behind it where it takes several blocks.
+const END_BYTES: usize = 16;
 /// Length that says: removed.
 const REMOVED: u32 = u32::MAX;
 /// A batch larger than this part of the log goes to redb at once: two of them would fill the log.
@@ -92,11 +95,12 @@ impl Log {
 
     /// Makes the batch durable, with one sync. False when there is no room for it: nothing was done.
     pub(crate) fn append(&mut self, handle: &Handle, batch: &WriteBatch) -> Result<bool, StoreError> {
-        let taken = encoded_bytes(batch).div_ceil(PART_BYTES);
+        let bytes = encoded_bytes(batch);
+        let taken = (bytes + end_bytes(bytes)).div_ceil(PART_BYTES);
         if self.used + taken > self.blocks || taken > self.blocks / LARGE_PART {
             return Ok(false);
         }
-        let blocks = sealed(self.last + 1, &encode(batch));
+        let blocks = sealed(self.last + 1, &ended(encode(batch)));
         write(handle, self.used * BLOCK_BYTES, &blocks)?;
         self.used += taken;
         self.last += 1;
@@ -155,7 +159,28 @@ fn batch_at(blocks: &[&[u8]], number: u64) -> Option<(Vec<u8>, usize)> {
         }
         bytes.extend_from_slice(block.part);
     }
+    if taken > 1 {
+        let (batch, end) = bytes.split_last_chunk::<END_BYTES>()?;
+        if digest_of(&[], batch) != *end {
+            return None;
+        }
+        bytes.truncate(bytes.len() - END_BYTES);
+    }
     Some((bytes, taken))
+}
+
+/// Bytes added to an encoded batch of so many.
+fn end_bytes(batch: usize) -> usize {
+    if batch > PART_BYTES { END_BYTES } else { 0 }
+}
+
+/// The batch with the digest of all of it behind, if it takes more than one block.
+fn ended(mut batch: Vec<u8>) -> Vec<u8> {
+    if end_bytes(batch.len()) > 0 {
+        let end = digest_of(&[], &batch);
+        batch.extend_from_slice(&end);
+    }
+    batch
 }
 
 /// The blocks of a batch.

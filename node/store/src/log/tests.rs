@@ -62,6 +62,29 @@ fn what_finds_no_room_is_left_to_redb() {
     assert_eq!(log.append(&medium, &batch(6, 100)), Ok(true));
 }
 
+/// A commit fails, the next one has the same number and length, and the power goes between its blocks.
+#[test]
+fn two_attempts_at_one_number_are_never_taken_for_one_batch() {
+    let written = |value: u8| {
+        let disk = LossyBackend::new();
+        let medium = laid_out(&disk, 16);
+        let (mut log, _) = Log::read(&medium, 0).unwrap();
+        let mut batch = WriteBatch::default();
+        batch.put(Table::Deltas, vec![1], vec![value; 9_000]);
+        assert_eq!(log.append(&medium, &batch), Ok(true));
+        disk.contents()
+    };
+    let (failed, next) = (written(1), written(2));
+    assert_eq!(read(&LossyBackend::holding(&next), 0).unwrap().len(), 1);
+    let start = Layout::LOG_START as usize;
+    for blocks in 1..3 {
+        let mut torn = failed.clone();
+        let end = start + blocks * BLOCK_BYTES;
+        torn[start..end].copy_from_slice(&next[start..end]);
+        assert_eq!(read(&LossyBackend::holding(&torn), 0).unwrap(), [] as [WriteBatch; 0], "{blocks}");
+    }
+}
+
 #[test]
 fn a_batch_that_was_cut_short_is_not_there_and_its_place_is_taken() {
     let disk = LossyBackend::new();
