@@ -49,6 +49,24 @@ pub enum Loss {
     },
 }
 
+/// How long a planned failure lasts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lasting {
+    /// For that one operation.
+    Once,
+    /// From then on, until [`LossyBackend::heal`].
+    ForGood,
+}
+
+/// What goes wrong at a planned operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Plan {
+    /// It fails.
+    Fail(ErrorKind, Lasting),
+    /// The disk has room for what it holds by then, and no more.
+    Fill,
+}
+
 /// The disk. Clones are further handles on the same one.
 #[derive(Clone, Default)]
 pub struct LossyBackend {
@@ -89,6 +107,11 @@ struct Disk {
     syncs: u64,
     power_cut_at: Option<u64>,
     failing: BTreeMap<Operation, ErrorKind>,
+    /// Reads asked for so far.
+    reads: u64,
+    planned: Option<(u64, Plan)>,
+    planned_read: Option<(u64, Plan)>,
+    fired: bool,
     blocks_max: Option<usize>,
 }
 
@@ -99,9 +122,12 @@ impl Disk {
 
     /// Whether the operation goes ahead. What changes the disk is counted, also when it fails.
     fn admit(&mut self, operation: Operation) -> IoResult<()> {
-        if operation != Operation::Read {
-            self.operations = self.operations.saturating_add(1);
-        }
+        let done = match operation {
+            Operation::Read => &mut self.reads,
+            _ => &mut self.operations,
+        };
+        *done += 1;
+        let done = *done;
         let power = match operation {
             Operation::Read => self.has_power(),
             // The operation at which the power goes is itself not done.
@@ -110,7 +136,31 @@ impl Disk {
         if !power {
             return Err(IoError::other("the simulated disk has no power"));
         }
+        self.follow_plan(operation, done)?;
         self.failing.get(&operation).map_or(Ok(()), |kind| Err(IoError::from(*kind)))
+    }
+
+    /// Does what is planned for the operation, which is the `done`th of its sort.
+    fn follow_plan(&mut self, operation: Operation, done: u64) -> IoResult<()> {
+        let plan = match operation {
+            Operation::Read => self.planned_read,
+            _ => self.planned,
+        };
+        let Some((_, plan)) = plan.filter(|(after, _)| done == after + 1) else { return Ok(()) };
+        self.fired = true;
+        match plan {
+            Plan::Fill => self.blocks_max = Some(self.seen.blocks()),
+            Plan::Fail(kind, Lasting::Once) => return Err(IoError::from(kind)),
+            Plan::Fail(kind, Lasting::ForGood) if operation == Operation::Read => {
+                self.failing.insert(operation, kind);
+            }
+            Plan::Fail(kind, Lasting::ForGood) => {
+                for operation in [Operation::Write, Operation::Resize, Operation::Sync] {
+                    self.failing.insert(operation, kind);
+                }
+            }
+        }
+        Ok(())
     }
 
     fn change(&mut self, change: Change) {
@@ -166,6 +216,11 @@ impl LossyBackend {
         self.disk().operations
     }
 
+    /// Reads asked for so far.
+    pub fn reads(&self) -> u64 {
+        self.disk().reads
+    }
+
     /// Syncs done so far.
     pub fn syncs(&self) -> u64 {
         self.disk().syncs
@@ -201,6 +256,24 @@ impl LossyBackend {
         self.disk().failing.insert(operation, kind);
     }
 
+    /// Lets something go wrong once `operations` writes, length changes and syncs have been done. One
+    /// plan replaces another.
+    pub fn plan_after(&self, operations: u64, plan: Plan) {
+        let mut disk = self.disk();
+        (disk.planned, disk.fired) = (Some((operations, plan)), false);
+    }
+
+    /// Lets something go wrong once `reads` reads have been done. One plan replaces another.
+    pub fn plan_after_reads(&self, reads: u64, plan: Plan) {
+        let mut disk = self.disk();
+        (disk.planned_read, disk.fired) = (Some((reads, plan)), false);
+    }
+
+    /// Whether what was planned last came to pass.
+    pub fn fired(&self) -> bool {
+        self.disk().fired
+    }
+
     /// Leaves room for `bytes` of data in all: writing where nothing was written before then fails
     /// as on a full disk, writing over what is there goes on.
     pub fn limit_room(&self, bytes: usize) {
@@ -217,6 +290,7 @@ impl LossyBackend {
         let mut disk = self.disk();
         disk.failing.clear();
         disk.blocks_max = None;
+        (disk.planned, disk.planned_read) = (None, None);
     }
 }
 
@@ -319,79 +393,4 @@ impl StorageBackend for LossyBackend {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_restart_keeps_what_was_synced_and_only_that() {
-        let disk = LossyBackend::new();
-        disk.write(0, b"old").unwrap();
-        disk.sync_data().unwrap();
-        disk.write(0, b"new").unwrap();
-        disk.set_len(9000).unwrap();
-        assert_eq!(disk.contents().len(), 9000);
-        assert_eq!(disk.restart(Loss::Nothing).contents().len(), 9000);
-        assert_eq!(disk.restart(Loss::All).contents(), b"old");
-        assert!(disk.write(0, b"dead").is_err() && disk.read(0, &mut [0]).is_err() && disk.len().is_err());
-    }
-
-    #[test]
-    fn seeds_decide_what_survives_and_some_tear_a_write() {
-        let outcome = |seed| {
-            let disk = LossyBackend::new();
-            disk.write(0, &[1; 4096]).unwrap();
-            disk.sync_data().unwrap();
-            disk.write(0, &[2; 4096]).unwrap();
-            disk.restart(Loss::Some { seed }).contents()
-        };
-        let (mut kept, mut lost, mut torn) = (0, 0, 0);
-        for seed in 0..100 {
-            let bytes = outcome(seed);
-            assert_eq!(bytes, outcome(seed));
-            assert!(bytes.chunks(SECTOR_BYTES).all(|sector| sector.iter().all(|byte| *byte == sector[0])));
-            match bytes.iter().filter(|byte| **byte == 2).count() {
-                4096 => kept += 1,
-                0 => lost += 1,
-                _ => torn += 1,
-            }
-        }
-        assert!(kept > 0 && lost > 0 && torn > 0, "{kept} {lost} {torn}");
-    }
-
-    #[test]
-    fn power_goes_at_the_operation_named() {
-        let disk = LossyBackend::new();
-        disk.cut_power_after(2);
-        disk.write(0, b"one").unwrap();
-        disk.sync_data().unwrap();
-        assert!(disk.write(0, b"two").is_err());
-        assert!(disk.sync_data().is_err());
-        assert_eq!(disk.restart(Loss::Nothing).contents(), b"one");
-    }
-
-    #[test]
-    fn a_full_disk_still_takes_writes_over_what_is_there() {
-        let disk = LossyBackend::new();
-        disk.write(0, &[1; BLOCK_BYTES]).unwrap();
-        disk.limit_room(BLOCK_BYTES);
-        disk.write(0, &[2; BLOCK_BYTES]).unwrap();
-        let refused = disk.write(BLOCK_BYTES as u64, &[2]).unwrap_err();
-        assert_eq!(refused.kind(), ErrorKind::StorageFull);
-        disk.heal();
-        disk.write(BLOCK_BYTES as u64, &[2]).unwrap();
-    }
-
-    #[test]
-    fn failures_last_until_healed() {
-        let disk = LossyBackend::new();
-        disk.fail(Operation::Sync, ErrorKind::Other);
-        disk.write(0, b"x").unwrap();
-        assert!(disk.sync_data().is_err());
-        assert_eq!(disk.clone().restart(Loss::All).contents(), b"");
-        let disk = LossyBackend::new();
-        disk.fail(Operation::Write, ErrorKind::Other);
-        assert!(disk.write(0, b"x").is_err());
-        disk.heal();
-        disk.write(0, b"x").unwrap();
-    }
-}
+mod tests;
