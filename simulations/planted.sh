@@ -6,6 +6,8 @@
 #   simulations/planted.sh [DEFECT ...]   all of them and none, or only those named; "" names none
 #
 # PLANTED_RUNS, if set, is a directory for the runs that found something, for `starling-sim explain`.
+# PLANTED_PROFILE is the profile to build with: dev, as the tests have, or release, which takes longer to build
+# and far less to run.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
 
@@ -18,12 +20,14 @@ defect_seconds_max=900
 
 (($#)) || set -- "${all[@]}"
 export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-target}/planted"
-# The profile and features of the tests.
-STARLING_PLANTED=1 cargo build --quiet --workspace --locked --example seeds || exit 1
+profile="${PLANTED_PROFILE:-dev}"
+# The features of the tests.
+STARLING_PLANTED=1 cargo build --quiet --profile "$profile" --workspace --locked --example seeds || exit 1
+[[ $profile == dev ]] && profile=debug
 failed=0
 printf '| defect | found by | pairs | properties (pairs) |\n| --- | --- | --- | --- |\n'
 for defect in "$@"; do
-    timeout --kill-after=10 "$defect_seconds_max" "$CARGO_TARGET_DIR/debug/examples/seeds" \
+    timeout --kill-after=10 "$defect_seconds_max" "$CARGO_TARGET_DIR/$profile/examples/seeds" \
         simulations/seeds.toml "$defect" ${PLANTED_RUNS:+"$PLANTED_RUNS/${defect:-none}"} || {
         echo "not as wanted: ${defect:-nothing planted}" >&2
         failed=1

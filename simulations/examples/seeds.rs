@@ -1,15 +1,15 @@
 //! Runs the pairs of `simulations/seeds.toml` that are to find a defect, with that defect planted, or
 //! all of them with none, and prints one row of the table of `planted.sh`: at least two pairs must end
-//! violated where a defect is planted, every pair must hold where none is.
+//! violated, in a panic or not at all where a defect is planted, every pair must hold where none is.
 //!
 //!   seeds FILE [DEFECT [DIRECTORY]]   stores the runs that found something in DIRECTORY, for `explain`
 //!
 //! Only a build made with `STARLING_PLANTED=1` can plant anything.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::process::ExitCode;
-use std::sync::mpsc;
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::Duration;
 
@@ -22,7 +22,8 @@ use starling_simulations::scenario::{Scenario, load};
 
 /// Pairs the file may hold: all of them are run for every release.
 const PAIRS_MAX: usize = 200;
-/// How long one pair may take.
+/// How long one pair may take before its run counts as one that never ends: many times what the longest of
+/// them takes where nothing is planted.
 const PAIR_MAX: Duration = Duration::from_secs(120);
 /// Pairs that must find a defect.
 const FINDERS_MIN: usize = 2;
@@ -39,25 +40,57 @@ struct Pair {
     finds: Vec<String>,
 }
 
+/// How a run ended.
+enum Outcome {
+    /// With a verdict of its own.
+    Judged(Box<RunRecord>),
+    /// In a panic outside every node's step: where a document is read, for example.
+    Panicked,
+    /// Not within [`PAIR_MAX`].
+    Endless,
+}
+
 /// What one pair showed.
 struct Shown {
     pair: String,
-    record: RunRecord,
+    outcome: Outcome,
 }
 
 impl Shown {
-    /// The numbers of the properties that did not hold, 0 for a missed expectation.
-    fn broken(&self) -> Vec<u32> {
-        let numbers = self.record.violations.iter().map(|found| found.property.unwrap_or(0));
-        let mut numbers: Vec<u32> = numbers.collect();
-        numbers.sort_unstable();
-        numbers.dedup();
-        numbers
+    fn held(&self) -> bool {
+        matches!(&self.outcome, Outcome::Judged(record) if record.verdict == Verdict::Held)
+    }
+
+    /// Whether it shows that something is wrong: by a property, or by a run that cannot even be judged.
+    fn found(&self) -> bool {
+        match &self.outcome {
+            Outcome::Judged(record) => record.verdict == Verdict::Violated,
+            Outcome::Panicked | Outcome::Endless => true,
+        }
+    }
+
+    /// What did not hold, each once.
+    fn broken(&self) -> BTreeSet<String> {
+        match &self.outcome {
+            Outcome::Judged(record) => {
+                let broken = record.violations.iter().map(|found| match found.property {
+                    Some(number) => format!("{number} {}", properties::name(number)),
+                    None => "an expectation".to_owned(),
+                });
+                broken.collect()
+            }
+            Outcome::Panicked => BTreeSet::from(["a panic outside any step".to_owned()]),
+            Outcome::Endless => BTreeSet::from([format!("no end within {} s", PAIR_MAX.as_secs())]),
+        }
     }
 
     fn first_words(&self) -> String {
-        let why = self.record.violations.first().map(|first| format!("{}: {}", first.name, first.words));
-        why.or(self.record.undecided.first().cloned()).unwrap_or_default()
+        let Outcome::Judged(record) = &self.outcome else {
+            return self.broken().into_iter().collect();
+        };
+        let why = record.violations.first().map(|first| format!("{}: {}", first.name, first.words));
+        let why = why.or(record.undecided.first().cloned()).unwrap_or_default();
+        format!("{} {why}", record.verdict.word())
     }
 }
 
@@ -74,65 +107,59 @@ fn main() -> ExitCode {
     let count: usize = pairs.pair.iter().map(|pair| pair.seeds.len()).sum();
     assert!(count <= PAIRS_MAX, "{count} pairs where {PAIRS_MAX} are the most");
     let planted = runner::planted();
-    let (mut all, mut unfinished) = (Vec::new(), 0);
+    let mut all = Vec::new();
     for pair in &pairs.pair {
         if planted.is_some_and(|name| !pair.finds.iter().any(|finds| finds == name)) {
             continue;
         }
         let loaded = load(&here.join(&pair.scenario)).expect("a sound scenario");
         for seed in &pair.seeds {
-            let Some(mut record) = run(loaded.scenario.clone(), *seed) else {
-                eprintln!("  {} {seed}: not over after {} s", loaded.scenario.name, PAIR_MAX.as_secs());
-                unfinished += 1;
-                continue;
-            };
-            record.scenario_toml.clone_from(&loaded.toml);
-            let shown = Shown { pair: format!("{} {seed}", loaded.scenario.name), record };
-            eprintln!("  {}: {} {}", shown.pair, shown.record.verdict.word(), shown.first_words());
-            if let Some(directory) = directory.as_deref().filter(|_| shown.record.verdict != Verdict::Held) {
-                let path = stored::path_of(Path::new(directory), &shown.record, "json");
-                stored::write(&path, &stored::json(&shown.record)).expect("a place to store the run");
+            let mut outcome = run(loaded.scenario.clone(), *seed);
+            if let Outcome::Judged(record) = &mut outcome {
+                record.scenario_toml.clone_from(&loaded.toml);
+                if let Some(directory) = directory.as_deref().filter(|_| record.verdict != Verdict::Held) {
+                    let path = stored::path_of(Path::new(directory), record, "json");
+                    stored::write(&path, &stored::json(record)).expect("a place to store the run");
+                }
             }
+            let shown = Shown { pair: format!("{} {seed}", loaded.scenario.name), outcome };
+            eprintln!("  {}: {}", shown.pair, shown.first_words());
             all.push(shown);
         }
     }
     let as_wanted = match planted {
-        Some(name) => planted_row(name, &all, unfinished),
-        None => honest_row(&all, unfinished),
+        Some(name) => planted_row(name, &all),
+        None => honest_row(&all),
     };
     ExitCode::from(u8::from(!as_wanted))
 }
 
-/// One run, unless a defect keeps it from ending: then its thread is left behind.
-fn run(scenario: Scenario, seed: u64) -> Option<RunRecord> {
+/// One run. If a defect keeps it from ending, its thread is left behind.
+fn run(scenario: Scenario, seed: u64) -> Outcome {
     let (done, is_done) = mpsc::channel();
-    thread::spawn(move || drop(done.send(Box::new(runner::run(&scenario, seed)))));
-    is_done.recv_timeout(PAIR_MAX).ok().map(|record| record.expect("a run"))
+    thread::spawn(move || drop(done.send(runner::run(&scenario, seed))));
+    match is_done.recv_timeout(PAIR_MAX) {
+        Ok(record) => Outcome::Judged(Box::new(record.expect("a run"))),
+        Err(RecvTimeoutError::Disconnected) => Outcome::Panicked,
+        Err(RecvTimeoutError::Timeout) => Outcome::Endless,
+    }
 }
 
 /// One row of the table: what found the defect.
-fn planted_row(name: &str, all: &[Shown], unfinished: usize) -> bool {
-    let found: Vec<&Shown> = all.iter().filter(|one| one.record.verdict == Verdict::Violated).collect();
-    let mut by: BTreeMap<u32, usize> = BTreeMap::new();
-    found.iter().flat_map(|one| one.broken()).for_each(|number| *by.entry(number).or_default() += 1);
-    let by: Vec<String> = by
-        .iter()
-        .map(|(number, times)| match number {
-            0 => format!("an expectation ({times})"),
-            number => format!("{number} {} ({times})", properties::name(*number)),
-        })
-        .collect();
+fn planted_row(name: &str, all: &[Shown]) -> bool {
+    let found: Vec<&Shown> = all.iter().filter(|one| one.found()).collect();
+    let mut by: BTreeMap<String, usize> = BTreeMap::new();
+    found.iter().flat_map(|one| one.broken()).for_each(|what| *by.entry(what).or_default() += 1);
+    let by: Vec<String> = by.iter().map(|(what, times)| format!("{what} ({times})")).collect();
     let pairs: Vec<&str> = found.iter().map(|one| one.pair.as_str()).collect();
     let list = if pairs.is_empty() { "nothing".to_owned() } else { pairs.join(", ") };
-    let asked = all.len() + unfinished;
-    println!("| {name} | {} of {asked} | {list} | {} |", found.len(), by.join(", "));
+    println!("| {name} | {} of {} | {list} | {} |", found.len(), all.len(), by.join(", "));
     found.len() >= FINDERS_MIN
 }
 
 /// The row of the honest build.
-fn honest_row(all: &[Shown], unfinished: usize) -> bool {
-    let held = all.iter().filter(|one| one.record.verdict == Verdict::Held).count();
-    let asked = all.len() + unfinished;
-    println!("| nothing | | {held} of {asked} pairs hold | |");
-    held == asked && held > 0
+fn honest_row(all: &[Shown]) -> bool {
+    let held = all.iter().filter(|one| one.held()).count();
+    println!("| nothing | | {held} of {} pairs hold | |", all.len());
+    held == all.len() && held > 0
 }

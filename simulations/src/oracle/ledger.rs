@@ -116,6 +116,12 @@ impl Ledger {
         &mut self.holdings[node]
     }
 
+    /// Whether a node holds something of everything that the fleet began with.
+    pub fn holds_founding(&self, node: usize) -> bool {
+        let held = self.holdings.get(node).map(|holding| &holding.tips);
+        self.founding.iter().all(|key| held.is_some_and(|tips| tips.contains_key(key)))
+    }
+
     /// What every node holds.
     pub fn holdings(&self) -> &[Holding] {
         &self.holdings

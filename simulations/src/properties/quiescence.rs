@@ -12,10 +12,18 @@ const BEACON_MEMBERS: u64 = 10;
 /// Neighbours to whom a member passes a beacon on: its gossip mesh.
 const BEACON_COPIES: u64 = 6;
 
-/// Bytes a second that each node of an idle fleet may send: every member's beacon, to its mesh.
-pub fn idle_bytes_max(nodes: u64) -> u64 {
+/// Bytes a second that each node of a fleet may send in the first minutes of rest, when beacons still come as
+/// often as while something happens: every member's beacon, to its mesh.
+pub fn lively_bytes_max(nodes: u64) -> u64 {
     nodes.min(BEACON_MEMBERS) * BEACON_COPIES.min(nodes.saturating_sub(1)) * BEACON_BYTES / BEACON_SECONDS
 }
+
+/// Bytes a second that each node of a fleet at rest may send, however large the fleet is: the larger it is, the
+/// more seldom each member speaks.
+const REST_BYTES_MAX: u64 = 1_000;
+/// Seconds after which a fleet is at rest: whoever was reported lost has long been found again, which is all that
+/// makes a beacon come early.
+const REST_SECONDS: u64 = 300;
 
 /// How often a missing byte may be sent after a heal: more than one neighbour may have brought it.
 const STORM_FACTOR: u64 = 2;
@@ -32,12 +40,15 @@ pub struct Idle {
     pub seconds: u64,
     /// By how many nodes.
     pub nodes: u64,
+    /// For how many seconds nothing had been written, and nothing had been wrong, when this part began.
+    pub rested: u64,
 }
 
 /// A fleet that does not come to rest.
 pub fn check(idle: &Idle) -> Option<Finding> {
     let rate = idle.bytes / (idle.seconds * idle.nodes).max(1);
-    let most = idle_bytes_max(idle.nodes);
+    let lively = lively_bytes_max(idle.nodes);
+    let most = if idle.rested >= REST_SECONDS { REST_BYTES_MAX } else { lively };
     let words =
         format!("{rate} bytes a second and node although nothing is written, where {most} are the most");
     (rate > most).then(|| Finding::fleet(14, words))
@@ -61,7 +72,7 @@ pub struct Heal {
 
 /// A heal that was a storm.
 pub fn check_heal(heal: &Heal) -> Option<Finding> {
-    let idle = idle_bytes_max(heal.nodes) * heal.seconds * heal.nodes;
+    let idle = lively_bytes_max(heal.nodes) * heal.seconds * heal.nodes;
     let most = idle + STORM_FACTOR * heal.lacking + STORM_BYTES_PER_PAIR * heal.pairs;
     let words = format!(
         "{} bytes were sent after the heal for {} bytes that nodes lacked, where {most} are the most",
@@ -81,9 +92,11 @@ mod tests {
 
     #[test]
     fn a_fleet_that_talks_on_is_found() {
-        let idle = Idle { bytes: 30 * 10 * idle_bytes_max(10), seconds: 30, nodes: 10 };
+        let idle = Idle { bytes: 30 * 10 * lively_bytes_max(10), seconds: 30, nodes: 10, rested: 30 };
         assert_eq!(check(&idle), None);
         assert!(check(&Idle { bytes: idle.bytes * 2, ..idle }).is_some());
+        assert!(check(&Idle { rested: 300, ..idle }).is_some(), "by then it is calm");
+        assert_eq!(check(&Idle { rested: 300, bytes: 30 * 10 * 1_000, ..idle }), None);
     }
 
     #[test]

@@ -105,11 +105,11 @@ pub fn cause(record: &RunRecord) -> String {
         return if reasons.is_empty() { "Nothing was checked.".into() } else { sentence(&reasons) };
     }
     let fired = record.faults.iter().filter(|fault| fault.fired > 0).count() as u64;
-    let went = if fired == 0 {
-        "Nothing went wrong.".into()
-    } else {
-        sentence(&format!("{} struck", several(fired, "fault")))
-    };
+    let hostile = record.nodes.iter().filter(|node| node.behaviour != "honest").count() as u64;
+    let struck = (fired > 0).then(|| format!("{} struck", several(fired, "fault")));
+    let lied = (hostile > 0).then(|| format!("{} did not keep to the protocol", several(hostile, "node")));
+    let went: Vec<String> = struck.into_iter().chain(lied).collect();
+    let went = if went.is_empty() { "Nothing went wrong.".into() } else { sentence(&went.join(", and ")) };
     let settled = match record.timings.convergence_us {
         Some(0) => " All honest nodes showed the same already when the last fault was healed.".into(),
         Some(us) => format!(" All honest nodes showed the same {} after the last heal.", time(us)),
@@ -240,6 +240,15 @@ mod tests {
         record.nodes[1].disk_full_us = Some(63_000_000);
         let said = format!("The disk of {} was full from 1 min 3 s on.", record.nodes[1].name);
         assert!(cause(&record).ends_with(&said), "{}", cause(&record));
+    }
+
+    #[test]
+    fn a_node_that_misbehaves_from_the_start_is_something_that_went_wrong() {
+        let mut record = super::super::sample::held();
+        record.nodes[1].behaviour = "forge".into();
+        assert!(cause(&record).contains("1 node did not keep to the protocol"), "{}", cause(&record));
+        record.faults.clear();
+        assert!(cause(&record).starts_with("1 node did not"), "{}", cause(&record));
     }
 
     #[test]

@@ -325,8 +325,7 @@ impl Run<'_> {
             FaultKind::ClockDrift { .. } => {
                 let now = self.world.now();
                 let own = self.world.nodes().len();
-                let plans = self.scenario.nodes();
-                let ppm = plans.get(node.min(own)).map_or(0.0, |plan| plan.group.clock.drift_ppm);
+                let ppm = self.plans.get(node.min(own)).map_or(0.0, |plan| plan.group.clock.drift_ppm);
                 self.world.clock_mut(node).drift(now, ppm.round() as i32);
                 self.world.clock_changed(node);
             }

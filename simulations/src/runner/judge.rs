@@ -40,6 +40,12 @@ impl Run<'_> {
     /// A full sweep over every honest node.
     pub(super) fn sweep_all(&mut self, occasion: Occasion) {
         for node in self.sound() {
+            // What a node has committed and not let out yet is in its store and in nobody's ears.
+            let wrong = self.oracle.look(&self.world, node, None);
+            self.wrongs(node, wrong);
+            self.count_anew();
+        }
+        for node in self.sound() {
             self.sweep_store(node);
             self.disk_bounded(node);
         }
@@ -126,10 +132,9 @@ impl Run<'_> {
                 Finding::at(5, node, "shows changes of an actor without an author").in_document(&key.0),
             ];
         };
-        let plans = self.scenario.nodes();
         let place = self.world.nodes_of(author.author).next();
         let may_write =
-            place.and_then(|place| plans.get(place)).is_some_and(|plan| plan.group.role != Role::Reader);
+            place.and_then(|place| self.plans.get(place)).is_some_and(|plan| plan.group.role != Role::Reader);
         let mut found = Vec::new();
         for (row, value) in rows {
             let digest: [u8; 32] = Sha256::digest([row.as_slice(), &value].concat()).into();
@@ -370,12 +375,14 @@ impl Run<'_> {
         let seconds = (self.world.now() - from) / 1_000_000;
         let rests = self.converged.is_some_and(|converged| converged <= from);
         // Two processes of one key take each other's connections for ever, as the network is modelled.
-        let twins = self.world.nodes().len() > self.scenario.nodes().len();
+        let twins = self.world.nodes().len() > self.plans.len();
         if seconds < 10 || !rests || twins || !self.oracle.hostile.is_empty() {
             return;
         }
         self.count_check(14);
-        let idle = quiescence::Idle { bytes: self.world.traffic().total() - bytes, seconds, nodes };
+        let bytes = self.world.traffic().total() - bytes;
+        let rested = self.healed.map_or(0, |healed| from.saturating_sub(healed) / 1_000_000);
+        let idle = quiescence::Idle { bytes, seconds, nodes, rested };
         if let Some(found) = quiescence::check(&idle) {
             self.find(found);
         }

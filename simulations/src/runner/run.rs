@@ -13,7 +13,7 @@ use crate::properties;
 use crate::record::{
     Band, Bytes, Divergence, FaultSpan, Lag, Resources, RunRecord, SAMPLES_MAX, Violation, Writes,
 };
-use crate::scenario::Scenario;
+use crate::scenario::{NodePlan, Scenario};
 use crate::world::disk::Disk;
 use crate::world::event::Seen;
 use crate::world::founding::Founding;
@@ -126,6 +126,8 @@ pub(super) struct AskedWrite {
 /// A run under way.
 pub(super) struct Run<'a> {
     pub(super) scenario: &'a Scenario,
+    /// The fleet as the scenario plans it.
+    pub(super) plans: Vec<NodePlan<'a>>,
     pub(super) founding: &'a Founding,
     pub(super) seed: u64,
     pub(super) world: World,
@@ -147,6 +149,9 @@ pub(super) struct Run<'a> {
     pub(super) harmed_until: BTreeMap<usize, Time>,
     /// Nodes that may not open their store: bits of it rotted, or the disk is full.
     pub(super) unsound: BTreeSet<usize>,
+    /// Nodes that lack some of what the fleet began with, since their disk was lost: a write into a document
+    /// that a node does not hold is rightly refused.
+    pub(super) bare: BTreeSet<usize>,
     /// Nodes whose disk is as full as its capacity lets it be, and since when.
     pub(super) filled: BTreeMap<usize, Time>,
     pub(super) findings: Vec<Violation>,
@@ -190,7 +195,8 @@ impl<'a> Run<'a> {
             world.log_to(log);
         }
         let faults = faults::plan(scenario, seed);
-        let nodes = scenario.nodes().len();
+        let plans = scenario.nodes();
+        let nodes = plans.len();
         let hostile = world
             .nodes()
             .iter()
@@ -200,6 +206,7 @@ impl<'a> Run<'a> {
         let hostile: BTreeSet<usize> = hostile.collect();
         let mut run = Self {
             scenario,
+            plans,
             founding,
             seed,
             oracle: Oracle::watching(hostile),
@@ -215,6 +222,7 @@ impl<'a> Run<'a> {
             harmed: BTreeMap::new(),
             harmed_until: BTreeMap::new(),
             unsound: BTreeSet::new(),
+            bare: BTreeSet::new(),
             filled: BTreeMap::new(),
             findings: Vec::new(),
             known: BTreeSet::new(),
@@ -344,6 +352,7 @@ impl<'a> Run<'a> {
     pub(super) fn is_harmed(&self, node: usize) -> bool {
         self.harmed.get(&node).is_some_and(|reasons| *reasons > 0)
             || self.filled.contains_key(&node)
+            || self.bare.contains(&node)
             || !self.world.node(node).runs()
             || self.world.node(node).is_paused()
     }

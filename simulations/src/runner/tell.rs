@@ -100,11 +100,10 @@ impl Run<'_> {
     }
 
     fn node_records(&self) -> Vec<NodeRecord> {
-        let plans = self.scenario.nodes();
         let nodes = self.world.nodes().iter().enumerate();
         nodes
             .map(|(index, node)| {
-                let plan = plans.get(index);
+                let plan = self.plans.get(index);
                 let word = |value: Option<serde_json::Value>| {
                     value.and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
                 };
@@ -225,7 +224,7 @@ impl Run<'_> {
         }
         if let Some(true) = expect.no_lost_writes {
             let lost: u64 = self.sound().into_iter().map(|node| self.unexcused(node)).sum();
-            judge("no_lost_writes", "0".to_owned(), Some(lost.to_string()), lost == 0);
+            judge("no_lost_writes", "at most 0".to_owned(), Some(lost.to_string()), lost == 0);
         }
         if let Some(bound) = expect.writes_accepted_min {
             let (asked, accepted) = self.fair;

@@ -33,6 +33,7 @@ impl Run<'_> {
                 let name = change.document.as_str();
                 let wrong = self.oracle.look(&self.world, *node, Some(name));
                 self.wrongs(*node, wrong);
+                self.clothe(*node, seen.at);
                 self.look_at_authors(*node, name);
                 let heads = change.heads.iter().map(|head| head.0).collect();
                 self.oracle.ledger.show(*node, name, heads);
@@ -56,6 +57,9 @@ impl Run<'_> {
         let destroyed = self.destroyed.remove(&node);
         let wrong = self.oracle.look(&self.world, node, None);
         self.wrongs(node, wrong);
+        if !self.oracle.ledger.holds_founding(node) {
+            self.bare.insert(node);
+        }
         self.show_all(node);
         match destroyed {
             Some(_) => {
@@ -81,6 +85,14 @@ impl Run<'_> {
         }
     }
 
+    /// A node that had lost its disk is whole as soon as it holds what the fleet began with.
+    fn clothe(&mut self, node: usize, at: Time) {
+        if self.bare.contains(&node) && self.oracle.ledger.holds_founding(node) {
+            self.bare.remove(&node);
+            self.harmed_until.insert(node, at);
+        }
+    }
+
     fn show_all(&mut self, node: usize) {
         for document in 0..self.scenario.workload.documents {
             let name = document_name(document);
@@ -92,7 +104,7 @@ impl Run<'_> {
         }
     }
 
-    fn wrongs(&mut self, node: usize, wrongs: Vec<Wrong>) {
+    pub(super) fn wrongs(&mut self, node: usize, wrongs: Vec<Wrong>) {
         if !self.is_honest(node) {
             return;
         }
@@ -148,8 +160,7 @@ impl Run<'_> {
 
     /// A disk took no more although no fault filled it: then its capacity did.
     fn full(&mut self, node: usize, at: Time) {
-        let plans = self.scenario.nodes();
-        let bounded = plans.get(node).is_some_and(|plan| plan.group.disk.capacity.is_some());
+        let bounded = self.plans.get(node).is_some_and(|plan| plan.group.disk.capacity.is_some());
         if bounded && self.harmed.get(&node).is_none_or(|reasons| *reasons == 0) {
             self.filled.entry(node).or_insert(at);
         }
