@@ -85,6 +85,8 @@ fn dispatch(global: &Global, command: Command, out: &mut Output) -> Outcome {
         Command::Splice(args) => interruptible(splice::run(global, args, out)),
         Command::Insert(args) => interruptible(insert::run(global, args, out)),
         Command::Rm(args) => interruptible(rm::run(global, args, out)),
+        // It ends its commands itself when it is interrupted.
+        Command::Watch(args) if args.runs_commands() => runtime()?.block_on(watch::run(global, args, out)),
         Command::Watch(args) => interruptible(watch::run(global, args, out)),
         Command::Import(args) => interruptible(import::run(global, args, out)),
         Command::Export(args) => interruptible(export::run(global, args, out)),

@@ -11,6 +11,7 @@ mod demo;
 mod documents;
 mod edits;
 mod export;
+mod hooks;
 mod keep;
 mod past;
 mod refusals;
