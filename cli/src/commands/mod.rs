@@ -8,6 +8,7 @@ pub(crate) mod completions;
 pub(crate) mod conflicts;
 pub(crate) mod demo;
 pub(crate) mod diff;
+pub(crate) mod doctor;
 pub(crate) mod edit;
 pub(crate) mod export;
 pub(crate) mod get;
@@ -94,6 +95,7 @@ fn dispatch(global: &Global, command: Command, out: &mut Output) -> Outcome {
         Command::Bench(args) => bench::run(global, &args, out),
         Command::Status(args) => interruptible(status::run(global, args, out)),
         Command::Members(args) => interruptible(members::run(global, args, out)),
+        Command::Doctor(args) => interruptible(doctor::run(global, args, out)),
         Command::Peers(args) => interruptible(peers::run(global, args, out)),
         Command::History(args) => interruptible(history::run(global, args, out)),
         Command::Blame(args) => interruptible(blame::run(global, args, out)),

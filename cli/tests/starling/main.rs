@@ -8,6 +8,7 @@ mod schema;
 
 mod crash;
 mod demo;
+mod doctor;
 mod documents;
 mod edits;
 mod export;

@@ -47,6 +47,7 @@ const TALKING: &[&[&str]] = &[
     &["backup", "all.backup"],
     &["members"],
     &["peers"],
+    &["doctor"],
     &["invite"],
     &["join", "no-ticket"],
     &["import", "-", "--key-field", "id"],

@@ -87,6 +87,7 @@ fn every_command_explains_itself() {
         "status",
         "members",
         "peers",
+        "doctor",
         "history",
         "blame",
         "diff",
