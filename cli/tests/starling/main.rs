@@ -11,6 +11,7 @@ mod demo;
 mod doctor;
 mod documents;
 mod edits;
+mod examples;
 mod export;
 mod hooks;
 mod keep;
