@@ -18,11 +18,15 @@ use crate::args::{Global, duration};
 use crate::commands::counted;
 use crate::commands::offline;
 use crate::connect::{Session, data_directory};
+use crate::escape;
 use crate::failure::{Failure, Outcome};
 use crate::output::{Colour, Output};
 use check::{Check, Kind, State};
 use offline::doctor::Directory;
 use reach::{Prober, Target};
+
+/// Fewest columns that a text is fitted into beside its check.
+const TEXT_COLUMNS_MIN: usize = 40;
 
 /// Addresses tried at most; a fleet's doctor asks about the first ones.
 const TARGETS_MAX: usize = 32;
@@ -198,21 +202,8 @@ fn print(report: &Report, out: &mut Output) -> io::Result<()> {
         };
         return out.rows(&[], report.checks.iter().map(row));
     }
-    let width = check::ALL.iter().map(|kind: &Kind| kind.code.len()).max().unwrap_or_default();
     for check in &report.checks {
-        let colour = match check.state {
-            State::Ok => Colour::Green,
-            State::Warning => Colour::Yellow,
-            State::Failed => Colour::Red,
-        };
-        let state = format!("{:<9}", check.state.name());
-        out.pieces(&[(Some(colour), &state), (None, &format!("{:width$}  {}", check.check, check.message))])?;
-        if let Some(command) = &check.command {
-            out.pieces(&[
-                (None, "         "),
-                (Some(Colour::Dim), &format!("{:width$}  mend: {command}", "")),
-            ])?;
-        }
+        print_check(check, out)?;
     }
     out.line(&format!(
         "{}: {} failed, {}",
@@ -220,4 +211,76 @@ fn print(report: &Report, out: &mut Output) -> io::Result<()> {
         report.failed,
         counted(report.warnings as u64, "warning")
     ))
+}
+
+/// One check for a person: nothing is cut off, for what stands last is often what helps.
+fn print_check(check: &Check, out: &mut Output) -> io::Result<()> {
+    let colour = match check.state {
+        State::Ok => Colour::Green,
+        State::Warning => Colour::Yellow,
+        State::Failed => Colour::Red,
+    };
+    let names = check::ALL.iter().map(|kind: &Kind| kind.code.len()).max().unwrap_or_default();
+    let head = format!("{:names$}  ", check.check);
+    let state = format!("{:<9}", check.state.name());
+    let beside = state.len() + head.chars().count();
+    // In a narrow terminal the text stands below, where there is room for it.
+    let indent = if out.columns() < beside + TEXT_COLUMNS_MIN { 2 } else { beside };
+    let mend = check.command.as_ref().map(|command| format!("mend: {command}"));
+    let room = out.columns().saturating_sub(indent);
+    let mut lines: Vec<(Option<Colour>, String)> =
+        wrapped(&check.message, room).into_iter().map(|line| (None, line)).collect();
+    lines.extend(mend.iter().flat_map(|mend| wrapped(mend, room)).map(|line| (Some(Colour::Dim), line)));
+    let first = if indent == beside { lines.remove(0).1 } else { String::new() };
+    out.pieces(&[(Some(colour), &state), (None, &head), (None, &first)])?;
+    let space = " ".repeat(indent);
+    lines.iter().try_for_each(|(colour, line)| out.pieces(&[(None, &space), (*colour, line)]))
+}
+
+/// Text in lines of at most so many characters, broken between words where one fits; at least one line.
+fn wrapped(text: &str, columns: usize) -> Vec<String> {
+    let text = escape::one_line(text);
+    let columns = columns.max(1);
+    let mut lines = vec![String::new()];
+    for word in text.split(' ') {
+        let mut word: Vec<char> = word.chars().collect();
+        loop {
+            let line = lines.last_mut().expect("there is always one");
+            let used = line.chars().count();
+            let between = usize::from(used > 0);
+            if used + between + word.len() <= columns {
+                line.extend(std::iter::repeat_n(' ', between).chain(word));
+                break;
+            }
+            if used > 0 {
+                lines.push(String::new());
+                continue;
+            }
+            // A word longer than a line, such as a key, is cut.
+            let rest = word.split_off(columns);
+            line.extend(word);
+            lines.push(String::new());
+            word = rest;
+        }
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::wrapped;
+
+    #[test]
+    fn text_is_broken_between_words_and_nothing_is_lost() {
+        assert_eq!(wrapped("one two three", 7), ["one two", "three"]);
+        assert_eq!(wrapped("abcdefgh ij", 3), ["abc", "def", "gh", "ij"]);
+        assert_eq!(wrapped("", 5), [""]);
+        assert_eq!(wrapped("a\u{1b}[2J", 80), ["a\\u{1b}[2J"]);
+        let text = "/dns/harbour.example.org/tcp/4710: refused: the host is there, but no node listens";
+        for columns in 1..100 {
+            let lines = wrapped(text, columns);
+            assert!(lines.iter().all(|line| line.chars().count() <= columns), "{columns}: {lines:?}");
+            assert_eq!(lines.concat().replace(' ', ""), text.replace(' ', ""), "{columns}");
+        }
+    }
 }

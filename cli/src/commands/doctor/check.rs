@@ -143,7 +143,7 @@ checks! {
         "starling members";
     SEED "seed"
         "Whether each address of `join`, of the command line, and of members that are not connected answers.",
-        "starling peers";
+        "starling doctor, on that host";
 }
 
 #[cfg(test)]

@@ -128,7 +128,7 @@ impl<'a> Directory<'a> {
             Some(running) if *running != key.to_string() => IDENTITY
                 .failed(format!("the file holds {key}, but the node that answers is {running}"))
                 .mended_by("restart the node, and find out who replaced the file"),
-            _ => IDENTITY.ok(format!("{key}, for its owner only")),
+            _ => IDENTITY.ok(format!("{key}, readable by its owner only")),
         }
     }
 
