@@ -96,6 +96,7 @@ pub(crate) enum Command {
     Status(commands::status::StatusArgs),
     Members(commands::members::MembersArgs),
     Peers(commands::peers::PeersArgs),
+    Doctor(commands::doctor::DoctorArgs),
     #[command(visible_alias = "log")]
     History(commands::history::HistoryArgs),
     Blame(commands::blame::BlameArgs),

@@ -88,6 +88,11 @@ impl Failure {
         self
     }
 
+    /// What happened and why, in one line.
+    pub(crate) fn told(&self) -> String {
+        [std::slice::from_ref(&self.what), &self.why].concat().join(": ")
+    }
+
     /// The code the process ends with.
     pub(crate) fn exit(&self) -> Exit {
         self.exit

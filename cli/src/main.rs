@@ -5,6 +5,7 @@
 //! `starling-api`, as any other program would.
 
 mod args;
+mod backoff;
 mod commands;
 mod connect;
 mod demo;

@@ -159,7 +159,7 @@ impl Output {
     }
 
     /// Columns of the terminal.
-    fn columns(&self) -> usize {
+    pub(crate) fn columns(&self) -> usize {
         let columns = rustix::termios::tcgetwinsize(io::stdout()).map(|size| usize::from(size.ws_col));
         columns.ok().filter(|columns| *columns > 0).unwrap_or(COLUMNS).max(COLUMNS_MIN)
     }

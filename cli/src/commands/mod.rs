@@ -9,6 +9,7 @@ pub(crate) mod completions;
 pub(crate) mod conflicts;
 pub(crate) mod demo;
 pub(crate) mod diff;
+pub(crate) mod doctor;
 pub(crate) mod edit;
 pub(crate) mod export;
 pub(crate) mod forks;
@@ -89,6 +90,8 @@ fn dispatch(global: &Global, command: Command, out: &mut Output) -> Outcome {
         Command::Splice(args) => interruptible(splice::run(global, args, out)),
         Command::Insert(args) => interruptible(insert::run(global, args, out)),
         Command::Rm(args) => interruptible(rm::run(global, args, out)),
+        // It ends its commands itself when it is interrupted.
+        Command::Watch(args) if args.runs_commands() => runtime()?.block_on(watch::run(global, args, out)),
         Command::Watch(args) => interruptible(watch::run(global, args, out)),
         Command::Import(args) => interruptible(import::run(global, args, out)),
         Command::Export(args) => interruptible(export::run(global, args, out)),
@@ -96,6 +99,7 @@ fn dispatch(global: &Global, command: Command, out: &mut Output) -> Outcome {
         Command::Bench(args) => bench::run(global, &args, out),
         Command::Status(args) => interruptible(status::run(global, args, out)),
         Command::Members(args) => interruptible(members::run(global, args, out)),
+        Command::Doctor(args) => interruptible(doctor::run(global, args, out)),
         Command::Peers(args) => interruptible(peers::run(global, args, out)),
         Command::History(args) => interruptible(history::run(global, args, out)),
         Command::Blame(args) => interruptible(blame::run(global, args, out)),

@@ -50,6 +50,7 @@ const TALKING: &[&[&str]] = &[
     &["backup", "all.backup"],
     &["members"],
     &["peers"],
+    &["doctor"],
     &["invite"],
     &["join", "no-ticket"],
     &["import", "-", "--key-field", "id"],

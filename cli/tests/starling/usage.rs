@@ -34,6 +34,11 @@ fn wrong_usage_ends_with_2_and_says_what_is_wrong() {
         (&["import"], "PATH"),
         (&["import", "x.json", "--split", "--key-field", "id"], "cannot be used"),
         (&["completions", "cobol"], "bash"),
+        (&["watch", "--jobs", "2"], "--exec"),
+        (&["watch", "--exec", "true", "--jobs", "0"], "1..=64"),
+        (&["watch", "--resume", "../x"], "letters, digits"),
+        (&["watch", "--resume", "a", "--since", "b"], "cannot be used"),
+        (&["watch", "--state-dir", "x"], "--resume"),
     ];
     for (args, said) in rows {
         let ran = run(*args).expect(2);
@@ -82,6 +87,7 @@ fn every_command_explains_itself() {
         "status",
         "members",
         "peers",
+        "doctor",
         "history",
         "blame",
         "diff",

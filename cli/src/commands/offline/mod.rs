@@ -6,6 +6,7 @@
 pub(crate) mod backup;
 pub(crate) mod compact;
 pub(crate) mod config;
+pub(crate) mod doctor;
 pub(crate) mod export;
 pub(crate) mod id;
 pub(crate) mod past;
