@@ -40,7 +40,13 @@ fn every_command_of_the_guide_works() {
     let logs =
         ["a.log", "b.log"].map(|log| std::fs::read_to_string(home.path().join(log)).unwrap_or_default());
     assert_eq!(ran.code, Some(0), "{}\n{}\n{logs:?}", ran.stdout, ran.stderr);
-    for said in ["sound: 1 space, 1 document", "left; removed from this node", "room for", "signed runs", "identity\t"] {
+    for said in [
+        "sound: 1 space, 1 document",
+        "left; removed from this node",
+        "room for",
+        "signed runs",
+        "identity\t",
+    ] {
         assert!(ran.stdout.contains(said), "{said} is not in {}", ran.stdout);
     }
 }

@@ -208,7 +208,7 @@ pub(super) fn warnings(status: &Status, checks: &[Check]) -> Vec<Check> {
         check: warning.code.clone(),
         state: if BROKEN.contains(&warning.code.as_str()) { State::Failed } else { State::Warning },
         message: warning.message.clone(),
-        command: warning.command.clone(),
+        command: Some(warning.command.clone()),
     };
     status.warnings.iter().filter(|warning| !found(&warning.code)).map(check).collect()
 }
