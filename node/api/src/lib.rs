@@ -4,6 +4,26 @@
 //! nothing but this. It promises that what [`Client`] sends and reads is what the node's router serves,
 //! because both use these types and these [`route`]s. Absent means absent: no field is ever `null`.
 //! Times are RFC 3339 strings. It leaves out what a document means; a value is plain JSON.
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! use starling_api::{Client, client::WriteOptions, document::WatchQuery};
+//!
+//! let client = Client::new("unix:/var/lib/starling/api.sock".parse()?);
+//! client.put("shop", "config/web", r#"{"port": 80}"#, &WriteOptions::default()).await?;
+//! let port = client.document("shop", "config/web").await?.value["port"].as_u64();
+//! assert_eq!(port, Some(80));
+//! let mut changes = client.watch("shop", WatchQuery::default()).await?;
+//! println!("{} changed", changes.next().await?.name);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Three whole programs stand in `node/api/examples`, and a test runs them against real nodes:
+//!
+//! - `feature_flags`: flags that are read at the start and on every change, and kept while the node is away;
+//! - `service_registry`: each host announces its instance, and who looks one up learns whether that host is there;
+//! - `offline_notes`: notes written without a network, with who has them already.
 
 pub mod address;
 pub mod client;
