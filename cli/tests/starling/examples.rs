@@ -2,13 +2,14 @@
 //! nodes.
 
 use std::ops::ControlFlow;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use starling_api::address::SOCKET_FILE;
 use starling_api::{Client, NodeAddress};
 use tokio::runtime::{Builder, Runtime};
 
+use crate::skip::skip;
 use crate::support::{Node, run_with_input, until};
 
 #[allow(dead_code, reason = "its main is for people")]
@@ -126,6 +127,9 @@ fn commands(guide: &str) -> String {
 
 #[test]
 fn the_curl_lines_of_the_api_guide_do_what_they_say() {
+    if Command::new("curl").arg("--version").stdout(Stdio::null()).status().is_err() {
+        return skip("curl", "it is not installed");
+    }
     let directory = tempfile::tempdir().expect("a directory");
     let node = Node::start(directory.path(), &["--name", "one"]);
     let script = commands(include_str!("../../../docs/api.md"));
