@@ -149,7 +149,7 @@ fn a_node_is_behind_whoever_said_long_enough_ago_that_it_holds_more() {
     assert!(warned[0].message.starts_with("ship said 10 s ago that it holds 2 changes of \"shop\" more"));
     assert_eq!(codes(&behind(9, 9, State::Alive)), Vec::<String>::new(), "it may be under way");
     assert_eq!(codes(&behind(60, 7, State::Alive)), Vec::<String>::new());
-    assert_eq!(codes(&behind(60, 9, State::Away)), Vec::<String>::new(), "nobody to catch up from");
+    assert_eq!(codes(&behind(60, 9, State::Suspect)), Vec::<String>::new(), "nobody to catch up from");
 }
 
 #[test]
