@@ -30,6 +30,8 @@ fn two_nodes_are_compared_while_they_repair_each_other_and_apart() {
     let two = Node::start(there.path(), &["--name", "two"]);
     run_with_input(two.command(&["join", "-"]), &ticket.stdout).expect(0);
     until("they are equal", PATIENCE, || one.run(&["compare", "two"]).code == Some(0));
+    // A node goes by its key until its first beacon says its name.
+    until("each knows the other's name", PATIENCE, || two.run(&["compare", "one"]).code == Some(0));
     let (code, told) = compare(&two, &["one"]);
     assert_eq!((code, &told["items"][0]["outcome"]), (Some(0), &json!("equal")), "{told}");
     assert_eq!(told["items"][0]["round_trips"], 1, "{told}");
