@@ -55,7 +55,8 @@ pub(crate) struct Global {
     pub(crate) output: Format,
     /// The node's directory: identity, store, API socket. Default: $XDG_DATA_HOME/starling, or
     /// /var/lib/starling for root. Given explicitly, only this directory's socket is tried, and
-    /// `status`, `get`, `ls`, `export`, `history` and `blame` read the store of a stopped node.
+    /// `status`, `get`, `ls`, `export`, `history`, `blame`, `quarantine` and `forks` read the store of a
+    /// stopped node.
     #[arg(long, global = true, value_name = "DIR")]
     pub(crate) data_dir: Option<PathBuf>,
     /// The flags that stand on the command line itself, by name: what else has a value has it from the
@@ -104,6 +105,9 @@ pub(crate) enum Command {
     Resolve(commands::resolve::ResolveArgs),
     Edit(commands::edit::EditArgs),
     Wait(commands::wait::WaitArgs),
+    Compare(commands::compare::CompareArgs),
+    Quarantine(commands::quarantine::QuarantineArgs),
+    Forks(commands::forks::ForksArgs),
     Verify(commands::offline::verify::VerifyArgs),
     Backup(commands::offline::backup::BackupArgs),
     Compact(commands::offline::compact::CompactArgs),

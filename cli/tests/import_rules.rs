@@ -216,7 +216,7 @@ fn a_planted_name_is_found() {
 // The core's layers
 
 /// The core's modules from the top down. A module may import what stands in a later row.
-const LAYERS: [&[&str]; 18] = [
+const LAYERS: [&[&str]; 19] = [
     &["replica", "verify", "backup"],
     &["gossip"],
     &["exchange"],
@@ -226,6 +226,7 @@ const LAYERS: [&[&str]; 18] = [
     &["charter"],
     &["document"],
     &["history"],
+    &["proof"],
     &["delta"],
     &["incarnation"],
     &["chunk"],

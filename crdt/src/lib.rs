@@ -3,7 +3,7 @@
 //!
 //! Modules import downward only, in this order: [`replica`]; [`gossip`], [`exchange`]; [`presence`],
 //! [`connect`], [`budget`]; [`verify`]; [`admission`]; [`view`]; [`charter`]; [`document`]; [`history`];
-//! [`delta`], [`incarnation`], [`chunk`]; [`backup`]; [`store`]; and what everything rests on.
+//! [`proof`]; [`delta`], [`incarnation`], [`chunk`]; [`backup`]; [`store`]; and what everything rests on.
 
 pub mod address;
 pub mod admission;
@@ -27,6 +27,7 @@ pub mod limits;
 #[doc(hidden)]
 pub mod planted;
 pub mod presence;
+pub mod proof;
 pub mod replica;
 pub mod seal;
 pub mod store;

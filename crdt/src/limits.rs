@@ -160,6 +160,11 @@ pub const REFUSED_ITEMS_MAX: usize = 4_096;
 pub const FETCH_WANTS_MAX: usize = 1_024;
 /// Local requests that wait for other nodes. Past it further ones are refused.
 pub const WAITERS_MAX: usize = 256;
+/// Comparisons with other nodes under way. Past it further ones are refused.
+pub const COMPARISONS_MAX: usize = 64;
+/// Items that one comparison tells as different, and names asked for in one look. Past it the comparison ends
+/// and says that there are more.
+pub const COMPARED_ITEMS_MAX: usize = 1_024;
 /// Spaces one node holds. Past it creating and joining is refused. Each has a gossip topic, of which the
 /// network follows a hundred.
 pub const SPACES_MAX: usize = 96;

@@ -30,7 +30,7 @@ use crate::identity::{Identity, Signature};
 use crate::jitter::between;
 use crate::limits::BEACON_LOST_MAX;
 use crate::planted::is_planted;
-use crate::time::{Moment, Now};
+use crate::time::{Moment, Now, WallTime};
 
 /// Period of beacons in a small space where something happens: a quarter minute of silence is noticed.
 pub const BEACON_PERIOD_MIN: Duration = Duration::from_secs(5);
@@ -158,7 +158,15 @@ impl Presence {
                 } else {
                     (State::Away, Reason::NeverHeard)
                 };
-                Sighting { state, since: now, reason, heard: None, beacon: None, deadline: None }
+                Sighting {
+                    state,
+                    since: now,
+                    reason,
+                    heard: None,
+                    beacon: None,
+                    clock_offset_ms: None,
+                    deadline: None,
+                }
             });
         }
     }
@@ -200,6 +208,13 @@ impl Presence {
             changes.extend(self.on_report(now, rng, author, lost));
         }
         changes
+    }
+
+    /// Compares the clock of the author of the beacon taken in last with this node's.
+    pub fn on_clock(&mut self, author: AuthorKey, theirs: WallTime, own: WallTime) {
+        if let Some(sighting) = self.members.get_mut(&author) {
+            sighting.clock_offset_ms = Some(theirs.0.saturating_sub(own.0));
+        }
     }
 
     /// A connection with `author` stands.

@@ -11,6 +11,7 @@
 
 mod check;
 mod compact;
+mod compare;
 mod core;
 mod effect;
 mod input;

@@ -9,11 +9,13 @@
 
 mod built;
 mod cache;
+mod kept_out;
 mod reader;
 mod witness;
 
 pub use built::BuiltView;
 pub use cache::ViewCache;
+pub use kept_out::{ForkPlace, KeptFork, KeptOut, KeptOutCounts, KeptOutDocument, KeptOutWriter};
 pub use reader::{DocumentPage, ReadFault, Reader};
 pub use witness::{SignedChange, Witness};
 

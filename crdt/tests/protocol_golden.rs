@@ -7,11 +7,14 @@ use std::collections::BTreeMap;
 use messages::{SPACE, author, changes, delta, frames, incarnation, item_key, name, requests, responses};
 use minicbor::bytes::ByteVec;
 use starling_crdt::codec::{Signable, encode};
+use starling_crdt::delta::VerifiedDelta;
+use starling_crdt::document::{Commit, Document, Edit, Json};
 use starling_crdt::exchange::{encode_message, greeting_tag};
 use starling_crdt::history::item_fingerprint;
 use starling_crdt::id::{ChangeHash, Position, StatementId, StoreId};
 use starling_crdt::identity::verify;
 use starling_crdt::incarnation::VerifiedIncarnation;
+use starling_crdt::proof::ForkProof;
 use starling_crdt::replica::{EntityTag, Written};
 use starling_crdt::seal::EpochKey;
 use starling_crdt::store::tables::{
@@ -94,8 +97,16 @@ fn records() -> Vec<(&'static str, Vec<u8>)> {
                 time: WallTime(1_700_000_000_000),
             }),
         ),
-        ("quarantine", encode(&QuarantineRecord { reason: "nested too deep".into() })),
-        ("fork", encode(&ForkRecord { first: vec![1], second: vec![2] })),
+        (
+            "quarantine",
+            encode(&QuarantineRecord {
+                reason: "nested too deep".into(),
+                code: Some("poison-depth".into()),
+                since: Some(WallTime(1_000)),
+            }),
+        ),
+        ("quarantine, resting", encode(&QuarantineRecord::of_what_rests(None))),
+        ("fork", encode(&ForkRecord { first: vec![1], second: vec![2], since: Some(WallTime(1_000)) })),
         (
             "request",
             encode(&RequestRecord {
@@ -106,6 +117,27 @@ fn records() -> Vec<(&'static str, Vec<u8>)> {
         ),
         ("meta", encode(&MetaRecord { commit: 6, arrival: 3, checked: 5 })),
     ]
+}
+
+/// The document's changes 1 and 2, and another change 1 of the same actor.
+fn fork_proof() -> ForkProof {
+    let commit = Commit { actor: incarnation().actor(), time_seconds: 1_700_000_000, message: None };
+    let edit = Edit::Put { value: Json::parse(r#"{"a": 2}"#).unwrap(), base: None };
+    let other = Document::new().edit(commit, &edit).unwrap();
+    let other = other.changes.into_iter().map(|change| change.bytes).collect();
+    let other =
+        VerifiedDelta::sign(&author(1), SPACE, name("config/web"), incarnation().actor(), other).unwrap();
+    let certificate = incarnation().certificate().clone();
+    ForkProof::new(certificate, encode(delta().delta()), encode(other.delta()))
+}
+
+#[test]
+fn the_documented_proof_proves_a_fork() {
+    let bytes = documented()["fork proof"];
+    let bytes: Vec<u8> =
+        (0..bytes.len()).step_by(2).map(|at| u8::from_str_radix(&bytes[at..at + 2], 16).unwrap()).collect();
+    let fork = ForkProof::from_bytes(&bytes).unwrap().verify().unwrap();
+    assert_eq!((fork.author, fork.actor, fork.seq), (author(1).key(), incarnation().actor(), 1));
 }
 
 fn found() -> BTreeMap<String, String> {
@@ -139,6 +171,7 @@ fn found() -> BTreeMap<String, String> {
     put("item fingerprint".into(), hex(&item_fingerprint(99, item_key(), &tip).to_be_bytes()));
     put("entity tag".into(), EntityTag::of(&[ChangeHash([8; 32]), ChangeHash([4; 32])]).to_string());
     put("entity tag of nothing".into(), EntityTag::of(&[]).to_string());
+    put("fork proof".into(), hex(&fork_proof().to_bytes()));
     for (name, record) in records() {
         put(format!("record {name}"), hex(&record));
     }

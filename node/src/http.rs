@@ -6,6 +6,7 @@
 
 mod answer;
 mod batch;
+mod compare;
 mod confirm;
 mod documents;
 mod guard;
@@ -26,6 +27,7 @@ mod spaces;
 mod state;
 mod status;
 mod watch;
+mod watchman;
 mod writes;
 
 use std::{net::SocketAddr, path::PathBuf};
@@ -88,7 +90,9 @@ impl Http {
         };
         let node = node::Node::new(handle);
         let api = state::Api::new(node, facts, metrics.clone(), shutdown.clone());
-        self.serve_routes(routes::routes(api), metrics, shutdown).await;
+        let watched = watchman::watch(&api, shutdown.clone());
+        let served = self.serve_routes(routes::routes(api.clone()), metrics, shutdown);
+        tokio::join!(watched, served);
     }
 
     /// Serves routes until somebody asks to stop and requests in progress have ended.

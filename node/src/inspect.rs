@@ -7,6 +7,7 @@
 mod blame;
 mod conflicts;
 mod differences;
+mod evidence;
 mod history;
 mod moment;
 mod people;

@@ -12,3 +12,4 @@ pub mod network;
 pub mod node;
 pub mod shutdown;
 pub mod telemetry;
+mod warnings;

@@ -7,7 +7,7 @@ pub mod table;
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use prometheus_client::{
@@ -95,6 +95,9 @@ pub struct Metrics {
     store_bytes: Gauge,
     store_room_bytes: Gauge,
     http_requests: Family<Served, Counter>,
+    warnings: Family<Code, Gauge>,
+    store_faults: Counter,
+    store_faulted: Arc<Mutex<Option<Instant>>>,
 }
 
 /// 100 µs to about 3 s in steps of two: from an idle disk's sync to a stall worth an alarm.
@@ -155,6 +158,8 @@ impl Metrics {
         let store_bytes = registered!("store_bytes", Gauge::default());
         let store_room_bytes = registered!("store_room_bytes", Gauge::default());
         let http_requests = registered!("http_requests", Family::default());
+        let warnings = registered!("warnings", Family::default());
+        let store_faults = registered!("store_faults", Counter::default());
         Self {
             registry: Arc::new(Mutex::new(all)),
             steps,
@@ -182,6 +187,9 @@ impl Metrics {
             store_bytes,
             store_room_bytes,
             http_requests,
+            warnings,
+            store_faults,
+            store_faulted: Arc::default(),
         }
     }
 
@@ -293,6 +301,23 @@ impl Metrics {
         WatcherGuard(self.watchers.clone())
     }
 
+    /// The store failed.
+    pub fn store_fault(&self) {
+        self.store_faults.inc();
+        *self.store_faulted.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    }
+
+    /// How long ago the store failed last; nothing if it never did.
+    #[must_use]
+    pub fn store_fault_age(&self) -> Option<Duration> {
+        self.store_faulted.lock().unwrap_or_else(PoisonError::into_inner).map(|at| at.elapsed())
+    }
+
+    /// So many warnings of that kind stand.
+    pub fn warning(&self, code: &'static str, count: u64) {
+        self.warnings.get_or_create(&Code { code }).set(gauge(count));
+    }
+
     /// A request was answered. The route is the router's pattern, never the path asked for.
     pub fn http_request(&self, route: &'static str, status: u16) {
         self.http_requests.get_or_create(&Served { route, status }).inc();
@@ -349,6 +374,11 @@ mod tests {
         metrics.inbox_depth(6);
         metrics.store_room(7, Some(8));
         metrics.http_request("/v1/status", 200);
+        metrics.warning("no-peers", 1);
+        metrics.warning("no-room", 0);
+        assert_eq!(metrics.store_fault_age(), None);
+        metrics.store_fault();
+        assert!(metrics.store_fault_age().is_some());
         let open = metrics.watcher();
         let text = metrics.clone().render();
         for line in [
@@ -378,6 +408,9 @@ mod tests {
             "starling_store_bytes 7",
             "starling_store_room_bytes 8",
             "starling_http_requests_total{route=\"/v1/status\",status=\"200\"} 1",
+            "starling_warnings{code=\"no-peers\"} 1",
+            "starling_warnings{code=\"no-room\"} 0",
+            "starling_store_faults_total 1",
         ] {
             assert!(text.lines().any(|found| found == line), "{line} is missing in\n{text}");
         }
@@ -402,6 +435,7 @@ mod tests {
         metrics.exchange_bytes(Traffic::In, 1);
         metrics.gossip_message(Traffic::In);
         metrics.http_request("/v1/status", 200);
+        metrics.warning("no-peers", 0);
         let own = table::FIGURES.iter().filter(|figure| figure.name.starts_with("starling_"));
         let listed = own.map(|figure| (figure.name.to_owned(), figure.kind.name().to_owned()));
         assert_eq!(families(&metrics.render()), listed.collect());

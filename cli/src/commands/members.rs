@@ -1,5 +1,7 @@
 //! `starling members`
 
+use std::io;
+
 use clap::Args;
 use starling_api::ExitCode as Exit;
 use starling_api::member::Member;
@@ -12,20 +14,46 @@ use crate::output::Output;
 
 /// List the members of the space, how each stands, and how old that news is.
 #[derive(Debug, Args)]
-pub(crate) struct MembersArgs {}
+pub(crate) struct MembersArgs {
+    /// Only members in this state.
+    #[arg(long, value_name = "STATE", value_parser = ["alive", "suspect", "away", "left", "unknown", "self"])]
+    state: Option<String>,
+}
 
-pub(crate) async fn run(global: &Global, _args: MembersArgs, out: &mut Output) -> Outcome {
+pub(crate) async fn run(global: &Global, args: MembersArgs, out: &mut Output) -> Outcome {
     let session = Session::open(global)?;
     let space = session.space().await?;
-    let list = session.client.members(&space).await?;
+    let mut list = session.client.members(&space).await?;
+    if let Some(state) = &args.state {
+        list.items.retain(|member| member.state.name() == state);
+    }
     if out.is_json() {
         out.json(&list)?;
     } else {
-        let header = ["name", "role", "state", "in sync", "documents", "changes", "heard", "version", "key"];
-        let rows: Vec<_> = list.items.iter().map(|member| row(member, out)).collect();
-        out.rows(&header, rows)?;
+        print(&list.items, out)?;
     }
     Ok(Exit::Done)
+}
+
+/// The members as rows.
+pub(crate) fn print(members: &[Member], out: &mut Output) -> io::Result<()> {
+    let header = [
+        "name",
+        "role",
+        "state",
+        "since",
+        "in sync",
+        "documents",
+        "changes",
+        "behind",
+        "heard",
+        "round trip",
+        "clock",
+        "version",
+        "key",
+    ];
+    let rows: Vec<_> = members.iter().map(|member| row(member, out)).collect();
+    out.rows(&header, rows)
 }
 
 fn row(member: &Member, out: &Output) -> Vec<String> {
@@ -42,10 +70,14 @@ fn row(member: &Member, out: &Output) -> Vec<String> {
         member.name.clone(),
         role,
         state,
+        member.since_ms.map(age).unwrap_or_default(),
         in_sync.to_owned(),
         member.documents.map(|count| count.to_string()).unwrap_or_default(),
         member.changes.map(|count| count.to_string()).unwrap_or_default(),
+        member.changes_behind.map(|count| count.to_string()).unwrap_or_default(),
         member.age_ms.map(|ms| format!("{} ago", age(ms))).unwrap_or_default(),
+        member.round_trip_ms.map(age).unwrap_or_default(),
+        member.clock_offset_ms.map(|ms| format!("{ms:+} ms")).unwrap_or_default(),
         member.version.clone().unwrap_or_default(),
         out.id(&member.key),
     ]

@@ -4,12 +4,14 @@ mod announce;
 pub(crate) mod batch;
 pub(crate) mod bench;
 pub(crate) mod blame;
+pub(crate) mod compare;
 pub(crate) mod completions;
 pub(crate) mod conflicts;
 pub(crate) mod demo;
 pub(crate) mod diff;
 pub(crate) mod edit;
 pub(crate) mod export;
+pub(crate) mod forks;
 pub(crate) mod get;
 pub(crate) mod history;
 pub(crate) mod id;
@@ -29,6 +31,7 @@ pub(crate) mod pages;
 pub(crate) mod patch;
 pub(crate) mod peers;
 pub(crate) mod put;
+pub(crate) mod quarantine;
 pub(crate) mod resolve;
 pub(crate) mod revert;
 pub(crate) mod rm;
@@ -44,8 +47,9 @@ pub(crate) mod watch;
 mod write;
 
 use std::future::Future;
+use std::time::Duration;
 
-use starling_api::ExitCode as Exit;
+use starling_api::{ExitCode as Exit, duration};
 use tokio::runtime::{Builder, Runtime};
 
 use crate::args::{Cli, Command, Global};
@@ -100,6 +104,9 @@ fn dispatch(global: &Global, command: Command, out: &mut Output) -> Outcome {
         Command::Resolve(args) => interruptible(resolve::run(global, args, out)),
         Command::Edit(args) => interruptible(edit::run(global, args, out)),
         Command::Conflicts(args) => interruptible(conflicts::run(global, args, out)),
+        Command::Compare(args) => interruptible(compare::run(global, args, out)),
+        Command::Quarantine(args) => interruptible(quarantine::run(global, args, out)),
+        Command::Forks(args) => interruptible(forks::run(global, args, out)),
         Command::Wait(args) => interruptible(wait::run(global, args, out)),
         Command::Verify(args) => interruptible(offline::verify::run(global, &args, out)),
         Command::Backup(args) => interruptible(offline::backup::run(global, &args, out)),
@@ -131,14 +138,7 @@ fn runtime() -> Result<Runtime, Failure> {
 
 /// A time span for people: two units at most.
 fn age(ms: u64) -> String {
-    let seconds = ms / 1000;
-    match seconds {
-        0 => format!("{ms} ms"),
-        1..=59 => format!("{seconds} s"),
-        60..=3_599 => format!("{} min {} s", seconds / 60, seconds % 60),
-        3_600..=86_399 => format!("{} h {} min", seconds / 3_600, seconds / 60 % 60),
-        _ => format!("{} d {} h", seconds / 86_400, seconds / 3_600 % 24),
-    }
+    duration::told(Duration::from_millis(ms))
 }
 
 /// A number of things, in words that fit it.
@@ -148,18 +148,11 @@ fn counted(count: u64, thing: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{age, counted};
+    use super::counted;
 
     #[test]
     fn one_thing_is_singular() {
         assert_eq!(counted(1, "document"), "1 document");
         assert_eq!(counted(0, "document"), "0 documents");
-    }
-
-    #[test]
-    fn ages_read_in_two_units() {
-        assert_eq!(age(7), "7 ms");
-        assert_eq!(age(61_500), "1 min 1 s");
-        assert_eq!(age(90_000_000), "1 d 1 h");
     }
 }

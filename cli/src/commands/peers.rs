@@ -52,8 +52,17 @@ pub(crate) async fn run(global: &Global, args: PeersArgs, out: &mut Output) -> O
             if out.is_json() {
                 out.json(&list)?;
             } else {
-                let header =
-                    ["name", "state", "address", "by", "transport", "round trip", "since", "peer id"];
+                let header = [
+                    "name",
+                    "state",
+                    "address",
+                    "by",
+                    "transport",
+                    "round trip",
+                    "since",
+                    "offences",
+                    "peer id",
+                ];
                 out.rows(&header, list.items.iter().map(row))?;
             }
         }
@@ -99,6 +108,7 @@ fn row(peer: &Peer) -> Vec<String> {
         peer.transport.clone().unwrap_or_default(),
         peer.round_trip_ms.map(|ms| format!("{ms} ms")).unwrap_or_default(),
         peer.connected_ms.map(age).unwrap_or_default(),
+        peer.offences.map(|count| format!("{count}, score {}", peer.score.unwrap_or(0))).unwrap_or_default(),
         peer.peer_id.clone(),
     ]
 }

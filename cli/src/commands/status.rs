@@ -4,22 +4,40 @@ use std::io;
 use std::time::Duration;
 
 use clap::Args;
+use serde::Serialize;
 use starling_api::ExitCode as Exit;
+use starling_api::member::Member;
 use starling_api::space::Space;
 use starling_api::status::{Status, StoreStatus};
 
 use crate::args::Global;
-use crate::commands::counted;
 use crate::commands::offline::{self, read::StoppedStatus};
+use crate::commands::{counted, members};
 use crate::connect::Session;
 use crate::failure::Outcome;
-use crate::output::Output;
+use crate::output::{Colour, Output};
 
-/// Show what the node says about itself: addresses, spaces, peers, store, warnings.
+/// Show what the node says about itself: addresses, spaces, peers, store, and what needs a look, the most
+/// urgent first.
 #[derive(Debug, Args)]
-pub(crate) struct StatusArgs {}
+pub(crate) struct StatusArgs {
+    /// Also show the other nodes of each space, as each was last heard; every figure says how old it is.
+    #[arg(long)]
+    all: bool,
+}
 
-pub(crate) async fn run(global: &Global, _args: StatusArgs, out: &mut Output) -> Outcome {
+/// A space and its members, for `--all`.
+#[derive(Serialize)]
+struct Fleet {
+    /// Id of the space.
+    space: String,
+    /// What its founders call it.
+    name: String,
+    /// In order of name, then key.
+    members: Vec<Member>,
+}
+
+pub(crate) async fn run(global: &Global, args: StatusArgs, out: &mut Output) -> Outcome {
     let session = match Session::open(global) {
         Ok(session) => session,
         Err(failure) => match offline::directory(global, &failure) {
@@ -28,7 +46,27 @@ pub(crate) async fn run(global: &Global, _args: StatusArgs, out: &mut Output) ->
         },
     };
     let status = session.client.status().await?;
+    if !args.all {
+        print(&status, out)?;
+        return Ok(Exit::Done);
+    }
+    let mut fleet = Vec::with_capacity(status.spaces.len());
+    for space in &status.spaces {
+        let members = session.client.members(&space.id).await?.items;
+        fleet.push(Fleet { space: space.id.clone(), name: space.name.clone(), members });
+    }
+    if out.is_json() {
+        out.json(&serde_json::json!({ "status": status, "fleet": fleet }))?;
+        return Ok(Exit::Done);
+    }
     print(&status, out)?;
+    for space in &fleet {
+        if out.is_terminal() {
+            out.line("")?;
+            out.line(&format!("nodes of {}", space.name))?;
+        }
+        members::print(&space.members, out)?;
+    }
     Ok(Exit::Done)
 }
 
@@ -50,9 +88,14 @@ pub(crate) fn print(status: &Status, out: &mut Output) -> io::Result<()> {
     ])?;
     print_spaces(&status.spaces, out)?;
     for warning in &status.warnings {
-        let command =
-            warning.command.as_ref().map_or_else(String::new, |command| format!(" (see: {command})"));
-        out.fields([("warning", Some(format!("{}: {}{command}", warning.code, warning.message)))])?;
+        let told = format!("{}: {}", warning.code, warning.message);
+        if !out.is_terminal() {
+            out.fields([("warning", Some(format!("{told} (run: {})", warning.command)))])?;
+            continue;
+        }
+        out.pieces(&[(Some(Colour::Yellow), "warning  "), (None, &told)])?;
+        out.pieces(&[(Some(Colour::Dim), &format!("         {}", warning.why))])?;
+        out.line(&format!("         run: {}", warning.command))?;
     }
     Ok(())
 }

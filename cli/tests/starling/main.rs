@@ -6,10 +6,15 @@ mod support;
 #[path = "../support/schema.rs"]
 mod schema;
 
+#[path = "../../../crdt/tests/mesh/rogue.rs"]
+mod rogue;
+
+mod compare;
 mod crash;
 mod demo;
 mod documents;
 mod edits;
+mod evidence;
 mod export;
 mod keep;
 mod past;

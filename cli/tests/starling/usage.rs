@@ -89,6 +89,9 @@ fn every_command_explains_itself() {
         "conflicts",
         "resolve",
         "edit",
+        "compare",
+        "quarantine",
+        "forks",
         "wait",
     ];
     for command in commands {

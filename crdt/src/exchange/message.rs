@@ -5,7 +5,7 @@ use minicbor::{Decode, Encode};
 
 use crate::codec::{self, CodecError, Signable};
 use crate::history::ItemKey;
-use crate::id::{AuthorKey, ChangeHash, DocumentName, SpaceId, StatementId};
+use crate::id::{Actor, AuthorKey, ChangeHash, DocumentName, Position, SpaceId, StatementId};
 use crate::incarnation::Incarnation;
 
 /// Version of the exchange this node speaks.
@@ -89,6 +89,9 @@ pub enum Request {
         #[n(2)]
         items: Option<u64>,
     },
+    /// How do you stand, and what are these items?
+    #[n(8)]
+    Look(#[n(0)] Look),
 }
 
 /// What comes back.
@@ -138,6 +141,9 @@ pub enum Response {
     /// To `Confirm`: whether everything is held, then each of the documents, in order.
     #[n(6)]
     Confirmed(#[n(0)] Vec<bool>),
+    /// To `Look`.
+    #[n(9)]
+    Looked(#[n(0)] Standing),
     /// Not now.
     #[n(7)]
     Busy {
@@ -249,6 +255,45 @@ pub struct Want {
     /// The last sequence number already held; 0 asks for the incarnation as well.
     #[n(1)]
     pub after: u64,
+}
+
+/// A question how a node stands.
+#[derive(Clone, PartialEq, Eq, Debug, Encode, Decode)]
+pub struct Look {
+    /// The space.
+    #[n(0)]
+    pub space: SpaceId,
+    /// Items to be named.
+    #[n(1)]
+    pub items: Vec<ItemKey>,
+}
+
+/// How a node stands in a space.
+#[derive(Clone, PartialEq, Eq, Debug, Encode, Decode)]
+pub struct Standing {
+    /// Its last commit.
+    #[n(0)]
+    pub position: Position,
+    /// Fingerprint of its statements.
+    #[cbor(n(1), with = "minicbor::bytes")]
+    pub statements: [u8; 8],
+    /// Fingerprint of its items.
+    #[n(2)]
+    pub items: u64,
+    /// Of the items asked about, in order, what those are that it holds.
+    #[n(3)]
+    pub named: Vec<Option<ItemName>>,
+}
+
+/// What an item is of.
+#[derive(Clone, PartialEq, Eq, Debug, Encode, Decode)]
+pub struct ItemName {
+    /// The document.
+    #[n(0)]
+    pub document: DocumentName,
+    /// The actor.
+    #[n(1)]
+    pub actor: Actor,
 }
 
 /// A document at some heads.

@@ -35,8 +35,20 @@ fn fingerprint(items: &Items, salt: u64, start: ItemKey, end: Option<ItemKey>) -
 
 /// The one range that holds every item.
 pub fn whole_range(items: &Items, salt: u64) -> RangeFingerprint {
-    let start = ItemKey([0; 16]);
-    RangeFingerprint { start, end: None, fingerprint: fingerprint(items, salt, start, None) }
+    range_of(items, salt, (ItemKey([0; 16]), None))
+}
+
+fn range_of(items: &Items, salt: u64, (start, end): (ItemKey, Option<ItemKey>)) -> RangeFingerprint {
+    RangeFingerprint { start, end, fingerprint: fingerprint(items, salt, start, end) }
+}
+
+/// An item of which the other side has less, or none.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Less {
+    /// As this side holds it.
+    pub mine: OfferedItem,
+    /// The other side's sequence number; 0: it has none.
+    pub theirs: u64,
 }
 
 /// Answers each range from `items`; none when the ranges are too many, out of order or overlap, so
@@ -77,12 +89,14 @@ fn answer_range(items: &Items, salt: u64, range: &RangeFingerprint) -> RangeAnsw
 pub struct Reconciliation {
     salt: u64,
     rounds: usize,
+    /// Differences after which it ends.
+    most: usize,
     open: Vec<RangeFingerprint>,
     asked: Vec<RangeFingerprint>,
     /// Items of which the other side has more, with its sequence number.
     pub wants: BTreeMap<ItemKey, u64>,
     /// Items of which the other side has less, or none.
-    pub offers: Vec<OfferedItem>,
+    pub offers: Vec<Less>,
     /// Items whose tips have equal numbers and different hashes: somebody equivocated.
     pub forked: Vec<ItemKey>,
 }
@@ -91,10 +105,18 @@ impl Reconciliation {
     /// Starts with everything. Equal salts on both sides make fingerprints comparable; a fresh salt
     /// each time makes a chance collision heal at the next try.
     pub fn new(items: &Items, salt: u64) -> Self {
+        Self::within(items, salt, None, DIFFERENCES_MAX)
+    }
+
+    /// Starts with one range of keys, from the first one on and before the second, or with everything; ends
+    /// when `most` differences are known.
+    pub fn within(items: &Items, salt: u64, range: Option<(ItemKey, Option<ItemKey>)>, most: usize) -> Self {
+        let range = range.unwrap_or((ItemKey([0; 16]), None));
         Self {
             salt,
             rounds: 0,
-            open: vec![whole_range(items, salt)],
+            most,
+            open: vec![range_of(items, salt, range)],
             asked: Vec::new(),
             wants: BTreeMap::new(),
             offers: Vec::new(),
@@ -110,7 +132,17 @@ impl Reconciliation {
     /// Whether there is nothing left to ask.
     pub fn is_done(&self) -> bool {
         let found = self.wants.len() + self.offers.len();
-        self.open.is_empty() || found >= DIFFERENCES_MAX || self.rounds >= ROUNDS_MAX
+        self.open.is_empty() || found >= self.most || self.rounds >= ROUNDS_MAX
+    }
+
+    /// Whether every difference is known, as far as the other side answered truly.
+    pub fn is_complete(&self) -> bool {
+        self.open.is_empty() && self.asked.is_empty()
+    }
+
+    /// The ranges asked about last, as long as they were not answered.
+    pub fn repeat_ranges(&self) -> Option<Vec<RangeFingerprint>> {
+        (!self.asked.is_empty()).then(|| self.asked.clone())
     }
 
     /// The next ranges to ask about; none when every difference is known.
@@ -176,7 +208,7 @@ impl Reconciliation {
                         self.forked.push(key);
                     }
                 }
-                _ => self.offers.push(mine),
+                their => self.offers.push(Less { mine, theirs: their.map_or(0, |their| their.seq) }),
             }
         }
         self.wants.extend(theirs.into_values().map(|item| (item.key, item.seq)));
@@ -242,6 +274,35 @@ mod tests {
         let document = Arc::new(DocumentName::new("d/7").unwrap());
         theirs.raise(&document, Actor([1; 16]), FrontierRecord { seq: 1, hash: ChangeHash([7; 32]) });
         assert_eq!(reconcile(&mine, &theirs).0.forked, vec![ItemKey::of(&document, Actor([1; 16]))]);
+    }
+
+    #[test]
+    fn one_document_is_compared_alone_and_a_bound_ends_early() {
+        let mine = items((0..10_000).map(|n| (n, 1)));
+        let theirs = items((0..10_000).map(|n| (n, 2)));
+        let document = DocumentName::new("d/7").unwrap();
+        let mut run = Reconciliation::within(&mine, 99, Some(ItemKey::range_of(&document)), 10);
+        while let Some(ranges) = run.next_ranges() {
+            assert_eq!(run.repeat_ranges().as_ref(), Some(&ranges));
+            run.take_answers(&mine, answer_ranges(&theirs, 99, &ranges).unwrap());
+        }
+        assert!(run.is_complete());
+        assert_eq!(run.wants.keys().copied().collect::<Vec<_>>(), [ItemKey::of(&document, Actor([1; 16]))]);
+        let mut run = Reconciliation::within(&mine, 99, None, 10);
+        while let Some(ranges) = run.next_ranges() {
+            run.take_answers(&mine, answer_ranges(&theirs, 99, &ranges).unwrap());
+        }
+        assert!(run.wants.len() >= 10 && !run.is_complete());
+    }
+
+    #[test]
+    fn the_other_sides_number_is_known_of_what_it_has_less_of() {
+        let mine = items((0..40).map(|n| (n, 5)));
+        let theirs = items((1..40).map(|n| (n, if n == 7 { 2 } else { 5 })));
+        let (run, _) = reconcile(&mine, &theirs);
+        let mut less: Vec<_> = run.offers.iter().map(|less| (less.mine.seq, less.theirs)).collect();
+        less.sort_unstable();
+        assert_eq!(less, [(5, 0), (5, 2)]);
     }
 
     #[test]

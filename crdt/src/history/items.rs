@@ -31,6 +31,21 @@ impl ItemKey {
     }
 }
 
+impl ItemKey {
+    /// Where the items of one document begin, and what follows them.
+    pub fn range_of(document: &DocumentName) -> (Self, Option<Self>) {
+        let mut start = Self::of(document, Actor([0; 16]));
+        start.0[8..].fill(0);
+        let (prefix, _) = start.0.split_first_chunk::<8>().unwrap_or((&[0; 8], &[]));
+        let end = u64::from_be_bytes(*prefix).checked_add(1).map(|prefix| {
+            let mut end = [0; 16];
+            end[..8].copy_from_slice(&prefix.to_be_bytes());
+            Self(end)
+        });
+        (start, end)
+    }
+}
+
 /// One actor's run in one document, up to its highest clean change.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Item {

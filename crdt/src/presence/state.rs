@@ -91,6 +91,9 @@ pub struct Sighting {
     pub heard: Option<Moment>,
     /// That beacon.
     pub beacon: Option<VerifiedBeacon>,
+    /// How far its clock was ahead of this node's when that beacon came, in milliseconds. A beacon that was
+    /// on its way for long makes a clock look late.
+    pub clock_offset_ms: Option<i64>,
     /// When time alone changes the state.
     pub(super) deadline: Option<Moment>,
 }

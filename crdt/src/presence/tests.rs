@@ -354,6 +354,7 @@ fn sighting(beacon: VerifiedBeacon) -> Sighting {
         reason: Reason::Heard,
         heard: Some(at(0)),
         beacon: Some(beacon),
+        clock_offset_ms: None,
         deadline: None,
     }
 }

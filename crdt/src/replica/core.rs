@@ -8,6 +8,7 @@ use rand_chacha::rand_core::SeedableRng;
 use super::Options;
 use super::check::Unchecked;
 use super::compact::Compaction;
+use super::compare::{Comparing, Wish};
 use super::effect::{Effect, Note, Refusal, Reply, Verdict};
 use super::input::{Input, LocalRequest, RequestTicket};
 use super::leave::still_leaving;
@@ -60,6 +61,7 @@ pub(super) struct Core {
     pub(super) members_changed: bool,
     pub(super) budget: Budget,
     pub(super) waiters: Vec<Waiter>,
+    pub(super) comparisons: Vec<Comparing>,
     pub(super) listening: Vec<Address>,
     pub(super) arrival: u64,
     pub(super) now: Moment,
@@ -103,6 +105,7 @@ impl Core {
             members_changed: true,
             budget: Budget::new(),
             waiters: Vec::new(),
+            comparisons: Vec::new(),
             listening: Vec::new(),
             arrival: 0,
             now: now.monotonic,
@@ -234,6 +237,14 @@ impl Core {
                     Err(refusal) => Err(refusal),
                 }
             }
+            LocalRequest::Compare { id, space, document, peer, timeout } => {
+                let wish = Wish { id, space, document, peer, timeout };
+                match self.compare(step, ticket, wish) {
+                    Ok(()) => return,
+                    Err(refusal) => Err(refusal),
+                }
+            }
+            LocalRequest::StopComparing { id } => Ok(self.stop_comparing(id)),
             LocalRequest::CreateSpace { name, nonce, epoch_key } => {
                 self.create_space(step, name, nonce, epoch_key)
             }

@@ -1,9 +1,11 @@
 //! What comes out of a step, once what it says is durable.
 
+mod compared;
 mod told;
 
 use minicbor::{Decode, Encode};
 
+pub use compared::*;
 pub use told::*;
 
 use super::input::{MessageToken, RequestTicket};
@@ -246,6 +248,8 @@ pub enum Reply {
     Written(Written),
     /// Who holds what was asked about.
     Waited(Waited),
+    /// What differs from another node.
+    Compared(Compared),
     /// Deltas were merged.
     Compacted(Compacted),
     /// How this node is.

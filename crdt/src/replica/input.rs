@@ -17,6 +17,10 @@ use crate::seal::EpochKey;
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct RequestTicket(pub u64);
 
+/// Names a comparison, so that it can be stopped.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct CompareId(pub u64);
+
 /// Names a gossip message until its verdict.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct MessageToken(pub u64);
@@ -178,6 +182,24 @@ pub enum LocalRequest {
         nodes: Nodes,
         /// How long at most.
         timeout: Duration,
+    },
+    /// Which items differ between this node and a connected member?
+    Compare {
+        /// Names the comparison, to stop it.
+        id: CompareId,
+        /// The space.
+        space: SpaceId,
+        /// Only this document.
+        document: Option<DocumentName>,
+        /// With whom.
+        peer: AuthorKey,
+        /// How long at most.
+        timeout: Duration,
+    },
+    /// Nobody waits for a comparison any more.
+    StopComparing {
+        /// Which.
+        id: CompareId,
     },
     /// Dial this address and keep it as a seed.
     AddPeer {

@@ -15,7 +15,7 @@ use minicbor::bytes::ByteVec;
 use super::core::Core;
 use super::effect::{Counted, Effect};
 use super::step::Step;
-use super::wait;
+use super::{compare, wait};
 use crate::address::Address;
 use crate::charter::Charter;
 use crate::exchange::{Greeting, OfferedItem, Reconciliation, Request, Want, encode_message, greeting_tag};
@@ -95,6 +95,7 @@ pub(super) enum Asked {
     Task(Task),
     Fetch { space: SpaceId, goals: Goals, rest: Goals },
     Confirm(wait::Question),
+    Compare(compare::Question),
 }
 
 /// A connected peer.

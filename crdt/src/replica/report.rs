@@ -54,6 +54,8 @@ impl Core {
                 reason: seen.map(|seen| seen.reason),
                 last_word: seen.and_then(|seen| last_word(space, now, seen)),
                 connected: self.peers.contains_key(&member.key),
+                round_trip: self.peers.get(&member.key).and_then(|peer| peer.round_trip),
+                clock_offset_ms: seen.and_then(|seen| seen.clock_offset_ms),
                 member,
             }
         });
@@ -79,6 +81,7 @@ impl Core {
                     .iter()
                     .find(|(blocked, _)| *blocked == key)
                     .map(|(_, until)| until.map(|until| until.since(now))),
+                standing: self.budget.standing(now, key).filter(|standing| standing.offences > 0),
             })
             .collect()
     }
@@ -106,6 +109,8 @@ fn last_word(space: &Space, now: Moment, seen: &Sighting) -> Option<LastWord> {
         addresses: facts.addresses.clone(),
         documents: facts.document_count,
         changes: facts.change_count,
+        own_documents: space.documents,
+        own_changes: space.changes,
         in_sync: facts.documents == space.items.fingerprint().to_be_bytes()
             && facts.statements == space.charter.fingerprint(),
     })

@@ -13,14 +13,14 @@ use crate::budget::{Offence, OverBudget, Usage};
 use crate::charter::JoinRequest;
 use crate::codec;
 use crate::exchange::{
-    DocumentHeads, Greeting, MessageError, RangeFingerprint, RefusalCode, Request, Response, Want,
-    answer_ranges, encode_message,
+    DocumentHeads, Greeting, ItemName, Look, MessageError, RangeFingerprint, RefusalCode, Request, Response,
+    Standing, Want, answer_ranges, encode_message,
 };
 use crate::gossip::ScreenedRequest;
-use crate::history::{Item, stored_delta};
+use crate::history::{Item, ItemKey, stored_delta};
 use crate::id::{Actor, AuthorKey, DocumentName, SpaceId, StatementId};
 use crate::incarnation::Incarnation;
-use crate::limits::{EXCHANGE_CHUNK_BYTES, FETCH_WANTS_MAX, STATEMENT_TIPS_TOLD_MAX};
+use crate::limits::{COMPARED_ITEMS_MAX, EXCHANGE_CHUNK_BYTES, FETCH_WANTS_MAX, STATEMENT_TIPS_TOLD_MAX};
 use crate::store::StoreError;
 use crate::store::tables::DeltaRecord;
 
@@ -129,6 +129,16 @@ impl Core {
                 self.take_offer(step.now.monotonic, peer, space, &items);
                 Response::Done
             }
+            Request::Look(Look { space, items }) => {
+                let usage = Usage::BytesServed(items.len() as u64 * ITEM_COST);
+                if let Err(over) = self.budget.charge(step.now.monotonic, peer, usage) {
+                    return Ok(busy(over));
+                }
+                match self.reading(peer, space) {
+                    None => not_admitted(),
+                    Some(space) => Response::Looked(self.standing(step, space, &items)),
+                }
+            }
             Request::Confirm { space, documents, items } => {
                 if self.reading(peer, space).is_none() {
                     return Ok(not_admitted());
@@ -227,6 +237,20 @@ impl Core {
             held.push(history.is_ok_and(|history| heads.iter().all(|head| history.contains(head))));
         }
         Ok(Response::Confirmed(held))
+    }
+
+    /// How this node stands in a space, and what these items are of.
+    fn standing(&self, step: &Step<'_>, space: &Space, items: &[ItemKey]) -> Standing {
+        let named = items.iter().take(COMPARED_ITEMS_MAX).map(|key| {
+            let item = space.items.item(*key)?;
+            Some(ItemName { document: (*item.document).clone(), actor: item.actor })
+        });
+        Standing {
+            position: self.position_of(step),
+            statements: space.charter.fingerprint(),
+            items: space.items.fingerprint(),
+            named: named.collect(),
+        }
     }
 
     fn charge_chunk(&mut self, step: &mut Step<'_>, peer: AuthorKey, chunk: Chunk) -> Response {

@@ -284,6 +284,9 @@ impl Core {
         if known {
             return Verdict::Ignore;
         }
+        if let Some(space) = self.spaces.get_mut(&space_id) {
+            space.presence.on_clock(author, heard.time, step.now.wall);
+        }
         let source = crate::connect::AddressSource::Beacon;
         self.connect.on_addresses(now, &mut self.rng, author, &heard.facts.addresses, source);
         if differs && self.peers.contains_key(&author) {

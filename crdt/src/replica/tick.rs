@@ -78,6 +78,7 @@ impl Core {
         self.repair_news(now);
         self.repair_tick(step)?;
         self.wait_tick(step);
+        self.compare_tick(step);
         self.leave_tick(step)?;
         self.compact_tick(step)?;
         self.check_tick(step);
@@ -204,6 +205,7 @@ impl Core {
             .chain(self.connect.next_wakeup())
             .chain(self.repair_wakeup().filter(|_| !self.spaces.is_empty()))
             .chain(self.wait_wakeup())
+            .chain(self.compare_wakeup())
             .chain(self.compact_wakeup())
             .chain(self.check_wakeup())
             .chain((!self.leaving.is_empty()).then_some(self.now))

@@ -18,8 +18,7 @@ use crate::incarnation::VerifiedIncarnation;
 use crate::limits::{GOSSIP_BYTES_MAX, REQUEST_ID_BYTES_MAX, REQUEST_MEMORY};
 use crate::planted::is_planted;
 use crate::store::tables::{
-    DeltaRecord, DocumentRecord, FrontierRecord, QuarantineRecord, RESTS_ON_QUARANTINED, RequestRecord,
-    document_record, record,
+    DeltaRecord, DocumentRecord, FrontierRecord, QuarantineRecord, RequestRecord, document_record, record,
 };
 use crate::store::{StoreError, StoreRead, Table};
 use crate::time::WallTime;
@@ -368,18 +367,20 @@ impl Core {
             poison.iter().map(|poison| (poison.hash, poison.reason)).collect();
         let history = self.loaded_history(space_id, document)?;
         for hash in history.exclude(reasons.keys().copied()) {
-            let reason = match reasons.get(&hash) {
-                Some(PoisonReason::Dependency(_)) | None => RESTS_ON_QUARANTINED.to_owned(),
-                Some(reason) => reason.to_string(),
+            let since = Some(step.now.wall);
+            let row = match reasons.get(&hash) {
+                Some(PoisonReason::Dependency(_)) | None => QuarantineRecord::of_what_rests(since),
+                Some(reason) => {
+                    QuarantineRecord { reason: reason.to_string(), code: Some(reason.code().into()), since }
+                }
             };
-            let row = QuarantineRecord { reason: reason.clone() };
             step.transaction.put(Table::Quarantine, index.quarantined(document, hash), &row);
             step.count(Counted::Quarantined, 1);
             step.note(Note::Quarantined {
                 space: space_id,
                 document: document.clone(),
                 change: hash,
-                reason,
+                reason: row.reason,
             });
             let touch = self.last_touch(step, space_id, document)?;
             step.touch(space_id, document, touch);
@@ -448,6 +449,12 @@ impl Core {
         let bytes = view.approximate_bytes();
         self.views.resize(&key, bytes);
         Ok(poison)
+    }
+
+    /// Where this node stands with what the step has taken in so far.
+    pub(super) fn position_of(&self, step: &Step<'_>) -> Position {
+        let commit = if step.transaction.is_empty() { self.last_commit() } else { step.commit };
+        self.position(commit)
     }
 
     pub(super) fn position(&self, commit: u64) -> Position {

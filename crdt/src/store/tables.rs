@@ -187,6 +187,19 @@ pub struct QuarantineRecord {
     /// Why, in words.
     #[n(0)]
     pub reason: String,
+    /// Why, as a stable short word; absent where it only rests on others.
+    #[n(1)]
+    pub code: Option<String>,
+    /// When this node found it, by its own clock; absent in a row that a repair made.
+    #[n(2)]
+    pub since: Option<WallTime>,
+}
+
+impl QuarantineRecord {
+    /// Of a change that is not at fault itself, found at this time.
+    pub fn of_what_rests(since: Option<WallTime>) -> Self {
+        Self { reason: RESTS_ON_QUARANTINED.into(), code: None, since }
+    }
 }
 
 /// Why a change is in quarantine that is not at fault itself. Which of its ancestors is depends on the
@@ -203,6 +216,9 @@ pub struct ForkRecord {
     /// The encoded delta that contradicts it.
     #[cbor(n(1), with = "minicbor::bytes")]
     pub second: Vec<u8>,
+    /// When this node found it, by its own clock.
+    #[n(2)]
+    pub since: Option<WallTime>,
 }
 
 /// What a write with a request id was answered.

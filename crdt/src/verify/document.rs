@@ -10,8 +10,8 @@ use crate::delta::VerifiedDelta;
 use crate::history::{DocumentHistory, Misfit};
 use crate::id::{Actor, AuthorKey, ChangeHash, DocumentName};
 use crate::store::tables::{
-    DeltaRecord, DocumentRecord, ForkRecord, FrontierRecord, MetaRecord, QuarantineRecord,
-    RESTS_ON_QUARANTINED, delta_key, frontier_key, record, walk_prefix,
+    DeltaRecord, DocumentRecord, ForkRecord, FrontierRecord, MetaRecord, QuarantineRecord, delta_key,
+    frontier_key, record, walk_prefix,
 };
 use crate::store::{StoreError, StoreRead, Table};
 use crate::time::WallTime;
@@ -231,7 +231,8 @@ impl<'c> DocumentCheck<'c> {
                     );
                     hashes.insert(hash);
                     let reason = "its reason was lost with a damaged row".to_owned();
-                    self.done.mend.put(Table::Quarantine, key, &QuarantineRecord { reason });
+                    let row = QuarantineRecord { reason, code: None, since: None };
+                    self.done.mend.put(Table::Quarantine, key, &row);
                 }
                 None => {
                     self.found("quarantine", "a change is in quarantine that is not in history");
@@ -242,7 +243,7 @@ impl<'c> DocumentCheck<'c> {
         for hash in self.history.exclude(hashes.clone()) {
             if !hashes.contains(&hash) {
                 self.found("quarantine", format!("change {hash} rests on a quarantined one and is shown"));
-                let row = QuarantineRecord { reason: RESTS_ON_QUARANTINED.into() };
+                let row = QuarantineRecord::of_what_rests(None);
                 let key = self.space.index.quarantined(&self.name, hash);
                 self.done.mend.put(Table::Quarantine, key, &row);
             }

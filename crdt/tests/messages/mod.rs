@@ -8,7 +8,7 @@ use starling_crdt::document::{Commit, Document, Edit, Json};
 use starling_crdt::exchange::*;
 use starling_crdt::gossip::Frame;
 use starling_crdt::history::ItemKey;
-use starling_crdt::id::{Actor, ChangeHash, DocumentName, SpaceId, StatementId};
+use starling_crdt::id::{Actor, ChangeHash, DocumentName, Position, SpaceId, StatementId, StoreId};
 use starling_crdt::identity::{Identity, Signature};
 use starling_crdt::incarnation::{Incarnation, VerifiedIncarnation};
 
@@ -64,6 +64,7 @@ pub fn requests() -> Vec<(&'static str, Request)> {
         ("offer", Request::Offer { space: SPACE, items: vec![offered] }),
         ("join", Request::Join(vec![1, 2].into())),
         ("confirm", Request::Confirm { space: SPACE, documents: vec![heads], items: Some(7) }),
+        ("look", Request::Look(Look { space: SPACE, items: vec![item_key()] })),
     ]
 }
 
@@ -99,6 +100,18 @@ pub fn responses() -> Vec<(&'static str, Response)> {
         ),
         ("joined", Response::Joined(statements)),
         ("confirmed", Response::Confirmed(vec![true, false])),
+        (
+            "looked",
+            Response::Looked(Standing {
+                position: Position { store: StoreId([5; 16]), commit: 6 },
+                statements: [4; 8],
+                items: 5,
+                named: vec![
+                    Some(ItemName { document: name("config/web"), actor: incarnation().actor() }),
+                    None,
+                ],
+            }),
+        ),
         ("busy", Response::Busy { retry_after_ms: 1_500 }),
         ("refused", Response::Refused { code: RefusalCode::NotAdmitted, reason: "no".into() }),
     ]
@@ -201,7 +214,8 @@ impl Draws {
 
     pub fn request(&mut self) -> Request {
         let space = SpaceId(self.array());
-        match self.below(8) {
+        match self.below(9) {
+            7 => Request::Look(Look { space, items: self.list(Self::key) }),
             0 => Request::Hello(self.list(Self::greeting)),
             1 => {
                 let tips = self.list(|draws| StatementId(draws.array()));
@@ -227,7 +241,15 @@ impl Draws {
     }
 
     pub fn response(&mut self) -> Response {
-        match self.below(9) {
+        match self.below(10) {
+            8 => Response::Looked(Standing {
+                position: Position { store: StoreId(self.array()), commit: self.number() },
+                statements: self.array(),
+                items: self.number(),
+                named: self.list(|draws| {
+                    draws.chance().then(|| ItemName { document: draws.name(), actor: Actor(draws.array()) })
+                }),
+            }),
             0 => Response::Hello(self.list(Self::greeting)),
             1 => Response::Statements {
                 statements: self.list(Self::bytes),

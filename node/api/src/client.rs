@@ -25,6 +25,7 @@ pub use watch::Watch;
 
 use crate::{
     NodeAddress,
+    compare::{Compare, ComparedList},
     document::{BatchLine, BatchResult, NDJSON_MEDIA_TYPE, WatchQuery},
     keep::{Compacted, Verified},
     member::{MemberList, Wait, Waited},
@@ -40,6 +41,9 @@ pub const REQUEST_TIME_MAX: Duration = Duration::from_secs(30);
 
 /// How long a verification or a compaction may take: it reads everything the node holds.
 const VERIFY_TIME_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// How long a comparison may take where the node chooses.
+const COMPARE_TIME_MAX: Duration = Duration::from_secs(60);
 
 /// What a wait may take beyond the time it was asked to wait.
 const WAIT_TIME_EXTRA: Duration = Duration::from_secs(10);
@@ -181,6 +185,18 @@ impl Client {
     pub async fn wait(&self, space: &str, wait: &Wait) -> Result<Waited, ClientError> {
         let limit = Duration::from_millis(wait.timeout_ms).saturating_add(WAIT_TIME_EXTRA);
         let request = self.json_request(Method::POST, &route::wait(space), wait)?;
+        let (status, _, body) = self.exchange_within(limit.max(self.request_time_max), request).await?;
+        self.parse(status, &body)
+    }
+
+    /// Compares the node with other members. A node that could not be asked is no error.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn compare(&self, space: &str, compare: &Compare) -> Result<ComparedList, ClientError> {
+        let limit = compare.timeout_ms.map_or(COMPARE_TIME_MAX, Duration::from_millis);
+        let limit = limit.saturating_add(WAIT_TIME_EXTRA);
+        let request = self.json_request(Method::POST, &route::compare(space), compare)?;
         let (status, _, body) = self.exchange_within(limit.max(self.request_time_max), request).await?;
         self.parse(status, &body)
     }

@@ -1,4 +1,4 @@
-//! Time spans as people write them: `500ms`, `5s`, `10m`, `24h`, `7d`.
+//! Time spans as people write them (`500ms`, `5s`, `10m`, `24h`, `7d`), and as they read them.
 
 use std::time::Duration;
 
@@ -26,9 +26,29 @@ pub fn parse(text: &str) -> Result<Duration, DurationError> {
     number.checked_mul(millis).map(Duration::from_millis).ok_or_else(wrong)
 }
 
+/// A time span for people: two units at most.
+#[must_use]
+pub fn told(time: Duration) -> String {
+    let seconds = time.as_secs();
+    match seconds {
+        0 => format!("{} ms", time.as_millis()),
+        1..=59 => format!("{seconds} s"),
+        60..=3_599 => format!("{} min {} s", seconds / 60, seconds % 60),
+        3_600..=86_399 => format!("{} h {} min", seconds / 3_600, seconds / 60 % 60),
+        _ => format!("{} d {} h", seconds / 86_400, seconds / 3_600 % 24),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn spans_read_in_two_units() {
+        assert_eq!(told(Duration::from_millis(7)), "7 ms");
+        assert_eq!(told(Duration::from_millis(61_500)), "1 min 1 s");
+        assert_eq!(told(Duration::from_secs(90_000)), "1 d 1 h");
+    }
 
     #[test]
     fn durations_need_a_known_unit() {

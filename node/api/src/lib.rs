@@ -7,8 +7,10 @@
 
 pub mod address;
 pub mod client;
+pub mod compare;
 pub mod document;
 pub mod duration;
+pub mod evidence;
 pub mod exit;
 pub mod heads;
 pub mod keep;
@@ -21,6 +23,7 @@ pub mod route;
 mod schema;
 pub mod space;
 pub mod status;
+pub mod warning;
 
 pub use address::{AddressError, NodeAddress};
 pub use client::{Client, ClientError};

@@ -66,6 +66,9 @@ pub struct Member {
     /// Whether a connection with its node is open.
     #[serde(skip_serializing_if = "is_false", default)]
     pub connected: bool,
+    /// Last measured round trip to its node in milliseconds, where a connection is open.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub round_trip_ms: Option<u64>,
     /// Milliseconds since it stands so.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub since_ms: Option<u64>,
@@ -87,6 +90,14 @@ pub struct Member {
     /// How old these figures are, in milliseconds.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub age_ms: Option<u64>,
+    /// By how many changes it held fewer, when last heard, than this node holds now. Both may lack changes of
+    /// each other all the same: comparing tells.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub changes_behind: Option<u64>,
+    /// By how many milliseconds its clock was ahead of this node's when last heard, negative if behind. What
+    /// was on its way for long looks late.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub clock_offset_ms: Option<i64>,
     /// Where its store stood when last heard.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub position: Option<Position>,

@@ -58,6 +58,12 @@ pub struct Peer {
     /// Last measured round trip in milliseconds.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub round_trip_ms: Option<u64>,
+    /// Points of its offences that have not faded: ten disconnect it, thirty block it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub score: Option<u64>,
+    /// What it did wrong, counted while it is remembered.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub offences: Option<u64>,
     /// Present while the peer is blocked.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub blocked: Option<Blocked>,

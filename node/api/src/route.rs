@@ -39,6 +39,12 @@ pub const MEMBERS: &str = "/v1/spaces/{space}/members";
 pub const INVITES: &str = "/v1/spaces/{space}/invites";
 /// Pattern of the route that waits until others hold something.
 pub const WAIT: &str = "/v1/spaces/{space}/wait";
+/// Pattern of the route that compares this node with others.
+pub const COMPARE: &str = "/v1/spaces/{space}/compare";
+/// Pattern of what is kept out of a space's documents.
+pub const QUARANTINE: &str = "/v1/spaces/{space}/quarantine";
+/// Pattern of the proven forks of a space.
+pub const FORKS: &str = "/v1/spaces/{space}/forks";
 /// Pattern of the join route.
 pub const JOIN: &str = "/v1/join";
 /// Pattern of the peers route.
@@ -81,6 +87,9 @@ pub const ALL: &[&str] = &[
     MEMBERS,
     INVITES,
     WAIT,
+    COMPARE,
+    QUARANTINE,
+    FORKS,
     JOIN,
     PEERS,
     PEER_BLOCK,
@@ -184,6 +193,24 @@ pub fn wait(space_name: &str) -> String {
     space(space_name) + "/wait"
 }
 
+/// Path of a space's compare route.
+#[must_use]
+pub fn compare(space_name: &str) -> String {
+    space(space_name) + "/compare"
+}
+
+/// Path of what is kept out of a space's documents.
+#[must_use]
+pub fn quarantine(space_name: &str) -> String {
+    space(space_name) + "/quarantine"
+}
+
+/// Path of the proven forks of a space.
+#[must_use]
+pub fn forks(space_name: &str) -> String {
+    space(space_name) + "/forks"
+}
+
 /// Path of one peer's block, by name, key, `PeerId` or unique prefix.
 #[must_use]
 pub fn peer_block(peer: &str) -> String {
@@ -265,6 +292,9 @@ mod tests {
             (MEMBERS, members("s")),
             (INVITES, invites("s")),
             (WAIT, wait("s")),
+            (COMPARE, compare("s")),
+            (QUARANTINE, quarantine("s")),
+            (FORKS, forks("s")),
             (PEER_BLOCK, peer_block("p")),
         ];
         for (pattern, path) in filled {

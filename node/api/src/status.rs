@@ -8,13 +8,14 @@ use crate::{Position, space::Space};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Warning {
-    /// A stable word.
+    /// A stable word: one of [`crate::warning::ALL`].
     pub code: String,
-    /// What is the matter, and why it matters.
+    /// What is the matter, with names and figures.
     pub message: String,
-    /// The command that looks deeper or mends it.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub command: Option<String>,
+    /// Why it matters.
+    pub why: String,
+    /// The command that mends it, or looks deeper.
+    pub command: String,
 }
 
 /// Figures of the store.
@@ -56,7 +57,7 @@ pub struct Status {
     pub peers: u64,
     /// Figures of the store.
     pub store: StoreStatus,
-    /// What needs a look; empty when nothing does.
+    /// What needs a look, the most urgent first; empty when nothing does.
     #[serde(default)]
     pub warnings: Vec<Warning>,
     /// When it started, RFC 3339.

@@ -56,7 +56,7 @@ fn whole_examples_round_trip() {
     round_trips::<Status>(
         json!({"name": "n1", "version": "0.1.0", "key": A, "peer_id": "12D3", "listen": ["/ip4/0.0.0.0/tcp/4710"],
         "advertise": [], "spaces": [space()], "peers": 4, "store": {"bytes": 4096, "position": "s-7"},
-        "warnings": [{"code": "no-peers", "message": "nobody is connected", "command": "starling peers add HOST"}],
+        "warnings": [{"code": "no-peers", "message": "nobody is connected", "why": "alone", "command": "starling peers add HOST"}],
         "started": "2026-01-02T03:04:05Z", "uptime_ms": 1200}),
     );
     round_trips::<DocumentList>(json!({"items": [{"name": "a", "heads": [A], "changes": 2, "deleted": true,

@@ -16,7 +16,12 @@ pub(super) fn tell(metrics: &Metrics, effect: &Effect) {
             tracing::info!(event = "member", %space, %member, state, reason, "a member is {state}");
         }
         Effect::Count { what, by } => count(metrics, *what, *by),
-        Effect::Note(note) => log(note),
+        Effect::Note(note) => {
+            if matches!(note, Note::StoreFault { .. }) {
+                metrics.store_fault();
+            }
+            log(note);
+        }
         _ => {}
     }
 }

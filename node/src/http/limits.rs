@@ -57,12 +57,17 @@ pub(crate) const WAIT_TIME_MAX: Duration = Duration::from_secs(600);
 /// How long a write waits for other nodes to confirm it, where the client does not say.
 pub(crate) const CONFIRM_TIME_DEFAULT: Duration = Duration::from_secs(5);
 
-/// Room on the store's file system below which `status` warns, in bytes. A busy node writes a few
-/// hundred megabytes in a day.
-pub(crate) const ROOM_LOW_BYTES: u64 = 256 * 1024 * 1024;
+/// Nodes that one request compares with.
+pub(crate) const COMPARED_NODES_MAX: usize = 32;
 
-/// Room below which a commit may fail: redb writes to new pages before it frees old ones.
-pub(crate) const ROOM_OUT_BYTES: u64 = 4 * 1024 * 1024;
+/// How long a comparison with one node takes at most where the client does not say.
+pub(crate) const COMPARE_TIME_DEFAULT: Duration = Duration::from_secs(10);
+
+/// How long it may take at all.
+pub(crate) const COMPARE_TIME_MAX: Duration = Duration::from_secs(60);
+
+/// Between two looks at what the log should warn of. Too short and a warning that comes and goes fills it.
+pub(crate) const WATCHMAN_PERIOD: Duration = Duration::from_secs(15);
 
 /// Verifications and backups running at once. Each keeps a thread busy, and the room of what is
 /// overwritten meanwhile. Above it: 503.

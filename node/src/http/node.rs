@@ -4,6 +4,7 @@
 //! `names`, `changes`) go to the store's last commit, on threads of their own, and never wait for a writer.
 
 mod changes;
+mod compare;
 mod names;
 mod past;
 mod reads;

@@ -3,6 +3,7 @@
 use axum::{extract::State, http::StatusCode};
 use starling_api::{
     document::ConflictList,
+    evidence::{ForksPage, ForksQuery, QuarantinePage, QuarantineQuery},
     past::{
         BlamePage, BlameQuery, ConflictsPage, ConflictsQuery, Diff, DiffQuery, HistoryPage, HistoryQuery,
     },
@@ -69,4 +70,22 @@ pub(super) async fn space_conflicts(
 ) -> Result<Answer<ConflictsPage>, Refused> {
     let space = api.node.space(&space).await?;
     api.node.space_conflicts(space, query).await.map(|page| Answer(StatusCode::OK, page))
+}
+
+pub(super) async fn quarantine(
+    State(api): State<Api>,
+    Names(space): Names<String>,
+    Asked(query): Asked<QuarantineQuery>,
+) -> Result<Answer<QuarantinePage>, Refused> {
+    let space = api.node.space(&space).await?;
+    api.node.quarantined(space, query).await.map(|page| Answer(StatusCode::OK, page))
+}
+
+pub(super) async fn forks(
+    State(api): State<Api>,
+    Names(space): Names<String>,
+    Asked(query): Asked<ForksQuery>,
+) -> Result<Answer<ForksPage>, Refused> {
+    let space = api.node.space(&space).await?;
+    api.node.forks(space, query).await.map(|page| Answer(StatusCode::OK, page))
 }

@@ -79,7 +79,7 @@ async fn find(api: &Api, text: &str) -> Result<AuthorKey, Refused> {
 }
 
 /// A name as a whole goes before prefixes of keys.
-fn one_of(known: &BTreeMap<AuthorKey, Option<String>>, text: &str) -> Result<AuthorKey, Refused> {
+pub(super) fn one_of(known: &BTreeMap<AuthorKey, Option<String>>, text: &str) -> Result<AuthorKey, Refused> {
     let by = |matches: &dyn Fn(&AuthorKey, Option<&str>) -> bool| -> Vec<AuthorKey> {
         known.iter().filter(|(key, name)| matches(key, name.as_deref())).map(|(key, _)| *key).collect()
     };

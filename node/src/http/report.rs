@@ -102,6 +102,7 @@ pub(super) fn member(report: &MemberReport) -> Member {
         },
         reason: report.reason.map(|reason| reason.code().to_owned()),
         connected: report.connected,
+        round_trip_ms: report.round_trip.map(millis),
         since_ms: report.since.map(millis),
         version: word.map(|word| word.version.clone()),
         addresses: word
@@ -111,6 +112,8 @@ pub(super) fn member(report: &MemberReport) -> Member {
         documents: word.map(|word| word.documents),
         changes: word.map(|word| word.changes),
         age_ms: word.map(|word| millis(word.age)),
+        changes_behind: word.map(|word| word.own_changes.saturating_sub(word.changes)),
+        clock_offset_ms: report.clock_offset_ms,
         position: None,
     }
 }
@@ -137,6 +140,8 @@ pub(super) fn peer(report: &PeerReport) -> Peer {
         transport: connection.map(|connection| transport(connection.address.as_str()).to_owned()),
         connected_ms: connection.map(|connection| millis(connection.age)),
         round_trip_ms: connection.and_then(|connection| connection.round_trip).map(millis),
+        score: report.standing.map(|standing| standing.score / 1_000),
+        offences: report.standing.map(|standing| standing.offences),
         blocked: report.blocked.map(|left| Blocked { left_ms: left.map(millis) }),
     }
 }

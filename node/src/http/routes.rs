@@ -7,7 +7,8 @@ use axum::{
 use starling_api::route;
 
 use super::{
-    batch, documents, keep, log_level, openapi, past, peers, spaces, state::Api, status, watch, writes,
+    batch, compare, documents, keep, log_level, openapi, past, peers, spaces, state::Api, status, watch,
+    writes,
 };
 
 /// Every route of the API.
@@ -32,11 +33,14 @@ fn table() -> Vec<(&'static str, MethodRouter<Api>)> {
         (route::SPACE_HISTORY, get(past::space_history)),
         (route::BLAME, get(past::blame)),
         (route::DIFF, get(past::diff)),
+        (route::QUARANTINE, get(past::quarantine)),
+        (route::FORKS, get(past::forks)),
         (route::BATCH, post(batch::run)),
         (route::WATCH, get(watch::watch)),
         (route::MEMBERS, get(spaces::members)),
         (route::INVITES, post(spaces::invite)),
         (route::WAIT, post(spaces::wait)),
+        (route::COMPARE, post(compare::compare)),
         (route::JOIN, post(spaces::join)),
         (route::PEERS, get(peers::list).post(peers::add)),
         (route::PEER_BLOCK, put(peers::block).delete(peers::unblock)),

@@ -136,6 +136,12 @@ figures! {
     "starling_store_room_bytes" Gauge "bytes" []
         "Room left on the file system of the store",
         "under 256 MiB (`status` warns), or under a day's growth";
+    "starling_warnings" Gauge "warnings" ["code"]
+        "Warnings that stand, by kind, as `status` gives them; `warnings.md` lists the codes",
+        "above 0: run the command that `status` names";
+    "starling_store_faults" Counter "faults" []
+        "Times that the store could not be read or written",
+        "above 0: the log's event `store_fault` says how; look at the disk";
     "libp2p_bandwidth_bytes" Counter "bytes" ["protocols", "direction"]
         "Bytes over all connections, with the overhead of the protocols",
         "never by itself";

@@ -9,6 +9,7 @@ pub(crate) mod config;
 pub(crate) mod export;
 pub(crate) mod id;
 pub(crate) mod past;
+mod proof;
 pub(crate) mod read;
 pub(crate) mod restore;
 mod stopped;

@@ -1,4 +1,4 @@
-//! `history` and `blame` of a stopped node.
+//! `history`, `blame`, `quarantine` and `forks` of a stopped node.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -10,7 +10,9 @@ use starling_node::inspect::Inspector;
 use super::read::{name_of, open};
 use crate::args::Global;
 use crate::commands::blame::{self, BlameArgs};
+use crate::commands::forks::{self, ForksArgs};
 use crate::commands::history::{self, HistoryArgs};
+use crate::commands::quarantine::{self, QuarantineArgs};
 use crate::failure::{Failure, Outcome};
 use crate::output::Output;
 
@@ -47,4 +49,35 @@ pub(crate) fn blame(global: &Global, directory: &Path, args: &BlameArgs, out: &m
     }
     printer.end(out)?;
     Ok(Exit::Done)
+}
+
+/// `starling quarantine` on a stopped node.
+pub(crate) fn quarantine(
+    global: &Global,
+    directory: &Path,
+    args: &QuarantineArgs,
+    out: &mut Output,
+) -> Outcome {
+    let node = open(directory)?;
+    let space = node.space(global.space.as_deref())?;
+    let mut inspector = Inspector::new(&node.reader, space, BTreeMap::new());
+    let (mut printer, mut query) = (quarantine::Printer::default(), args.query());
+    while printer.asks() {
+        let page = inspector.quarantine(&query).map_err(|problem| Failure::from(*problem))?;
+        printer.page(page, &mut query, out)?;
+    }
+    printer.end(args.fail_if_any, out)
+}
+
+/// `starling forks` on a stopped node.
+pub(crate) fn forks(global: &Global, directory: &Path, args: &ForksArgs, out: &mut Output) -> Outcome {
+    let node = open(directory)?;
+    let space = node.space(global.space.as_deref())?;
+    let mut inspector = Inspector::new(&node.reader, space, BTreeMap::new());
+    let (mut printer, mut query) = (forks::Printer::new(args), args.query());
+    while printer.asks() {
+        let page = inspector.forks(&query).map_err(|problem| Failure::from(*problem))?;
+        printer.page(page, &mut query, out)?;
+    }
+    printer.end(out)
 }

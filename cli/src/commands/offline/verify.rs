@@ -30,9 +30,16 @@ pub(crate) struct VerifyArgs {
     /// damaged is moved into a file beside the store, and asked of other nodes after the next start.
     #[arg(long)]
     repair: bool,
+    /// Check a proof of a fork that `starling forks --export` wrote, instead of a store. It needs no node
+    /// and no network: the file holds every signature.
+    #[arg(long, value_name = "FILE", conflicts_with = "repair")]
+    proof: Option<PathBuf>,
 }
 
 pub(crate) async fn run(global: &Global, args: &VerifyArgs, out: &mut Output) -> Outcome {
+    if let Some(path) = &args.proof {
+        return super::proof::verify(path, out);
+    }
     let session = match Session::open(global) {
         Ok(session) if args.repair => {
             drop(session);

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::address::Address;
+use crate::budget::Standing;
 use crate::charter::Member;
 use crate::id::{AuthorKey, Position, SpaceId};
 use crate::presence::{Reason, State};
@@ -71,6 +72,10 @@ pub struct MemberReport {
     pub last_word: Option<LastWord>,
     /// Whether a connection stands.
     pub connected: bool,
+    /// The last ping over it.
+    pub round_trip: Option<Duration>,
+    /// How far its clock was ahead of this node's when it was last heard, in milliseconds.
+    pub clock_offset_ms: Option<i64>,
 }
 
 /// What a member's last beacon said.
@@ -88,6 +93,10 @@ pub struct LastWord {
     pub documents: u64,
     /// Changes it held.
     pub changes: u64,
+    /// Documents this node holds now.
+    pub own_documents: u64,
+    /// Changes this node holds now.
+    pub own_changes: u64,
     /// Whether it held exactly what this node holds now.
     pub in_sync: bool,
 }
@@ -103,6 +112,8 @@ pub struct PeerReport {
     pub connection: Option<ConnectionReport>,
     /// If blocked: for how much longer; `None` inside for good.
     pub blocked: Option<Option<Duration>>,
+    /// What it did wrong, if anything that is remembered.
+    pub standing: Option<Standing>,
 }
 
 /// One connection.

@@ -12,7 +12,7 @@ use crate::planted::is_planted;
 use crate::replica::core::Core;
 use crate::replica::effect::{Counted, Note, Refusal};
 use crate::replica::step::{Step, Touch};
-use crate::store::tables::{ForkRecord, FrontierRecord, QuarantineRecord, RESTS_ON_QUARANTINED, walk_prefix};
+use crate::store::tables::{ForkRecord, FrontierRecord, QuarantineRecord, walk_prefix};
 use crate::store::{StoreError, Table};
 use crate::time::WallTime;
 
@@ -41,7 +41,7 @@ impl Core {
         self.store_delta(step, space_id, delta, last_seq, last_hash);
         if let Some(space) = self.spaces.get(&space_id) {
             for hash in out_of_view {
-                let row = QuarantineRecord { reason: RESTS_ON_QUARANTINED.into() };
+                let row = QuarantineRecord::of_what_rests(Some(step.now.wall));
                 let key = space.index.quarantined(&sent.document, *hash);
                 step.transaction.put(Table::Quarantine, key, &row);
             }
@@ -107,6 +107,7 @@ impl Core {
         let proof = ForkRecord {
             first: codec::encode(&first.into_delta(space_id, document.clone(), actor, first_seq)),
             second: codec::encode(second.delta()),
+            since: Some(step.now.wall),
         };
         proven.into_iter().for_each(|later| step.transaction.remove(Table::Forks, later));
         step.transaction.put(Table::Forks, key, &proof);

@@ -41,6 +41,7 @@ impl Core {
                 self.confirmed(step, key, question, answer.ok());
                 return Ok(());
             }
+            Asked::Compare(question) => return self.compare_answered(step, key, question, answer),
             asked => asked,
         };
         let forgets = answer.is_err() && is_planted("forget-want-after-timeout");
@@ -119,6 +120,7 @@ impl Core {
         match self.peers.get_mut(&key).and_then(|peer| peer.asked.remove(&id)) {
             None => return,
             Some(Asked::Confirm(question)) => return self.unasked(key, question),
+            Some(Asked::Compare(question)) => return self.compare_unasked(now, question),
             Some(Asked::Fetch { space, goals, .. }) => goals.keys().for_each(|item| {
                 self.fetching.remove(&(space, *item));
             }),
@@ -229,7 +231,8 @@ impl Core {
             }
         }
         if !offers.is_empty() {
-            self.push_task(key, Task::Offer { space, items: offers });
+            let items = offers.into_iter().map(|offer| offer.mine).collect();
+            self.push_task(key, Task::Offer { space, items });
         }
         if !goals.is_empty() {
             self.push_task(key, Task::Fetch { space, goals });
@@ -358,7 +361,13 @@ impl Core {
 
     /// Forgets a peer's dialogue.
     pub(in crate::replica) fn peer_gone(&mut self, key: AuthorKey) {
-        self.peers.remove(&key);
+        let gone = self.peers.remove(&key);
+        for asked in gone.into_iter().flat_map(|peer| peer.asked.into_values()) {
+            // Should it come back at once, it is asked again.
+            if let Asked::Compare(question) = asked {
+                self.compare_unasked(self.now, question);
+            }
+        }
         self.fetching.retain(|_, by| *by != key);
     }
 }

@@ -2,6 +2,7 @@
 
 use super::{Client, ClientError};
 use crate::{
+    evidence::{ForksPage, ForksQuery, QuarantinePage, QuarantineQuery},
     past::{
         BlamePage, BlameQuery, ConflictsPage, ConflictsQuery, Diff, DiffQuery, HistoryPage, HistoryQuery,
     },
@@ -56,6 +57,28 @@ impl Client {
     pub async fn diff(&self, space: &str, name: &str, query: &DiffQuery) -> Result<Diff, ClientError> {
         let members = [("from", Some(query.from.as_str())), ("to", query.to.as_deref())];
         self.read_json(&route::with_query(&route::diff(space, name), &members)).await
+    }
+
+    /// One page of what is kept out of documents.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn quarantine(
+        &self,
+        space: &str,
+        query: &QuarantineQuery,
+    ) -> Result<QuarantinePage, ClientError> {
+        let members = [("doc", query.doc.as_deref()), ("after", query.after.as_deref())];
+        self.read_json(&route::with_query(&route::quarantine(space), &members)).await
+    }
+
+    /// One page of the proven forks.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn forks(&self, space: &str, query: &ForksQuery) -> Result<ForksPage, ClientError> {
+        let members = [("doc", query.doc.as_deref()), ("after", query.after.as_deref())];
+        self.read_json(&route::with_query(&route::forks(space), &members)).await
     }
 
     /// One page of the conflicts of a space's documents.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use starling_api::{
     document::ConflictList,
+    evidence::{ForksPage, ForksQuery, QuarantinePage, QuarantineQuery},
     past::{
         BlamePage, BlameQuery, ConflictsPage, ConflictsQuery, Diff, DiffQuery, HistoryPage, HistoryQuery,
     },
@@ -72,6 +73,24 @@ impl Node {
     ) -> Result<ConflictsPage, Refused> {
         let names = self.called(space).await?;
         self.inspect(space, names, move |inspector| inspector.space_conflicts(&query)).await
+    }
+
+    pub(in super::super) async fn quarantined(
+        &self,
+        space: SpaceId,
+        query: QuarantineQuery,
+    ) -> Result<QuarantinePage, Refused> {
+        let names = self.called(space).await?;
+        self.inspect(space, names, move |inspector| inspector.quarantine(&query)).await
+    }
+
+    pub(in super::super) async fn forks(
+        &self,
+        space: SpaceId,
+        query: ForksQuery,
+    ) -> Result<ForksPage, Refused> {
+        let names = self.called(space).await?;
+        self.inspect(space, names, move |inspector| inspector.forks(&query)).await
     }
 
     /// The heads that a text stands for in a document.

@@ -10,7 +10,7 @@ use starling_crdt::{
     document::{Pointer, Poison},
     id::{AuthorKey, ChangeHash, DocumentName, SpaceId},
     replica::LocalRequest,
-    view::{ReadFault, Reader},
+    view::{KeptOutCounts, ReadFault, Reader},
 };
 
 use super::{
@@ -36,6 +36,10 @@ pub(in super::super) struct File {
 }
 
 impl Node {
+    pub(in super::super) async fn kept_out_counts(&self, space: SpaceId) -> Result<KeptOutCounts, Refused> {
+        Ok(self.aside(move |reader| reader.kept_out_counts(space)).await??)
+    }
+
     pub(in super::super) async fn list(
         &self,
         space: SpaceId,

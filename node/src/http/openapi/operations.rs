@@ -3,11 +3,13 @@
 use serde_json::json;
 use starling_api::{
     Code,
+    compare::{Compare, ComparedList},
     document::{
         AUTOMERGE_MEDIA_TYPE, BatchLine, BatchResult, ConflictList, DocumentList, JSON_PATCH_MEDIA_TYPE,
         ListQuery, MERGE_PATCH_MEDIA_TYPE, Operation as DocumentOperation, ReadQuery, WatchEvent, WatchQuery,
         WriteQuery, Written,
     },
+    evidence::{ForksPage, ForksQuery, QuarantinePage, QuarantineQuery},
     keep::{BACKUP_MEDIA_TYPE, Compacted, Verified},
     member::{MemberList, Wait, Waited},
     past::{
@@ -177,6 +179,18 @@ fn spaces(to: &mut Writer) {
     .answers(202, "Fewer hold it in time.", waited)
     .refuses(&[SPACE, BODY, INBOX, &[Code::BadDocumentName, Code::UnknownDocument]]);
     to.operation(route::WAIT, "post", operation);
+    let (body, compared) = (to.schema::<Compare>(), to.schema::<ComparedList>());
+    let operation = Operation::new("compare", "What differs between this node and other members.")
+        .body(body)
+        .answers(200, "One for each node, also for those that could not be asked.", compared)
+        .refuses(&[
+            SPACE,
+            BODY,
+            INBOX,
+            &[Code::BadDocumentName, Code::UnknownDocument, Code::WithoutEffect],
+            &[Code::UnknownPeer, Code::AmbiguousPeer],
+        ]);
+    to.operation(route::COMPARE, "post", operation);
     let (body, joined) = (to.schema::<Join>(), to.schema::<Joined>());
     let operation = Operation::new("join", "Joins the space of a ticket.")
         .body(body)
@@ -245,6 +259,24 @@ fn past(to: &mut Writer) {
             .answers(200, "By name of the document; pass `next` as `after`.", page)
             .refuses(&[SPACE, INBOX]);
     to.operation(route::SPACE_CONFLICTS, "get", operation);
+    evidence(to);
+}
+
+fn evidence(to: &mut Writer) {
+    let (query, page) = (to.query::<QuarantineQuery>(), to.schema::<QuarantinePage>());
+    let operation =
+        Operation::new("list_quarantine", "Changes that are kept out of their documents, and why.")
+            .parameters(query)
+            .answers(200, "By name of the document; pass `next` as `after`.", page)
+            .refuses(&[SPACE, INBOX, &[Code::BadDocumentName]]);
+    to.operation(route::QUARANTINE, "get", operation);
+    let (query, page) = (to.query::<ForksQuery>(), to.schema::<ForksPage>());
+    let operation =
+        Operation::new("list_forks", "Authors who signed two changes with one number, with proofs.")
+            .parameters(query)
+            .answers(200, "By document and actor; pass `next` as `after`.", page)
+            .refuses(&[SPACE, INBOX, &[Code::BadDocumentName]]);
+    to.operation(route::FORKS, "get", operation);
 }
 
 /// What every write of one document takes, answers and refuses.

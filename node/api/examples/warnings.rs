@@ -1,0 +1,5 @@
+//! Prints `docs/warnings.md`.
+
+fn main() {
+    print!("{}", starling_api::warning::reference());
+}

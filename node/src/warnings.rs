@@ -1,0 +1,219 @@
+//! What of a node an operator should look at: judged from what the node knows of itself, its members and
+//! its store, and told in the words of the API's table.
+//!
+//! Promises: what is given is sorted by importance, and each names the figures it was judged by. Leaves
+//! out how those were found out.
+
+use std::time::Duration;
+
+use starling_api::{
+    duration,
+    status::Warning,
+    warning::{
+        self, BEHIND, CLOCK, DIVERGED, FORK, LOW_ROOM, MEMBERS_AWAY, NO_PEERS, NO_ROOM, NOT_JOINED,
+        QUARANTINE, STORE_FAULT, VERSIONS,
+    },
+};
+use starling_crdt::{
+    presence::State,
+    replica::{LastWord, MemberReport, SpaceReport, Status},
+    view::KeptOutCounts,
+};
+
+/// Room on the store's file system below which `status` warns, in bytes. A busy node writes a few
+/// hundred megabytes in a day.
+pub(crate) const ROOM_LOW_BYTES: u64 = 256 * 1024 * 1024;
+
+/// Room below which a commit may fail: redb writes to new pages before it frees old ones.
+pub(crate) const ROOM_OUT_BYTES: u64 = 4 * 1024 * 1024;
+
+/// How long a fault of the store is warned of.
+pub(crate) const STORE_FAULT_TOLD: Duration = Duration::from_secs(10 * 60);
+
+/// How old a member's word must be before this node counts as behind it: by then gossip or the first repair
+/// has brought what is on its way. Too short and every burst of writes warns.
+const BEHIND_AFTER: Duration = Duration::from_secs(10);
+
+/// How far clocks may be apart. A beacon that repair brought is some seconds old and looks like that much.
+const CLOCK_OFFSET_MAX_MS: u64 = 30_000;
+
+/// How long a member is away before it is warned of: most are back by then.
+const AWAY_AFTER: Duration = Duration::from_secs(5 * 60);
+
+/// Names in one warning.
+const NAMES_MAX: usize = 3;
+
+/// One space, its members, and what is kept out of its documents.
+pub(crate) struct SpacePicture {
+    pub(crate) report: SpaceReport,
+    pub(crate) members: Vec<MemberReport>,
+    pub(crate) kept_out: KeptOutCounts,
+}
+
+/// Everything that warnings are judged by.
+pub(crate) struct Picture {
+    /// Of the node itself.
+    pub(crate) status: Status,
+    pub(crate) spaces: Vec<SpacePicture>,
+    /// Bytes left on the store's file system, where known.
+    pub(crate) room: Option<u64>,
+    /// How long ago the store failed, if it did since the start.
+    pub(crate) store_fault: Option<Duration>,
+    /// Of this node's program.
+    pub(crate) version: &'static str,
+}
+
+impl Picture {
+    /// What needs a look, the most urgent first.
+    pub(crate) fn warnings(&self) -> Vec<Warning> {
+        let mut warnings = Vec::new();
+        warnings.extend(self.room.and_then(low_room));
+        warnings.extend(self.store_fault.filter(|ago| *ago <= STORE_FAULT_TOLD).map(store_fault));
+        warnings.extend(self.no_peers());
+        for space in &self.spaces {
+            warnings.extend(not_joined(&space.report));
+            warnings.extend(kept_out(space));
+            warnings.extend(behind(space));
+            warnings.extend(away(space));
+            warnings.extend(clocks(space));
+            warnings.extend(self.versions(space));
+        }
+        // Stable: within a kind the spaces keep their order.
+        warnings.sort_by_key(|told| warning::place(&told.code));
+        warnings
+    }
+
+    fn no_peers(&self) -> Option<Warning> {
+        let shared = self.spaces.iter().any(|space| space.report.members > 1);
+        (self.status.peers == 0 && shared).then(|| NO_PEERS.warn("no other node is connected"))
+    }
+
+    fn versions(&self, space: &SpacePicture) -> Option<Warning> {
+        let others = space.members.iter().filter(|member| !member.this_node && is_here(member));
+        let other = |member: &&MemberReport| {
+            member.last_word.as_ref().is_some_and(|word| word.version != self.version)
+        };
+        let others: Vec<&MemberReport> = others.filter(other).collect();
+        let told = |member: &&MemberReport| {
+            format!("{} {}", name(member), member.last_word.as_ref().map_or("", |word| word.version.as_str()))
+        };
+        let text = listed(others.iter().map(told))?;
+        Some(
+            VERSIONS.warn(format!(
+                "this node runs {}, in {:?} others run: {text}",
+                self.version, space.report.name
+            )),
+        )
+    }
+}
+
+fn low_room(room: u64) -> Option<Warning> {
+    let kind = match room {
+        ROOM_LOW_BYTES.. => return None,
+        ROOM_OUT_BYTES.. => LOW_ROOM,
+        _ => NO_ROOM,
+    };
+    Some(kind.warn(format!("{} MiB are left on the file system of the store", room / (1024 * 1024))))
+}
+
+fn store_fault(ago: Duration) -> Warning {
+    STORE_FAULT
+        .warn(format!("the store failed {} ago; the log's event store_fault says how", duration::told(ago)))
+}
+
+fn not_joined(space: &SpaceReport) -> Option<Warning> {
+    if space.membership.is_some() {
+        return None;
+    }
+    let why = match &space.join_refused {
+        Some(reason) => format!("the last member asked refused: {reason}"),
+        None => "no member could be reached yet".to_owned(),
+    };
+    Some(NOT_JOINED.warn(format!("this node is not yet a member of {:?}: {why}", space.name)))
+}
+
+fn kept_out(space: &SpacePicture) -> Vec<Warning> {
+    let KeptOutCounts { quarantined, diverged, forks } = space.kept_out;
+    let name = &space.report.name;
+    let count = |count: u64, thing: &str| {
+        let more = if count >= KeptOutCounts::MOST { " or more" } else { "" };
+        format!("{count}{more} {thing}{}", if count == 1 { "" } else { "s" })
+    };
+    let mut warnings = Vec::new();
+    if diverged > 0 {
+        warnings.push(
+            DIVERGED.warn(format!("{} of {name:?} could not be built here", count(diverged, "change"))),
+        );
+    }
+    if forks > 0 {
+        warnings.push(FORK.warn(format!("{} of authors in {name:?} proven", count(forks, "fork"))));
+    }
+    if quarantined > diverged {
+        let count = count(quarantined - diverged, "change");
+        warnings.push(QUARANTINE.warn(format!("{count} of {name:?} kept out of documents")));
+    }
+    warnings
+}
+
+fn behind(space: &SpacePicture) -> Option<Warning> {
+    // What it said is compared with what is here now: this node has not caught up since.
+    let lacking = |word: &LastWord| word.changes.saturating_sub(word.own_changes);
+    let words = space.members.iter().filter(|member| is_here(member)).filter_map(|member| {
+        let word = member.last_word.as_ref().filter(|word| word.age >= BEHIND_AFTER)?;
+        (lacking(word) > 0).then_some((member, word))
+    });
+    let (member, word) = words.max_by_key(|(_, word)| lacking(word))?;
+    let mut told = BEHIND.warn(format!(
+        "{} said {} ago that it holds {} changes of {:?} more than this node holds now",
+        name(member),
+        duration::told(word.age),
+        lacking(word),
+        space.report.name
+    ));
+    told.command = format!("starling compare {}", name(member));
+    Some(told)
+}
+
+fn away(space: &SpacePicture) -> Option<Warning> {
+    let long = |member: &&MemberReport| {
+        member.state == Some(State::Away) && member.since.is_some_and(|since| since >= AWAY_AFTER)
+    };
+    let away: Vec<&MemberReport> = space.members.iter().filter(long).collect();
+    let names = listed(away.iter().map(|member| name(member)))?;
+    let (count, all) = (away.len(), space.members.len());
+    Some(MEMBERS_AWAY.warn(format!("{count} of {all} members of {:?} are away: {names}", space.report.name)))
+}
+
+fn clocks(space: &SpacePicture) -> Option<Warning> {
+    let offset = |member: &MemberReport| member.clock_offset_ms.unwrap_or(0);
+    let far = space.members.iter().filter(|member| is_here(member));
+    let far = far.filter(|member| offset(member).unsigned_abs() >= CLOCK_OFFSET_MAX_MS);
+    let member = far.max_by_key(|member| offset(member).unsigned_abs())?;
+    let by = duration::told(Duration::from_millis(offset(member).unsigned_abs()));
+    let way = if offset(member) > 0 { "ahead of" } else { "behind" };
+    Some(CLOCK.warn(format!("the clock of {} is {by} {way} this node's", name(member))))
+}
+
+fn is_here(member: &MemberReport) -> bool {
+    member.state == Some(State::Alive)
+}
+
+/// What a member is called: its name, or the first digits of its key.
+fn name(member: &MemberReport) -> String {
+    let digits = || member.member.key.to_string().chars().take(8).collect();
+    member.name.clone().unwrap_or_else(digits)
+}
+
+/// The first few, and how many more; nothing of none.
+fn listed(names: impl Iterator<Item = String>) -> Option<String> {
+    let names: Vec<String> = names.collect();
+    let shown = names.iter().take(NAMES_MAX).map(String::as_str).collect::<Vec<_>>().join(", ");
+    match names.len() {
+        0 => None,
+        count if count > NAMES_MAX => Some(format!("{shown} and {} more", count - NAMES_MAX)),
+        _ => Some(shown),
+    }
+}
+
+#[cfg(test)]
+mod tests;
