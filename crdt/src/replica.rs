@@ -43,7 +43,7 @@ use crate::id::AuthorKey;
 use crate::identity::Identity;
 use crate::planted::is_planted;
 use crate::store::tables::{META_KEY, MetaRecord};
-use crate::store::{Store, StoreError, StoreRead, Table};
+use crate::store::{Store, StoreError, StoreRead, Table, WriteBatch};
 use crate::time::{Moment, Now};
 
 /// What a replica says about itself, and where it starts to look for others.
@@ -76,6 +76,8 @@ pub struct Replica<S: Store> {
     stale: bool,
     /// Set when memory was read again late: the topics to follow are told once more.
     reloaded: bool,
+    /// Set from a failed commit to the next one that succeeds: what the store shows may not be durable.
+    doubted: bool,
 }
 
 impl<S: Store> Replica<S> {
@@ -95,7 +97,7 @@ impl<S: Store> Replica<S> {
         let seeds = options.seeds.clone();
         let mut core = Core::new(&store, identity, options, seed, nonces, now)?;
         core.add_seeds(seeds);
-        Ok(Self { store, core, stale: false, reloaded: false })
+        Ok(Self { store, core, stale: false, reloaded: false, doubted: false })
     }
 
     /// What the shell must do once after opening: topics to follow, peers to refuse.
@@ -172,17 +174,28 @@ impl<S: Store> Replica<S> {
         }
         let batch = transaction.into_batch();
         let failure = match finished {
-            Ok(()) if batch.is_empty() => {
+            Ok(()) if batch.is_empty() && !self.needs_a_sound_store(&effects) => {
                 self.core.trim();
                 return Ok(effects);
             }
             Ok(()) => self.store.commit(&batch).err(),
-            Err(Refusal::Store(error)) => Some(error),
-            Err(refusal) => Some(StoreError::Corrupt(refusal.to_string())),
+            Err(refusal) => {
+                // The next step finds another handle, if the disk gives one.
+                self.doubted |= self.store.commit(&WriteBatch::default()).is_err();
+                match refusal {
+                    Refusal::Store(error) => Some(error),
+                    refusal => Some(StoreError::Corrupt(refusal.to_string())),
+                }
+            }
         };
         match failure {
             None => {
-                self.core.committed(commit);
+                self.doubted = false;
+                if batch.is_empty() {
+                    self.core.trim();
+                } else {
+                    self.core.committed(commit);
+                }
                 Ok(effects)
             }
             Some(_) if is_planted("announce-before-persist") => {
@@ -193,8 +206,20 @@ impl<S: Store> Replica<S> {
         }
     }
 
+    /// Whether a step that changed nothing has to commit all the same, which gives the store a new handle
+    /// where the old one is broken. After a read that failed, or nothing could be read until a restart; and
+    /// before a write is called done that was found done, while what the store shows may not be durable.
+    fn needs_a_sound_store(&self, effects: &[Effect]) -> bool {
+        effects.iter().any(|effect| match effect {
+            Effect::Note(Note::StoreFault { .. }) => true,
+            Effect::Reply { reply: Ok(Reply::Written(_)), .. } => self.doubted,
+            _ => false,
+        })
+    }
+
     /// Turns the effects of a step that is not durable into refusals, and reads the store again.
     fn fail(&mut self, now: Now, effects: Vec<Effect>, error: &StoreError) -> Vec<Effect> {
+        self.doubted = true;
         if !is_planted("write-on-after-failed-commit") {
             self.stale = self.core.load_store(&self.store, now).is_err();
         }

@@ -3,6 +3,7 @@
 //! Labels are bounded by type: a kind, code or route is a `&'static str` that the program contains.
 //! What each figure means stands in [`table`].
 
+mod collected;
 pub mod table;
 
 use std::{
@@ -20,6 +21,7 @@ use prometheus_client::{
     },
 };
 
+pub(crate) use collected::register_network_events;
 pub use prometheus_client::registry::Registry;
 
 /// Media type of what [`Metrics::render`] writes.

@@ -52,7 +52,7 @@ fn two_nodes_are_compared_while_they_repair_each_other_and_apart() {
     assert_eq!(told["items"][0]["code"], "not-connected", "{told}");
 
     let records: String = (0..DOCUMENTS).map(|n| format!("{{\"id\":\"r{n:04}\"}}\n")).collect();
-    let file = here.path().join("records");
+    let file = here.path().join("records.ndjson");
     fs::write(&file, records).expect("a file");
     one.run(&["import", "--key-field", "id", &file.display().to_string()]).expect(0);
     one.run(&["peers", "unblock", &peer]).expect(0);

@@ -55,7 +55,9 @@ fn nothing_runs_of(group: &str) {
         let processes = fs::read_dir("/proc").expect("Linux has it").flatten();
         let mut stats = processes.filter_map(|process| fs::read_to_string(process.path().join("stat")).ok());
         // Behind the name: state, parent, group.
-        !stats.any(|stat| stat.rsplit(") ").next().and_then(|rest| rest.split(' ').nth(2)) == Some(group.trim()))
+        !stats.any(|stat| {
+            stat.rsplit(") ").next().and_then(|rest| rest.split(' ').nth(2)) == Some(group.trim())
+        })
     });
 }
 

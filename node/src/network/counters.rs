@@ -1,19 +1,9 @@
 //! What the network counts, besides the bytes that the transport counts itself.
 
-use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
-use prometheus_client::metrics::MetricType;
-use prometheus_client::metrics::counter::ConstCounter;
-
-use crate::metrics::Registry;
-use crate::metrics::table::meaning;
-
-/// Name of the figure under which all of them are told, one label value each.
-const FIGURE: &str = "network_events";
+use crate::metrics::{Registry, register_network_events};
 
 /// One figure, written by the network's task and read by anyone.
 #[derive(Debug, Default)]
@@ -98,37 +88,22 @@ pub(super) type SharedCounters = Arc<Counters>;
 /// Figures that nobody has read yet, told from now on with all others of the node.
 pub(super) fn counted(registry: &mut Registry) -> SharedCounters {
     let counters = SharedCounters::default();
-    let told = Box::new(Told(counters.clone()));
-    registry.sub_registry_with_prefix("starling").register_collector(told);
+    let told = counters.clone();
+    register_network_events(registry, move || told.named().collect());
     counters
-}
-
-#[derive(Debug)]
-struct Told(SharedCounters);
-
-impl Collector for Told {
-    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let mut family = encoder.encode_descriptor(FIGURE, meaning(FIGURE), None, MetricType::Counter)?;
-        for (event, count) in self.0.named() {
-            ConstCounter::new(count).encode(family.encode_family(&[("event", event)])?)?;
-        }
-        Ok(())
-    }
 }
 
 #[cfg(test)]
 mod tests {
-    use prometheus_client::encoding::text::encode;
-
     use super::*;
+    use crate::metrics::Metrics;
 
     #[test]
     fn every_count_is_told_under_one_figure() {
-        let mut registry = Registry::default();
-        let counters = counted(&mut registry);
+        let metrics = Metrics::new();
+        let counters = metrics.register(counted);
         counters.connections_refused.increment();
-        let mut text = String::new();
-        encode(&mut text, &registry).expect("it can be written");
+        let text = metrics.render();
         assert!(text.contains("starling_network_events_total{event=\"connections_refused\"} 1\n"), "{text}");
         assert!(text.contains("starling_network_events_total{event=\"gossip_no_room\"} 0\n"), "{text}");
         assert!(text.contains("# TYPE starling_network_events counter\n"), "{text}");

@@ -48,7 +48,7 @@ fn operations() -> (u64, u64) {
     let mut life = Life::on(&disk, 1).unwrap();
     assert!((0..STEPS).all(|step| life.step(step)));
     let done = (disk.operations(), disk.reads());
-    assert!(done.0 > 100, "only {} places where the disk can fail", done.0);
+    assert!(done.0 > 50, "only {} places where the disk can fail", done.0);
     done
 }
 

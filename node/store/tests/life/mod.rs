@@ -41,7 +41,8 @@ pub type Shown = BTreeMap<String, String>;
 
 /// How a store is opened here. The cache is small, so that reads come from the disk.
 pub fn options() -> StoreOptions {
-    StoreOptions { cache_bytes: 64 * 1024, ..StoreOptions::create(ID) }
+    // A log that is full after a few commits, so that a life meets redb's commits as well as the log's.
+    StoreOptions { cache_bytes: 64 * 1024, log_bytes: 16 * 1024, ..StoreOptions::create(ID) }
 }
 
 /// A node that lives.
