@@ -17,7 +17,7 @@ fn delta(document: &str, values: &[u8]) -> Vec<u8> {
     let (mut built, mut changes) = (Document::new(), Vec::new());
     for value in values {
         let commit = Commit { actor: incarnation().actor(), time_seconds: 5, message: None };
-        let value = Json::parse(&format!(r#"{{"a": {value}}}"#)).unwrap();
+        let value = Json::parse(format!(r#"{{"a": {value}}}"#)).unwrap();
         let written = built.edit(commit, &Edit::Put { value, base: None }).unwrap();
         changes.extend(written.changes.into_iter().map(|change| change.bytes));
     }

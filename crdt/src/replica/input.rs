@@ -136,7 +136,6 @@ impl Input {
 
 /// What a person or a program on this host asks.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "the large ones are rare and moved once")]
 pub enum LocalRequest {
     /// Make a new space with this node as its founder.
     CreateSpace {

@@ -311,7 +311,7 @@ impl<'b> Life<'b> {
             2 => Response::Deltas {
                 incarnations: vec![self.rogue.incarnation.certificate().clone()],
                 deltas: deltas.collect(),
-                more: self.bytes.next() % 2 == 0,
+                more: self.bytes.next().is_multiple_of(2),
             },
             3 => Response::Busy { retry_after_ms: 5 },
             4 => Response::Confirmed(vec![true]),

@@ -4,6 +4,7 @@
 //! what is warned of, which `crate::warnings` judges.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use futures::future::try_join_all;
 use starling_api::{Code, status::Warning, warning};
@@ -73,9 +74,9 @@ impl Standing {
             stands
         });
         for (code, Warning { message, command, .. }) in now {
-            if !self.0.contains_key(&code) {
-                tracing::warn!(event = "warning", code, command, "{message}");
-                self.0.insert(code, message);
+            if let Entry::Vacant(free) = self.0.entry(code) {
+                tracing::warn!(event = "warning", code = free.key(), command, "{message}");
+                free.insert(message);
             }
         }
     }

@@ -46,13 +46,13 @@ impl Seen {
         if range.is_empty() {
             return Ok(None);
         }
-        let mut logged = self.logged.written_in(table, range).rev().peekable();
+        let logged = self.logged.written_in(table, range).rev();
         let rows = self.table(table)?;
         let stored = rows.as_ref().map(|rows| rows.range::<&[u8]>((range.start, range.end)));
         let mut stored = stored.transpose().map_err(store_error)?;
         let mut next = || stored.as_mut().and_then(|stored| stored.next_back()).map(owned).transpose();
         let mut last = next()?;
-        while let Some((key, value)) = logged.next() {
+        for (key, value) in logged {
             if last.as_ref().is_some_and(|(stored, _)| stored.as_slice() > key) {
                 return Ok(last);
             }

@@ -27,7 +27,7 @@ pub(in crate::network) struct Asking(pub(in crate::network) Kademlia);
 #[derive(Debug)]
 pub(in crate::network) enum Asked {
     /// What Kademlia itself says.
-    Kademlia(kad::Event),
+    Kademlia(Box<kad::Event>),
     /// Where somebody may be who is no neighbour.
     Found {
         /// Who.
@@ -119,7 +119,9 @@ impl NetworkBehaviour for Asking {
                         return Poll::Ready(ToSwarm::GenerateEvent(found));
                     }
                 }
-                Poll::Ready(other) => return Poll::Ready(other.map_out(Asked::Kademlia)),
+                Poll::Ready(other) => {
+                    return Poll::Ready(other.map_out(|event| Asked::Kademlia(Box::new(event))));
+                }
                 Poll::Pending => return Poll::Pending,
             }
         }

@@ -130,7 +130,7 @@ impl SwarmTask {
             }
             ProtocolsEvent::Ping(event) => self.pinged(event),
             ProtocolsEvent::Mdns(mdns::Event::Discovered(found)) => self.found_nearby(found),
-            ProtocolsEvent::Directory(Asked::Kademlia(event)) => self.directory_happened(event),
+            ProtocolsEvent::Directory(Asked::Kademlia(event)) => self.directory_happened(*event),
             ProtocolsEvent::Directory(Asked::Found { peer, addresses }) => {
                 if let Some(peer) = peer::author_key(&peer)
                     && self.named.remove(&peer)
@@ -146,11 +146,10 @@ impl SwarmTask {
     fn directory_happened(&mut self, event: kad::Event) {
         match event {
             kad::Event::RoutingUpdated { is_new_peer: true, .. } => self.agenda.neighbour(Instant::now()),
-            kad::Event::OutboundQueryProgressed { result: QueryResult::GetProviders(Ok(found)), .. } => {
-                if let GetProvidersOk::FoundProviders { providers, .. } = found {
-                    self.ask_where(providers);
-                }
-            }
+            kad::Event::OutboundQueryProgressed {
+                result: QueryResult::GetProviders(Ok(GetProvidersOk::FoundProviders { providers, .. })),
+                ..
+            } => self.ask_where(providers),
             kad::Event::OutboundQueryProgressed {
                 result: QueryResult::GetClosestPeers(ended), step, ..
             } => {
