@@ -17,7 +17,12 @@ mod output;
 use std::io;
 use std::process::ExitCode;
 
+use mimalloc::MiMalloc;
 use starling_api::ExitCode as Exit;
+
+/// A node and a simulation allocate much and small; see `docs/performance.md`.
+#[global_allocator]
+static GLOBAL: MiMalloc = MiMalloc;
 
 fn main() -> ExitCode {
     let cli = match args::parse() {

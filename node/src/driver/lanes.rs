@@ -12,9 +12,9 @@ use starling_crdt::id::SpaceId;
 use starling_crdt::limits::{INBOX_BYTES_MAX, INBOX_INPUTS_MAX};
 use starling_crdt::replica::Input;
 
-/// Inputs of one space in a step while others wait too: enough that a commit serves many, and few
-/// enough that the step stays about as long as one commit.
-const SHARE: usize = 64;
+/// Inputs of one space in a step while others wait too: few enough that the step takes about as long as
+/// two single writes do, and enough that a flood still shares its commits.
+const SHARE: usize = 8;
 /// For how long after its last input a space counts as one that others must leave room for.
 const ACTIVE: Duration = Duration::from_secs(1);
 /// Room that only spaces with little waiting may take.
