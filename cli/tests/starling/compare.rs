@@ -56,7 +56,11 @@ fn two_nodes_are_compared_while_they_repair_each_other_and_apart() {
     fs::write(&file, records).expect("a file");
     one.run(&["import", "--key-field", "id", &file.display().to_string()]).expect(0);
     one.run(&["peers", "unblock", &peer]).expect(0);
-    until("a difference shows", PATIENCE, || compare(&one, &["two"]).0 == Some(8));
-    until("the nodes are equal again", PATIENCE, || compare(&one, &["two"]).0 == Some(0));
+    // Repair may be over before the first look: then no difference shows.
+    until("the nodes are equal again", PATIENCE, || {
+        let (code, told) = compare(&one, &["two"]);
+        assert!(matches!(code, Some(0 | 7 | 8)), "{code:?}: {told}");
+        code == Some(0)
+    });
     assert_eq!(two.run(&["ls", "--count"]).expect(0).line(), (DOCUMENTS + 1).to_string());
 }
