@@ -9,7 +9,7 @@ use crate::schema::fits;
 use crate::support::{Node, run_with_input, until};
 
 const PATIENCE: Duration = Duration::from_secs(60);
-/// Enough documents for repair to take longer than a comparison.
+/// Documents written while the nodes are apart.
 const DOCUMENTS: usize = 2_000;
 
 fn compare(node: &Node, args: &[&str]) -> (Option<i32>, Value) {
