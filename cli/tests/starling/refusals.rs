@@ -229,7 +229,11 @@ fn a_command_that_is_interrupted_ends_with_130() {
     node.run(&["space", "create", "s"]).expect(0);
     let mut watch = node.command(&["watch"]).stdout(Stdio::piped()).spawn().expect("the program was built");
     let stdout = watch.stdout.take().expect("piped");
-    let seen = std::thread::spawn(move || BufReader::new(stdout).lines().next().is_some());
+    let seen = std::thread::spawn(move || {
+        let mut reader = BufReader::new(stdout);
+        reader.read_line(&mut String::new()).expect("a line");
+        reader
+    });
     // Its handler stands before it asks the node for anything, so an event shows that it stands.
     let mut number = 0;
     until("the watch shows an event", Duration::from_secs(30), || {
@@ -237,6 +241,8 @@ fn a_command_that_is_interrupted_ends_with_130() {
         node.run(&["put", "a", &format!("{{\"n\":{number}}}")]).expect(0);
         seen.is_finished()
     });
+    // Held open: a watch whose reader is gone ends by itself, with 0.
+    let _reader = seen.join().expect("it has read");
     let id = watch.id().to_string();
     let sent = Command::new("kill").args(["-INT", &id]).status();
     assert!(sent.expect("kill runs").success());
