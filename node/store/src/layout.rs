@@ -19,6 +19,9 @@ const VERSION: u32 = 1;
 /// Magic, version, blocks of the log, and the first half of the SHA-256 of those.
 const FIRST_BYTES: usize = 8 + 4 + 4 + 16;
 
+/// Longest log that is read, in blocks: 64 MiB. Past it the file is refused.
+pub(crate) const LOG_BLOCKS_MAX: u32 = 16 * 1024;
+
 /// Where log and pages lie.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Layout {
@@ -46,7 +49,8 @@ impl Layout {
     /// What lies on the medium. What is nothing known counts as redb's, which then says what it is.
     pub(crate) fn read(backend: &dyn StorageBackend) -> Result<Self, Refusal> {
         let mut first = [0; FIRST_BYTES];
-        if backend.len().map_err(Refusal::Disk)? < BLOCK_BYTES as u64 {
+        let len = backend.len().map_err(Refusal::Disk)?;
+        if len < BLOCK_BYTES as u64 {
             return Ok(Self::PAGES_ONLY);
         }
         backend.read(0, &mut first).map_err(Refusal::Disk)?;
@@ -61,7 +65,14 @@ impl Layout {
         if version > VERSION {
             return Err(Refusal::Newer { found: version });
         }
-        Ok(Self { log_blocks })
+        let found = Self { log_blocks };
+        // The log is read into memory, and whoever made the file says how long it is.
+        if log_blocks > LOG_BLOCKS_MAX || found.pages_start() > len {
+            return Err(
+                StoreError::Corrupt("its log is longer than it may be, or than the file".to_owned()).into()
+            );
+        }
+        Ok(found)
     }
 
     /// Lays out an empty medium. The log is written once with zeros, so that the disk has room for it
@@ -118,6 +129,16 @@ mod tests {
         let made = Layout::create(&disk, 3).unwrap();
         assert_eq!(Layout::read(&disk).unwrap(), made);
         assert_eq!((made.pages_start(), disk.contents().len()), (4 * 4096, 4 * 4096));
+    }
+
+    #[test]
+    fn a_log_that_the_file_cannot_hold_is_refused_unread() {
+        for log_blocks in [3, LOG_BLOCKS_MAX + 1, u32::MAX] {
+            let mut bytes = vec![0; 3 * BLOCK_BYTES];
+            bytes[..FIRST_BYTES].copy_from_slice(&Layout { log_blocks }.first_bytes(VERSION));
+            let found = Layout::read(&LossyBackend::holding(&bytes));
+            assert!(matches!(found, Err(Refusal::Store(StoreError::Corrupt(_)))), "{log_blocks}: {found:?}");
+        }
     }
 
     #[test]

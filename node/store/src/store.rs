@@ -14,6 +14,7 @@ use starling_crdt::store::{KeyRange, Row, Store, StoreError, StoreRead, Table, W
 use crate::fault::contain;
 use crate::generation::{Generation, How, Refusal};
 use crate::image::BLOCK_BYTES;
+use crate::layout::LOG_BLOCKS_MAX;
 use crate::medium::{Medium, OnFile};
 use crate::open::{OpenError, StoreOptions, WhenMissing};
 
@@ -76,7 +77,8 @@ impl RedbStore {
         let how = How {
             missing: options.when_missing,
             cache_bytes: options.cache_bytes,
-            log_blocks: u32::try_from(options.log_bytes / BLOCK_BYTES).unwrap_or(u32::MAX),
+            log_blocks: u32::try_from(options.log_bytes / BLOCK_BYTES)
+                .map_or(LOG_BLOCKS_MAX, |blocks| blocks.min(LOG_BLOCKS_MAX)),
         };
         let generation = Generation::open(&medium, how).map_err(|refusal| OpenError::at(place, refusal))?;
         let shared = Shared {
