@@ -20,5 +20,6 @@ mod refusals;
 mod restoring;
 mod room;
 mod routes;
+mod top;
 mod usage;
 mod watched;
