@@ -97,6 +97,7 @@ pub(crate) enum Command {
     Members(commands::members::MembersArgs),
     Peers(commands::peers::PeersArgs),
     Doctor(commands::doctor::DoctorArgs),
+    Top(commands::top::TopArgs),
     #[command(visible_alias = "log")]
     History(commands::history::HistoryArgs),
     Blame(commands::blame::BlameArgs),

@@ -135,7 +135,7 @@ pub(crate) fn name(writer: &Writer, out: &Output) -> String {
 }
 
 /// What a change did, a line each.
-fn words(item: &ChangeItem) -> impl Iterator<Item = String> + '_ {
+pub(crate) fn words(item: &ChangeItem) -> impl Iterator<Item = String> + '_ {
     let deleted = item.deletes.then(|| "delete the document".to_owned());
     let deeds = item.did.iter().filter(|_| !item.deletes).map(word);
     let nothing =

@@ -41,6 +41,7 @@ pub(crate) mod sim;
 pub(crate) mod space;
 pub(crate) mod splice;
 pub(crate) mod status;
+pub(crate) mod top;
 pub(crate) mod up;
 pub(crate) mod version;
 pub(crate) mod wait;
@@ -99,6 +100,8 @@ fn dispatch(global: &Global, command: Command, out: &mut Output) -> Outcome {
         Command::Bench(args) => bench::run(global, &args, out),
         Command::Status(args) => interruptible(status::run(global, args, out)),
         Command::Members(args) => interruptible(members::run(global, args, out)),
+        // It gives the terminal back itself when it is interrupted.
+        Command::Top(args) => runtime()?.block_on(top::run(global, args, out)),
         Command::Doctor(args) => interruptible(doctor::run(global, args, out)),
         Command::Peers(args) => interruptible(peers::run(global, args, out)),
         Command::History(args) => interruptible(history::run(global, args, out)),

@@ -28,5 +28,6 @@ mod refusals;
 mod restoring;
 mod room;
 mod routes;
+mod top;
 mod usage;
 mod watched;

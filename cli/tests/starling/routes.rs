@@ -9,6 +9,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::support::{Node, run, run_with_input, until};
+use crate::top::Terminal;
 
 /// Commands that never talk to a running node over its API, except to one they started themselves.
 const LOCAL: &[&str] = &["up", "demo", "version", "completions", "man", "config", "restore", "sim", "help"];
@@ -51,6 +52,7 @@ const TALKING: &[&[&str]] = &[
     &["members"],
     &["peers"],
     &["doctor"],
+    &["top"],
     &["invite"],
     &["join", "no-ticket"],
     &["import", "-", "--key-field", "id"],
@@ -110,6 +112,11 @@ fn every_command_that_talks_to_a_node_uses_a_described_route() {
             });
             watch.kill().expect("it still watches");
             watch.wait().expect("it ends");
+        } else if args[0] == "top" {
+            let _terminal = Terminal::start(&node, (80, 24));
+            until("the members are asked for", Duration::from_secs(30), || {
+                grew().any(|(route, _)| route.ends_with("/members"))
+            });
         } else {
             let mut command = node.command(args);
             command.current_dir(directory.path()).env_remove("VISUAL").env("EDITOR", "true");

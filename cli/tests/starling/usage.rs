@@ -88,6 +88,7 @@ fn every_command_explains_itself() {
         "members",
         "peers",
         "doctor",
+        "top",
         "history",
         "blame",
         "diff",
