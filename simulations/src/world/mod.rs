@@ -56,6 +56,8 @@ pub struct WorldSetup {
     pub links: Vec<Link>,
     /// For each pair of nodes, from first to second, which link it is.
     pub link_of: Vec<u16>,
+    /// Whether all nodes are on one network, so that their operator has them notice a dead connection soon.
+    pub local: bool,
 }
 
 /// Bytes sent since the start.
@@ -136,6 +138,7 @@ pub struct World {
     next_connection: u64,
     links: Vec<Link>,
     link_of: Vec<u16>,
+    local: bool,
     fleet: usize,
     cuts: Vec<(u64, Cut)>,
     overlays: Vec<Overlay>,
@@ -173,6 +176,7 @@ impl World {
             next_connection: 0,
             links: setup.links,
             link_of: setup.link_of,
+            local: setup.local,
             fleet,
             cuts: Vec::new(),
             overlays: Vec::new(),
