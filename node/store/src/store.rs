@@ -2,12 +2,13 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{Error as IoError, ErrorKind};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use redb::StorageBackend;
 use redb::backends::FileBackend;
+use rustix::fs::OFlags;
 use starling_crdt::id::StoreId;
 use starling_crdt::store::{KeyRange, Row, Store, StoreError, StoreRead, Table, WriteBatch};
 
@@ -55,7 +56,8 @@ impl RedbStore {
         let backend = file.try_clone().map_err(disk)?;
         let backend =
             FileBackend::new(backend).map_err(|error| OpenError::at(place.clone(), error.into()))?;
-        let on_file = OnFile { file, path: path.to_owned() };
+        let log = open_log(path, &file).map_err(disk)?;
+        let on_file = OnFile { file, log, path: path.to_owned() };
         let store = Self::on_medium(Medium::new(Box::new(backend), Some(on_file)), options, place.clone())?;
         if !existed {
             // The file's name must survive a crash as well as its bytes.
@@ -79,6 +81,7 @@ impl RedbStore {
             cache_bytes: options.cache_bytes,
             log_blocks: u32::try_from(options.log_bytes / BLOCK_BYTES)
                 .map_or(LOG_BLOCKS_MAX, |blocks| blocks.min(LOG_BLOCKS_MAX)),
+            takeover: options.takeover,
         };
         let generation = Generation::open(&medium, how).map_err(|refusal| OpenError::at(place, refusal))?;
         let shared = Shared {
@@ -157,7 +160,7 @@ fn refused(refusal: Refusal) -> StoreError {
         Refusal::Disk(error) => crate::fault::io_error(&error),
         Refusal::InUse => StoreError::Io("another process took the store".to_owned()),
         Refusal::Missing | Refusal::NotAStore => StoreError::Corrupt("its first page is gone".to_owned()),
-        Refusal::Newer { found } => StoreError::Corrupt(format!("its schema version became {found}")),
+        Refusal::Newer { found, .. } => StoreError::Corrupt(format!("its schema version became {found}")),
     }
 }
 
@@ -176,6 +179,19 @@ fn open_file(path: &Path, when_missing: WhenMissing, place: &str) -> Result<File
     })?;
     let metadata = file.metadata().map_err(|error| OpenError::at(place.to_owned(), Refusal::Disk(error)))?;
     if metadata.is_file() { Ok(file) } else { Err(OpenError::NotAStore { place: place.to_owned() }) }
+}
+
+/// Opens the file of a store once more, for the log alone: what is written through it is durable when the
+/// write returns. Locks belong to the other opening and stay with it.
+fn open_log(path: &Path, file: &File) -> Result<File, IoError> {
+    let flags = OFlags::DSYNC.bits().cast_signed();
+    let log = OpenOptions::new().write(true).custom_flags(flags).open(path)?;
+    let place = |file: &File| file.metadata().map(|metadata| (metadata.dev(), metadata.ino()));
+    if place(&log)? == place(file)? {
+        Ok(log)
+    } else {
+        Err(IoError::other("another file took its place while it was opened"))
+    }
 }
 
 impl Shared {

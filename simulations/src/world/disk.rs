@@ -11,7 +11,7 @@ use super::chance::Draws;
 use starling_crdt::id::StoreId;
 use starling_crdt::store::{KeyRange, MemoryStore, Row, Store, StoreError, StoreRead, Table, WriteBatch};
 use starling_store::backend::{Loss, LossyBackend, Operation};
-use starling_store::{OpenError, RedbStore, StoreOptions};
+use starling_store::{OpenError, RedbStore, StoreOptions, Takeover};
 
 /// Which kind of disk a node has.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -27,7 +27,7 @@ const CACHE_BYTES: usize = 1024 * 1024;
 
 /// Bytes of the store's log in one simulated node: small, so that a run sees it fill up often, and a full
 /// disk refuses commits soon.
-const LOG_BYTES: usize = 16 * 1024;
+const LOG_BYTES: usize = 32 * 1024;
 
 /// A node's disk. It outlives the node's process.
 #[derive(Clone)]
@@ -67,7 +67,13 @@ impl Disk {
             Self::Memory(store) => Inner::Memory(store.clone()),
             Self::Blocks(disk) => {
                 let sizes = StoreOptions::create(id);
-                let options = StoreOptions { cache_bytes: CACHE_BYTES, log_bytes: LOG_BYTES, ..sizes };
+                let options = StoreOptions {
+                    cache_bytes: CACHE_BYTES,
+                    log_bytes: LOG_BYTES,
+                    // One seed, one order of what reaches the disk.
+                    takeover: Takeover::InTurn,
+                    ..sizes
+                };
                 Inner::Redb(Box::new(RedbStore::with_backend(disk.clone(), options)?))
             }
         };
