@@ -162,6 +162,12 @@ impl Generation {
         self.tables().note_failure();
     }
 
+    /// Whether a takeover broke the handle beside its commits; waits for one that runs, and tells it once.
+    pub(crate) fn lost_a_takeover(&self) -> bool {
+        let _ = self.writer().wait();
+        self.tables().lost_a_takeover()
+    }
+
     /// Ends all reading and writing through this handle, also that of a takeover.
     pub(crate) fn retire(&self) {
         self.handle.allow(Access::Nothing);
@@ -185,6 +191,14 @@ impl Generation {
         self.writer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Waits for the takeover whose part the batch needs. If that failed, the handle takes no commits.
+    pub(crate) fn make_room(&self, batch: &WriteBatch) {
+        let mut writer = self.writer();
+        if writer.log.place(batch) != Place::Here {
+            let _ = writer.wait();
+        }
+    }
+
     /// Writes the batch, durably, with one sync: into the log, or with all of the log into redb.
     pub(crate) fn commit(&self, batch: &WriteBatch) -> Result<(), StoreError> {
         let mut writer = self.writer();
@@ -204,8 +218,9 @@ impl Generation {
         writer.log.freeze();
         let (tables, kept) = (Arc::clone(self.tables()), writer.log.last());
         writer.hand.begin(move || {
-            // The next commit puts a new handle in this one's place, which reads the log again.
-            contain(|| tables.take_over(&frozen, kept)).inspect_err(|_| tables.note_failure())
+            // The next commit, or a read that fails, puts a new handle in this one's place, which reads the log
+            // again.
+            contain(|| tables.take_over(&frozen, kept)).inspect_err(|_| tables.note_lost_takeover())
         });
         Ok(())
     }

@@ -34,6 +34,8 @@ pub(crate) struct Tables {
     /// Whether there is a log, whose batches have numbers.
     logs: bool,
     failed: AtomicBool,
+    /// A takeover failed, and nobody has learned of it yet.
+    lost_a_takeover: AtomicBool,
 }
 
 impl Tables {
@@ -44,7 +46,8 @@ impl Tables {
         logs: bool,
     ) -> Result<(Self, StoreId), Refusal> {
         let id = identify(&database, missing)?;
-        let tables = Self { seen: RwLock::default(), database, logs, failed: AtomicBool::new(false) };
+        let (failed, lost_a_takeover) = <(AtomicBool, AtomicBool)>::default();
+        let tables = Self { seen: RwLock::default(), database, logs, failed, lost_a_takeover };
         let pages = tables.pages()?;
         tables.replace(Some(Seen { pages, frozen: Arc::default(), current: Arc::default() }));
         Ok((tables, id))
@@ -67,6 +70,17 @@ impl Tables {
     /// Whether an error ended all committing.
     pub(crate) fn has_failed(&self) -> bool {
         self.failed.load(Ordering::Acquire)
+    }
+
+    /// Remembers that a takeover failed, after which redb reads no more either than what it has in memory.
+    pub(crate) fn note_lost_takeover(&self) {
+        self.lost_a_takeover.store(true, Ordering::Release);
+        self.note_failure();
+    }
+
+    /// Whether a takeover failed; tells it once.
+    pub(crate) fn lost_a_takeover(&self) -> bool {
+        self.lost_a_takeover.swap(false, Ordering::AcqRel)
     }
 
     /// What is seen now, kept.
