@@ -173,6 +173,7 @@ impl Run<'_> {
                     since_us,
                     until_us: None,
                     fault: self.blame(node, Some(entry.author), since_us, now),
+                    received: self.received(node, key, seq),
                 });
             }
         }
@@ -190,6 +191,7 @@ impl Run<'_> {
                 since_us: entry.born,
                 until_us: Some(wait.at),
                 fault: self.blame(wait.node, Some(entry.author), entry.born, wait.at),
+                received: self.received(wait.node, &wait.key, wait.seq),
             });
         }
         all.sort_by_key(|missed| {
