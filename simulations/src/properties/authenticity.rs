@@ -89,6 +89,12 @@ pub fn check(signed: &Signed) -> Option<Finding> {
     })
 }
 
+/// A delta that a node accepted although its author never signed it, whether or not it had the change before.
+pub fn accepted(node: usize, document: &str, author: usize, seq: u64) -> Finding {
+    let words = format!("accepted change {seq} as signed by {{other}}, which never signed it so");
+    Finding::at(5, node, words).in_document(document).about(author).since(0)
+}
+
 /// A change that nobody in the fleet made, honest or not.
 pub fn foreign(node: usize, wrong: &Wrong) -> Option<Finding> {
     let Wrong::Foreign { document } = wrong else { return None };
@@ -130,6 +136,8 @@ mod tests {
         assert!(check(&Signed { last_seq: 5, ..signed.clone() }).is_some());
         assert!(check(&Signed { may_write: false, ..signed.clone() }).is_some());
         assert!(check(&Signed { signature: [0; 64], ..signed }).is_some());
+        let accepted = accepted(3, "d", 1, 7);
+        assert_eq!((accepted.property, accepted.node, accepted.other), (5, Some(3), Some(1)));
         assert!(foreign(0, &Wrong::Foreign { document: "d".into() }).is_some());
         assert_eq!(foreign(0, &Wrong::Shrunk { document: "d".into(), from: 2, to: 1 }), None);
     }

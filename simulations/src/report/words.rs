@@ -139,7 +139,9 @@ fn violated(record: &RunRecord, violation: &Violation) -> String {
     if let (None, Some(judged)) = (violation.property, missed) {
         let fault = blamed(record, violation)
             .map_or(String::new(), |fault| format!(" The fault behind it: {}.", self::fault(record, fault)));
-        return format!("Expected {} {}, measured {}.{fault}", judged.name, judged.bound, measured(judged));
+        let uncharged = if judged.name == "offences_min" { uncharged(record) } else { String::new() };
+        let measured = measured(judged);
+        return format!("Expected {} {}, measured {measured}.{uncharged}{fault}", judged.name, judged.bound);
     }
     let place = match (violation.node, &violation.document) {
         (Some(node), Some(document)) => format!(", at {} in {document}", record.node_name(node)),
@@ -180,7 +182,7 @@ const NAMES_MAX: usize = 4;
 /// (forge)`.
 pub fn culprits(record: &RunRecord, violation: &Violation) -> Option<String> {
     let mut named: Vec<String> =
-        violation.culprits.iter().take(NAMES_MAX).map(|node| who(record, *node)).collect();
+        violation.culprits.iter().take(NAMES_MAX).map(|node| who(record, violation, *node)).collect();
     if violation.culprits.len() > NAMES_MAX {
         named.push("…".into());
     }
@@ -188,21 +190,31 @@ pub fn culprits(record: &RunRecord, violation: &Violation) -> Option<String> {
 }
 
 /// A node, with what it does if it does not keep to the protocol.
-fn who(record: &RunRecord, node: u32) -> String {
+fn who(record: &RunRecord, violation: &Violation, node: u32) -> String {
     let name = record.node_name(node).to_owned();
-    let by_fault = || {
-        let hostile = record.faults.iter().filter(|fault| fault.kind == "hostile");
-        let struck = |fault: &&FaultRecord| fault.spans.iter().any(|span| span.nodes.contains(&node));
-        hostile.filter(struck).map(|fault| fault.words.as_str()).next()
-    };
     let behaviour = record.nodes.get(node as usize).map_or("", |node| node.behaviour.as_str());
-    match behaviour {
-        "honest" | "" => match by_fault() {
-            Some(does) => format!("{name}, which did not keep to the protocol ({does})"),
-            None => name,
-        },
-        does => format!("{name}, which does not keep to the protocol ({does})"),
+    if !matches!(behaviour, "honest" | "") {
+        return format!("{name}, which does not keep to the protocol ({behaviour})");
     }
+    let struck = |fault: &&FaultRecord| {
+        fault.kind == "hostile" && fault.spans.iter().any(|span| span.nodes.contains(&node))
+    };
+    let blamed = violation.fault.and_then(|fault| record.faults.get(fault as usize)).filter(struck);
+    match blamed.or(record.faults.iter().find(struck)) {
+        Some(fault) => {
+            let does = fault.words.split(" at ").next().unwrap_or_default();
+            format!("{name}, which did not keep to the protocol ({does})")
+        }
+        None => name,
+    }
+}
+
+/// Hostile nodes that nobody charged with anything, in a sentence.
+fn uncharged(record: &RunRecord) -> String {
+    let hostile = record.nodes.iter().filter(|node| node.behaviour != "honest" && node.offences_done == 0);
+    let names: Vec<String> =
+        hostile.take(NAMES_MAX).map(|node| format!("{} ({})", node.name, node.behaviour)).collect();
+    if names.is_empty() { String::new() } else { format!(" Nobody charged {}.", names.join(", ")) }
 }
 
 /// The fault behind a violation: the one it names, or the one that kept most of what is still missing

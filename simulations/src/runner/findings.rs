@@ -24,7 +24,7 @@ impl Run<'_> {
         }
         let at = self.world.now();
         let fault = self.culprit(&finding, at);
-        let culprits = self.culprits(&finding);
+        let culprits = self.culprits(&finding, fault);
         let mut words = finding.words;
         for (place, node) in [("{other}", finding.other), ("{sender}", finding.sent_by)] {
             if let Some(node) = node {
@@ -44,8 +44,10 @@ impl Run<'_> {
     }
 
     /// The nodes whose doing it is, where that can be told: whoever went wrong, and who was hostile.
-    fn culprits(&self, finding: &Finding) -> Vec<u32> {
+    fn culprits(&self, finding: &Finding, fault: Option<u32>) -> Vec<u32> {
         let places = match finding.property {
+            // What a node does wrong that nothing struck is its own doing.
+            3 | 4 | 8 | 10 | 16 if fault.is_none() => vec![finding.node],
             // Whoever forked, wherever it was noticed.
             7 => vec![finding.other],
             5 => vec![finding.node, finding.sent_by],
@@ -112,11 +114,17 @@ impl Run<'_> {
             apart && touches && overlaps(band.from_us, band.to_us)
         });
         between.map(|band| band.fault).or_else(|| {
+            let keeps_away = |fault: usize| {
+                // What comes twice, or later than what was sent after it, comes all the same.
+                !matches!(self.faults[fault].kind, FaultKind::Duplicate { .. } | FaultKind::Reorder { .. })
+            };
             let strikes = |span: &FaultSpan| {
                 let struck = |node: usize| span.nodes.contains(&(node as u32));
                 (struck(node) || other.is_some_and(struck)) && overlaps(span.from_us, span.to_us)
             };
-            self.spans.iter().position(|spans| spans.iter().any(strikes)).map(|fault| fault as u32)
+            let mut faults = self.spans.iter().enumerate();
+            let found = faults.find(|(fault, spans)| keeps_away(*fault) && spans.iter().any(strikes));
+            found.map(|(fault, _)| fault as u32)
         })
     }
 }

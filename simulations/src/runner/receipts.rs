@@ -7,15 +7,16 @@ use starling_crdt::replica::Verdict;
 
 use super::run::Run;
 use crate::oracle::ledger::RunKey;
-use crate::properties::durability;
+use crate::properties::{authenticity, durability};
 use crate::record::Received;
 use crate::world::queue::Time;
 
 /// Receipts that are remembered; what came later is told without them.
 const RECEIPTS_MAX: usize = 20_000;
 
-/// The first receipt of each run of changes that its receiver did not hold then, by receiver, run and last change.
-pub(super) type Receipts = BTreeMap<(usize, RunKey, u64), Received>;
+/// The first receipt of each delta that its receiver did not hold then, by receiver, run and last change, with the
+/// place of its first.
+pub(super) type Receipts = BTreeMap<(usize, RunKey, u64), (u64, Received)>;
 
 impl Run<'_> {
     /// A node judged a change that came by gossip.
@@ -26,7 +27,13 @@ impl Run<'_> {
         let Some(delta) = self.world.delta_of(message) else { return };
         let sent = delta.delta();
         let (key, seq) = ((sent.document.as_str().to_owned(), sent.actor.0), delta.last_seq());
-        let hash = delta.last_hash().0;
+        let (first, hash, signature) = (sent.first_seq, delta.last_hash().0, sent.signature.0);
+        let (author, accepted) = (delta.author(), verdict == Verdict::Accept);
+        if accepted && let Some(liar) = self.world.forger(&hash, &signature) {
+            let author = self.world.nodes_of(author).next().unwrap_or(liar);
+            let found = authenticity::accepted(node, &key.0, author, seq).sent_by(Some(liar));
+            self.find(found);
+        }
         self.count_check(3);
         if self.holds(node, &key, seq) {
             return;
@@ -37,7 +44,6 @@ impl Run<'_> {
         let lacking =
             lacking.filter(|(key, seq, _)| !self.holds(node, key, *seq)).min_by_key(|one| one.2.number);
         let before = lacking.map(|(_, _, entry)| (entry.number, entry.author));
-        let accepted = verdict == Verdict::Accept;
         if accepted && !self.is_harmed(node) && !self.stores(node, &key, seq) {
             let name = |node: usize| self.world.node(node).name.clone();
             let vanished = durability::Vanished {
@@ -54,7 +60,7 @@ impl Run<'_> {
         if self.receipts.len() < RECEIPTS_MAX {
             let before = before.map(|(write, _)| write);
             let received = Received { at_us: at, from: from as u32, accepted, before };
-            self.receipts.entry((node, key, seq)).or_insert(received);
+            self.receipts.entry((node, key, seq)).or_insert((first, received));
         }
     }
 
@@ -75,7 +81,8 @@ impl Run<'_> {
 
     /// How a change came to a node that was without it.
     pub(super) fn received(&self, node: usize, key: &RunKey, seq: u64) -> Option<Received> {
-        let (first, last) = ((node, key.clone(), seq), (node, key.clone(), u64::MAX));
-        self.receipts.range(first..=last).next().map(|(_, received)| received.clone())
+        let (from, to) = ((node, key.clone(), seq), (node, key.clone(), u64::MAX));
+        let mut later = self.receipts.range(from..=to).map(|(_, receipt)| receipt);
+        later.find(|(first, _)| *first <= seq).map(|(_, received)| received.clone())
     }
 }
