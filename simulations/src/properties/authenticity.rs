@@ -84,14 +84,16 @@ pub fn check(signed: &Signed) -> Option<Finding> {
         return None;
     }
     found(match signed.taken {
-        Taken::Work => format!("took change {seq} for {{other}}'s, which never signed it"),
-        Taken::Proof => format!("took change {seq} for proof that {{other}} forked, which never signed it"),
+        Taken::Work => format!("took change {seq}, which {{other}} never signed, for work of {{other}}"),
+        Taken::Proof => {
+            format!("took change {seq}, which {{other}} never signed, for proof that {{other}} forked")
+        }
     })
 }
 
 /// A delta that a node accepted although its author never signed it, whether or not it had the change before.
 pub fn accepted(node: usize, document: &str, author: usize, seq: u64) -> Finding {
-    let words = format!("accepted change {seq} as signed by {{other}}, which never signed it so");
+    let words = format!("accepted change {seq} of {{other}} under a signature that {{other}} never made");
     Finding::at(5, node, words).in_document(document).about(author).since(0)
 }
 
