@@ -114,8 +114,11 @@ pub struct Presence {
     space: SpaceId,
     own: AuthorKey,
     voice: OwnVoice,
+    /// Whether this node is a member itself.
+    belongs: bool,
     members: BTreeMap<AuthorKey, Sighting>,
     connected: BTreeSet<AuthorKey>,
+    /// When each member is looked at next, at its deadline or before.
     deadlines: BTreeSet<(Moment, AuthorKey)>,
 }
 
@@ -138,6 +141,7 @@ impl Presence {
                 calm: 0,
                 lost: BTreeMap::new(),
             },
+            belongs: false,
             members: BTreeMap::new(),
             connected: BTreeSet::new(),
             deadlines: BTreeSet::new(),
@@ -146,7 +150,8 @@ impl Presence {
 
     /// Says who the members are: others are forgotten, new ones are away until heard of.
     pub fn set_members(&mut self, now: Moment, members: impl IntoIterator<Item = AuthorKey>) {
-        let members: BTreeSet<AuthorKey> = members.into_iter().filter(|member| *member != self.own).collect();
+        let mut members: BTreeSet<AuthorKey> = members.into_iter().collect();
+        self.belongs = members.remove(&self.own);
         self.members.retain(|author, _| members.contains(author));
         self.deadlines.retain(|(_, author)| members.contains(author));
         self.voice.lost.retain(|author, _| members.contains(author));
@@ -166,6 +171,7 @@ impl Presence {
                     beacon: None,
                     clock_offset_ms: None,
                     deadline: None,
+                    looked_at: None,
                 }
             });
         }
@@ -248,17 +254,26 @@ impl Presence {
     /// Lets time pass: what is overdue becomes suspect, then away.
     pub fn tick(&mut self, now: Moment) -> Vec<StateChange> {
         let mut changes = Vec::new();
-        while let Some((deadline, author)) = self.deadlines.first().copied() {
-            if deadline > now {
+        while let Some((at, author)) = self.deadlines.first().copied() {
+            if at > now {
                 break;
             }
             self.deadlines.pop_first();
-            let Some(sighting) = self.members.get(&author) else {
+            let Some(sighting) = self.members.get_mut(&author) else {
                 continue;
             };
-            changes.extend(match sighting.state {
+            sighting.looked_at = sighting.deadline.filter(|deadline| *deadline > at);
+            if let Some(later) = sighting.looked_at {
+                self.deadlines.insert((later, author));
+                continue;
+            }
+            if sighting.deadline.is_none() {
+                continue;
+            }
+            let (state, reason) = (sighting.state, sighting.reason);
+            changes.extend(match state {
                 State::Alive => self.enter(author, now, State::Suspect, Reason::Silent),
-                State::Suspect => self.enter(author, now, State::Away, sighting.reason),
+                State::Suspect => self.enter(author, now, State::Away, reason),
                 State::Away | State::Left => None,
             });
         }
@@ -337,6 +352,11 @@ impl Presence {
         self.members.get(&author)
     }
 
+    /// Whether this node is a member itself: before it is witnessed it is nobody in the space.
+    pub fn belongs(&self) -> bool {
+        self.belongs
+    }
+
     /// Whether a connection with `author` stands.
     pub fn is_connected(&self, author: AuthorKey) -> bool {
         self.connected.contains(&author)
@@ -397,15 +417,17 @@ impl Presence {
     fn enter(&mut self, author: AuthorKey, now: Moment, to: State, reason: Reason) -> Option<StateChange> {
         let connected = self.connected.contains(&author);
         let sighting = self.members.get_mut(&author)?;
-        if let Some(deadline) = sighting.deadline.take() {
-            self.deadlines.remove(&(deadline, author));
-        }
         sighting.deadline = match to {
             State::Alive if !connected => Some(now + sighting.period() * BEACONS_MISSED),
             State::Suspect => Some(now + SUSPECT_FOR),
             State::Alive | State::Away | State::Left => None,
         };
-        if let Some(deadline) = sighting.deadline {
+        if let Some(deadline) = sighting.deadline
+            && sighting.looked_at.is_none_or(|looked_at| deadline < looked_at)
+        {
+            if let Some(later) = sighting.looked_at.replace(deadline) {
+                self.deadlines.remove(&(later, author));
+            }
             self.deadlines.insert((deadline, author));
         }
         let from = std::mem::replace(&mut sighting.state, to);

@@ -96,6 +96,8 @@ pub struct Sighting {
     pub clock_offset_ms: Option<i64>,
     /// When time alone changes the state.
     pub(super) deadline: Option<Moment>,
+    /// When it is looked at: at the deadline or before, since most deadlines are put off long before they come.
+    pub(super) looked_at: Option<Moment>,
 }
 
 impl Sighting {

@@ -356,6 +356,7 @@ fn sighting(beacon: VerifiedBeacon) -> Sighting {
         beacon: Some(beacon),
         clock_offset_ms: None,
         deadline: None,
+        looked_at: None,
     }
 }
 

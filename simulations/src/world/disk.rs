@@ -25,9 +25,9 @@ pub enum DiskKind {
 /// Pages redb may cache in one simulated node, in bytes: small, so that reads reach the disk.
 const CACHE_BYTES: usize = 1024 * 1024;
 
-/// Bytes of the store's log in one simulated node: small, so that a run sees it fill up often, and a full
-/// disk refuses commits soon.
-const LOG_BYTES: usize = 32 * 1024;
+/// Bytes of the store's log in one simulated node: a quarter of the product's, so that a run of minutes sees it
+/// fill up several times, and not so small that a run does little but take it over into redb.
+const LOG_BYTES: usize = 256 * 1024;
 
 /// A node's disk. It outlives the node's process.
 #[derive(Clone)]

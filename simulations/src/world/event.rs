@@ -19,9 +19,9 @@ pub(super) enum Event {
     /// A frame arrives.
     Arrive { connection: u64, way: usize, parcel: Parcel },
     /// A dial reaches somebody, or nobody.
-    Dialled { node: usize, process: u64, target: DialTarget, expected: Option<AuthorKey>, to: Option<usize> },
+    Dialled { node: usize, process: u64, dial: Box<Dial> },
     /// A dial is given up.
-    DialFailed { node: usize, process: u64, target: DialTarget },
+    DialFailed { node: usize, process: u64, target: Box<DialTarget> },
     /// A question was not answered in time.
     AskTimeout { node: usize, process: u64, peer: AuthorKey, id: u64 },
     /// Upkeep of a process's gossip mesh.
@@ -34,6 +34,15 @@ pub(super) enum Event {
     Offered { connection: u64, way: usize, message: u32 },
     /// The time of whoever drives the world.
     Agenda(u64),
+}
+
+/// A dial under way. Events are many and dials few, so it lies beside its event.
+pub(super) struct Dial {
+    pub(super) target: DialTarget,
+    /// Who must answer.
+    pub(super) expected: Option<AuthorKey>,
+    /// Who is there.
+    pub(super) to: Option<usize>,
 }
 
 /// What travels over a connection.

@@ -24,7 +24,7 @@ pub mod process;
 pub mod queue;
 pub mod trace;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use starling_crdt::gossip::Screener;
 use starling_crdt::id::{AuthorKey, SpaceId, Topic};
@@ -37,7 +37,7 @@ use self::event::{Event, Observation, Seen};
 use self::gossip::Messages;
 use self::link::{Added, Link};
 use self::log::EventLog;
-use self::network::Connection;
+use self::network::Connections;
 use self::node::{Node, NodeSetup};
 use self::queue::{Queue, Time};
 use self::trace::Trace;
@@ -132,8 +132,7 @@ pub struct World {
     topic: Topic,
     epoch_key: EpochKey,
     messages: Messages,
-    connections: BTreeMap<u64, Connection>,
-    next_connection: u64,
+    connections: Connections,
     links: Vec<Link>,
     link_of: Vec<u16>,
     fleet: usize,
@@ -173,8 +172,7 @@ impl World {
             topic,
             epoch_key: setup.epoch_key,
             messages: Messages::default(),
-            connections: BTreeMap::new(),
-            next_connection: 0,
+            connections: Connections::default(),
             links: setup.links,
             link_of: setup.link_of,
             fleet,
@@ -317,11 +315,9 @@ impl World {
                 self.under_way -= 1;
                 self.arrive(connection, way, parcel);
             }
-            Event::Dialled { node, process, target, expected, to } => {
-                self.dialled(node, process, target, expected, to);
-            }
+            Event::Dialled { node, process, dial } => self.dialled(node, process, *dial),
             Event::DialFailed { node, process, target } => {
-                self.hand_over(node, process, Input::DialFailed { target });
+                self.hand_over(node, process, Input::DialFailed { target: *target });
             }
             Event::AskTimeout { node, process, peer, id } => self.ask_timed_out(node, process, peer, id),
             Event::Heartbeat { node, process } => self.heartbeat(node, process),

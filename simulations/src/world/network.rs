@@ -16,7 +16,7 @@ use starling_crdt::replica::Input;
 
 use super::chance::Purpose;
 use super::cut::Cut;
-use super::event::{Event, Parcel};
+use super::event::{Dial, Event, Parcel};
 use super::link::{Added, Carriage, Link, Way};
 use super::process::{address, place};
 use super::queue::{MILLISECOND, SECOND, Time};
@@ -41,6 +41,42 @@ pub(super) struct Connection {
     stalled: [Vec<Parcel>; 2],
     /// Since when one direction carries nothing, as a number that changes with each cut.
     cut: Option<u64>,
+}
+
+/// Every connection by its number, in the order in which they were made.
+#[derive(Default)]
+pub(super) struct Connections {
+    /// The connection with the number of its place and one; those that are gone leave their place empty.
+    made: Vec<Option<Box<Connection>>>,
+}
+
+impl Connections {
+    fn place(number: u64) -> Option<usize> {
+        usize::try_from(number.checked_sub(1)?).ok()
+    }
+
+    fn get(&self, number: u64) -> Option<&Connection> {
+        self.made.get(Self::place(number)?)?.as_deref()
+    }
+
+    fn get_mut(&mut self, number: u64) -> Option<&mut Connection> {
+        self.made.get_mut(Self::place(number)?)?.as_deref_mut()
+    }
+
+    /// Adds one. Gives its number.
+    fn add(&mut self, connection: Connection) -> u64 {
+        self.made.push(Some(Box::new(connection)));
+        self.made.len() as u64
+    }
+
+    fn remove(&mut self, number: u64) -> Option<Box<Connection>> {
+        self.made.get_mut(Self::place(number)?)?.take()
+    }
+
+    fn iter(&self) -> impl Iterator<Item = (u64, &Connection)> {
+        let made = self.made.iter().enumerate();
+        made.filter_map(|(place, held)| Some((place as u64 + 1, held.as_deref()?)))
+    }
 }
 
 impl Traffic {
@@ -121,13 +157,13 @@ impl World {
 
     /// The ends of a connection as a way sees them: from, to.
     pub(super) fn ends(&self, connection: u64, way: usize) -> Option<(usize, usize)> {
-        let held = self.connections.get(&connection)?;
+        let held = self.connections.get(connection)?;
         Some((held.ends[way], held.ends[1 - way]))
     }
 
     /// The other end of a node's connection, with the way that leads there.
     pub(super) fn other_end(&self, node: usize, connection: u64) -> Option<(usize, usize)> {
-        let held = self.connections.get(&connection)?;
+        let held = self.connections.get(connection)?;
         let way = usize::from(held.ends[0] != node);
         Some((way, held.ends[1 - way]))
     }
@@ -143,7 +179,7 @@ impl World {
 
     /// Pairs of nodes connected now.
     pub fn connections(&self) -> impl Iterator<Item = (usize, usize)> + '_ {
-        self.connections.values().map(|connection| (connection.ends[0], connection.ends[1]))
+        self.connections.iter().map(|(_, connection)| (connection.ends[0], connection.ends[1]))
     }
 
     /// A node dials.
@@ -156,7 +192,8 @@ impl World {
     ) {
         let Some(process) = self.nodes[node].process.as_ref().map(|process| process.number) else { return };
         let to = addresses.iter().find_map(place).filter(|to| *to < self.nodes.len());
-        let event = Event::Dialled { node, process, target: target.clone(), expected, to };
+        let dial = Dial { target: target.clone(), expected, to };
+        let event = Event::Dialled { node, process, dial: Box::new(dial) };
         let counter = self.events;
         let mut draws = self.chance.stream(Purpose::Latency, node as u64 + (1 << 32), counter);
         let Some(to) = to else {
@@ -168,7 +205,7 @@ impl World {
         let cutting: Vec<usize> = [self.cutting(node, to), self.cutting(to, node)].concat();
         if !cutting.is_empty() || self.nodes[to].paused {
             self.fired(&cutting);
-            let given_up = Event::DialFailed { node, process, target };
+            let given_up = Event::DialFailed { node, process, target: Box::new(target) };
             self.queue.schedule(self.now + DIAL_TIMEOUT, given_up);
             return;
         }
@@ -176,14 +213,8 @@ impl World {
     }
 
     /// A dial has reached its end.
-    pub(super) fn dialled(
-        &mut self,
-        node: usize,
-        process: u64,
-        target: DialTarget,
-        expected: Option<AuthorKey>,
-        to: Option<usize>,
-    ) {
+    pub(super) fn dialled(&mut self, node: usize, process: u64, dial: Dial) {
+        let Dial { target, expected, to } = dial;
         if self.nodes[node].process.as_ref().is_none_or(|running| running.number != process) {
             return;
         }
@@ -194,7 +225,8 @@ impl World {
         let cutting: Vec<usize> = [self.cutting(node, to), self.cutting(to, node)].concat();
         if !cutting.is_empty() {
             self.fired(&cutting);
-            self.queue.schedule(self.now + DIAL_TIMEOUT, Event::DialFailed { node, process, target });
+            let given_up = Event::DialFailed { node, process, target: Box::new(target) };
+            self.queue.schedule(self.now + DIAL_TIMEOUT, given_up);
             return;
         }
         let peer = self.nodes[to].key;
@@ -220,7 +252,7 @@ impl World {
     }
 
     fn is_half_open(&self, connection: u64) -> bool {
-        self.connections.get(&connection).is_none_or(|held| {
+        self.connections.get(connection).is_none_or(|held| {
             (0..2).any(|end| {
                 let process = self.nodes[held.ends[end]].process.as_ref();
                 process.is_none_or(|process| process.number != held.processes[end])
@@ -253,8 +285,6 @@ impl World {
             }
         }
         let numbers = [node, to].map(|end| self.nodes[end].process.as_ref().map_or(0, |p| p.number));
-        self.next_connection += 1;
-        let number = self.next_connection;
         let connection = Connection {
             ends: [node, to],
             processes: numbers,
@@ -262,7 +292,7 @@ impl World {
             stalled: [Vec::new(), Vec::new()],
             cut: None,
         };
-        self.connections.insert(number, connection);
+        let number = self.connections.add(connection);
         for (here, there) in [(node, peer), (to, key)] {
             if let Some(process) = self.nodes[here].process.as_mut() {
                 process.links.insert(there, number);
@@ -285,7 +315,7 @@ impl World {
 
     /// Ends a connection, and tells both ends that are there.
     fn drop_connection(&mut self, number: u64) {
-        let Some(connection) = self.connections.remove(&number) else { return };
+        let Some(connection) = self.connections.remove(number) else { return };
         let [a, b] = connection.ends;
         for (end, other, process) in [(a, b, connection.processes[0]), (b, a, connection.processes[1])] {
             let peer = self.nodes[other].key;
@@ -316,7 +346,7 @@ impl World {
 
     /// One end of a connection is gone: the other learns it soon, or when it notices the silence.
     pub(super) fn break_from(&mut self, number: u64, node: usize, silent: bool) {
-        let Some(connection) = self.connections.get(&number) else { return };
+        let Some(connection) = self.connections.get(number) else { return };
         let end = usize::from(connection.ends[0] != node);
         let (other, process) = (connection.ends[1 - end], connection.processes[1 - end]);
         let peer = self.nodes[node].key;
@@ -333,9 +363,9 @@ impl World {
     }
 
     pub(super) fn lost(&mut self, node: usize, process: u64, peer: AuthorKey, connection: u64) {
-        let Some(held) = self.connections.get(&connection) else { return };
+        let Some(held) = self.connections.get(connection) else { return };
         let other = held.ends[usize::from(held.ends[0] == node)];
-        self.connections.remove(&connection);
+        self.connections.remove(connection);
         self.forget_link(node, process, peer, connection, other);
     }
 
@@ -343,19 +373,19 @@ impl World {
     pub(super) fn reachability_changed(&mut self) {
         let mut dead = Vec::new();
         let mut alive = Vec::new();
-        for (number, connection) in &self.connections {
+        for (number, connection) in self.connections.iter() {
             let [a, b] = connection.ends;
             let cut = self.is_cut(a, b) || self.is_cut(b, a) || self.nodes[a].paused || self.nodes[b].paused;
             match (cut, connection.cut) {
-                (true, None) => dead.push(*number),
-                (false, Some(_)) => alive.push(*number),
+                (true, None) => dead.push(number),
+                (false, Some(_)) => alive.push(number),
                 _ => {}
             }
         }
         for number in dead {
             self.handles += 1;
             let cut = self.handles;
-            if let Some(connection) = self.connections.get_mut(&number) {
+            if let Some(connection) = self.connections.get_mut(number) {
                 connection.cut = Some(cut);
                 let first = connection.ends[0] as u64;
                 let delay =
@@ -369,7 +399,7 @@ impl World {
     }
 
     fn revive(&mut self, number: u64) {
-        let Some(connection) = self.connections.get_mut(&number) else { return };
+        let Some(connection) = self.connections.get_mut(number) else { return };
         connection.cut = None;
         let stalled = std::mem::take(&mut connection.stalled);
         let ends = connection.ends;
@@ -382,7 +412,7 @@ impl World {
 
     /// A connection that has carried nothing for long is noticed to be dead, if it still is.
     pub(super) fn silence(&mut self, number: u64, cut: u64) {
-        let Some(connection) = self.connections.get(&number) else { return };
+        let Some(connection) = self.connections.get(number) else { return };
         if connection.cut != Some(cut) {
             return;
         }
@@ -399,7 +429,7 @@ impl World {
         let bytes = self.bytes_of(&parcel);
         let now = self.now;
         let key = (node as u64) << 24 | other as u64;
-        let Some(connection) = self.connections.get_mut(&number) else { return };
+        let Some(connection) = self.connections.get_mut(number) else { return };
         let counter = number << 32 | connection.ways[way].sent;
         let mut draws = self.chance.stream(Purpose::Loss, key, counter);
         let fare = link.send(&mut connection.ways[way], now, bytes, carriage, &mut draws);
@@ -444,14 +474,14 @@ impl World {
         let faults = self.cutting(from, to);
         if !faults.is_empty() {
             self.fired(&faults);
-            let Some(connection) = self.connections.get_mut(&number) else { return };
+            let Some(connection) = self.connections.get_mut(number) else { return };
             connection.stalled[way].push(parcel);
             if connection.stalled[way].len() > STALLED_MAX {
                 self.drop_connection(number);
             }
             return;
         }
-        let Some(connection) = self.connections.get(&number) else { return };
+        let Some(connection) = self.connections.get(number) else { return };
         let expected = connection.processes[1 - way];
         if self.nodes[to].process.as_ref().is_none_or(|process| process.number != expected) {
             return;

@@ -110,6 +110,7 @@ impl World {
         };
         let standing = process.replica.standing_effects();
         self.nodes[node].process = Some(process);
+        self.messages.unsee(node);
         self.trace_note(node, b"start");
         self.observe(Observation::Started { node });
         self.release(node, starts, standing);
