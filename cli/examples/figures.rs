@@ -1,9 +1,12 @@
 //! Measures a built `starling`: durable writes, bulk writes, writes to one space beside a flood in another,
-//! the way of a write to a watcher at another node, memory and idle traffic. What it prints is what `docs/performance.md` tells, with the machine it ran on.
+//! the way of a write to a watcher at another node, memory and idle traffic, the commands that inspect. What it prints is what `docs/performance.md` tells, with the machine it ran on.
 //!
 //! `cargo run --release -p starling-cli --example figures -- PROGRAM DIRECTORY [FIGURE…]`, where PROGRAM is
 //! the `starling` to measure, DIRECTORY lies on the disk to measure and FIGURE is `writes`, `bulk`,
-//! `fairness`, `watch` or `idle`; without one all are measured. Ends 1 if a figure misses its bound.
+//! `fairness`, `watch`, `idle`, `inspect` or `top`; without one all are measured. Ends 1 if a figure misses its bound.
+
+#[path = "figures/inspect.rs"]
+mod inspect;
 
 use std::error::Error;
 use std::fs::{self, File};
@@ -56,6 +59,8 @@ const IDLE: Duration = Duration::from_secs(60);
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Unit of processor times in `/proc`: Linux shows it to programs as 100 everywhere.
 const TICKS_PER_SECOND: f64 = 100.0;
+/// Most bytes a second that an idle node sends, and receives.
+const IDLE_BYTES_MAX: f64 = 1_000.0;
 /// Most memory of an idle node with the registry of MIME types.
 const IDLE_KIB_MAX: u64 = 60 * 1024;
 
@@ -153,7 +158,7 @@ fn judged(what: &str, reached: Duration, bound: Duration) -> bool {
 async fn main() -> Outcome<()> {
     let mut arguments = std::env::args_os().skip(1);
     let (Some(program), Some(directory)) = (arguments.next(), arguments.next()) else {
-        return Err("usage: figures PROGRAM DIRECTORY [writes|bulk|fairness|watch|idle]…".into());
+        return Err("usage: figures PROGRAM DIRECTORY [writes|bulk|fairness|watch|idle|inspect|top]…".into());
     };
     let (program, directory) = (PathBuf::from(program), PathBuf::from(directory).join("figures"));
     let figures: Vec<String> = arguments.map(|figure| figure.to_string_lossy().into_owned()).collect();
@@ -173,6 +178,12 @@ async fn main() -> Outcome<()> {
     }
     if wanted("idle") {
         held &= idle(&cluster(&program, &directory).await?).await?;
+    }
+    if wanted("inspect") {
+        held &= inspect::looks(&program, &directory).await?;
+    }
+    if wanted("top") {
+        held &= inspect::top(&program, &directory).await?;
     }
     if held { Ok(()) } else { Err("a figure misses its bound".into()) }
 }
@@ -354,8 +365,19 @@ async fn batch(client: &Client, lines: Vec<BatchLine>) -> Outcome<()> {
 }
 
 async fn cluster(program: &Path, directory: &Path) -> Outcome<Vec<Node>> {
+    connected(program, directory, NODES).await
+}
+
+/// Two nodes of one space.
+async fn pair(program: &Path, directory: &Path) -> Outcome<(Node, Node)> {
+    let mut nodes = connected(program, directory, 2).await?.into_iter();
+    nodes.next().zip(nodes.next()).ok_or_else(|| "two nodes were started".into())
+}
+
+/// Nodes of one space, all connected with each other.
+async fn connected(program: &Path, directory: &Path, count: usize) -> Outcome<Vec<Node>> {
     let mut nodes = Vec::new();
-    for number in 0..NODES {
+    for number in 0..count {
         nodes.push(Node::start(program, directory.join(number.to_string())).await?);
     }
     let first = nodes[0].client();
@@ -372,7 +394,7 @@ async fn cluster(program: &Path, directory: &Path) -> Outcome<Vec<Node>> {
                 let joined =
                     client.spaces().await?.items.iter().all(|space| space.state == JoinState::Joined);
                 let peers = client.peers().await?.items.iter().filter(|peer| peer.connected).count();
-                if joined && peers == NODES - 1 {
+                if joined && peers == count - 1 {
                     break;
                 }
                 sleep(Duration::from_millis(50)).await;
@@ -452,15 +474,20 @@ async fn idle(nodes: &[Node]) -> Outcome<bool> {
         let after = traffic(node).await?;
         let rate = |after: f64, before: f64| (after - before) / IDLE.as_secs_f64();
         let resident = node.resident_kib()?;
-        held &= resident <= IDLE_KIB_MAX;
+        let (received, sent) = (rate(after.0, before.0), rate(after.1, before.1));
+        held &= resident <= IDLE_KIB_MAX && received.max(sent) <= IDLE_BYTES_MAX;
         println!(
             "  node {number}: {:.1} MiB resident, {:.0} B/s in, {:.0} B/s out",
             resident as f64 / 1024.0,
-            rate(after.0, before.0),
-            rate(after.1, before.1)
+            received,
+            sent
         );
     }
-    println!("  bound {} MiB: {}", IDLE_KIB_MAX / 1024, if held { "holds" } else { "MISSED" });
+    println!(
+        "  bound {} MiB and {IDLE_BYTES_MAX} B/s each way: {}",
+        IDLE_KIB_MAX / 1024,
+        if held { "holds" } else { "MISSED" }
+    );
     Ok(held)
 }
 

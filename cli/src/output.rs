@@ -7,7 +7,7 @@
 use std::io::{self, BufWriter, IsTerminal, Stdout, Write};
 
 use clap::ValueEnum;
-use comfy_table::{Attribute, Cell, ContentArrangement, Table, presets};
+use comfy_table::{Cell, ContentArrangement, Table, presets};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 
@@ -179,24 +179,72 @@ impl Output {
         header: &[&str],
         rows: impl IntoIterator<Item = Vec<String>>,
     ) -> io::Result<()> {
+        self.rows_sparing(header, rows, &[])
+    }
+
+    /// The same. In a terminal too narrow for all columns those of `spare` are left out, the first named
+    /// first, and it says so; where that is not enough, each row becomes a block of lines.
+    pub(crate) fn rows_sparing(
+        &mut self,
+        header: &[&str],
+        rows: impl IntoIterator<Item = Vec<String>>,
+        spare: &[&str],
+    ) -> io::Result<()> {
+        let rows = rows.into_iter().map(|row| row.iter().map(|cell| escape::one_line(cell).into()).collect());
         if !self.terminal {
             for row in rows {
-                let cells: Vec<_> = row.iter().map(|cell| escape::one_line(cell)).collect();
-                writeln!(self.out, "{}", cells.join("\t"))?;
+                let row: Vec<String> = row;
+                writeln!(self.out, "{}", row.join("\t"))?;
             }
             return Ok(());
         }
+        let rows: Vec<Vec<String>> = rows.collect();
+        for left_out in 0..=spare.len() {
+            let without = &spare[..left_out];
+            let lines = Self::table(header, &rows, without);
+            if lines.iter().all(|line| line.chars().count() <= self.columns()) {
+                let (head, body) = lines.split_at(lines.len().min(1));
+                for line in head {
+                    let (bold, plain) = if self.colour { ("\u{1b}[1m", "\u{1b}[0m") } else { ("", "") };
+                    writeln!(self.out, "{bold}{line}{plain}")?;
+                }
+                body.iter().try_for_each(|line| writeln!(self.out, "{line}"))?;
+                return self.left_out(without);
+            }
+        }
+        rows.iter().try_for_each(|row| self.block(header, row))
+    }
+
+    fn left_out(&mut self, names: &[&str]) -> io::Result<()> {
+        if names.is_empty() {
+            return Ok(());
+        }
+        let told = format!("not shown for want of room: {} (see --output json)", names.join(", "));
+        self.pieces(&[(Some(Colour::Dim), &told)])
+    }
+
+    /// The lines of a table.
+    fn table(header: &[&str], rows: &[Vec<String>], without: &[&str]) -> Vec<String> {
+        let shown: Vec<usize> =
+            (0..header.len()).filter(|column| !without.contains(&header[*column])).collect();
         let mut table = Table::new();
         table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
-        table.set_header(header.iter().map(|name| {
-            let cell = Cell::new(name.to_uppercase());
-            if self.colour { cell.add_attribute(Attribute::Bold) } else { cell }
-        }));
+        table.set_header(shown.iter().map(|column| Cell::new(header[*column].to_uppercase())));
         for row in rows {
-            table.add_row(row.iter().map(|cell| escape::one_line(cell).into_owned()));
+            table.add_row(shown.iter().filter_map(|column| row.get(*column)));
         }
-        for line in table.lines() {
-            writeln!(self.out, "{}", line.trim_end())?;
+        table.lines().map(|line| line.trim_end().to_owned()).collect()
+    }
+
+    /// One row as lines of their own, under its first cell; empty cells are left out.
+    fn block(&mut self, header: &[&str], row: &[String]) -> io::Result<()> {
+        let width = header.iter().map(|name| name.chars().count()).max().unwrap_or(0);
+        for (number, (name, cell)) in header.iter().zip(row).enumerate() {
+            match number {
+                0 => writeln!(self.out, "{cell}")?,
+                _ if cell.is_empty() => {}
+                _ => writeln!(self.out, "  {name:width$}  {cell}")?,
+            }
         }
         Ok(())
     }

@@ -95,7 +95,7 @@ pub struct BackupWriter<'s> {
     ended: bool,
 }
 
-static TABLES: [Table; 12] = Table::ALL;
+static TABLES: [Table; 13] = Table::ALL;
 
 impl<'s> BackupWriter<'s> {
     /// Of `store`, by the node with this key, at this time.

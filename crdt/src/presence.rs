@@ -15,7 +15,10 @@
 //! must report a silent one as down within a few seconds.
 
 mod beacon;
+mod health;
+mod memory;
 mod state;
+mod voice;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -23,8 +26,15 @@ use std::time::Duration;
 use rand_chacha::ChaCha8Rng;
 
 pub use beacon::{Beacon, BeaconError, Facts, Lost, VerifiedBeacon};
-pub use state::{Reason, Sighting, State, StateChange};
+pub use memory::{Everybody, SightingRecord};
+pub use state::{Reason, Seen, Sighting, State, StateChange};
+pub use voice::{
+    BEACON_MEMBERS_FLAT, BEACON_PERIOD_MAX, BEACON_PERIOD_MIN, BEACON_PERIOD_PER_MEMBER, BEACON_SPACING_MIN,
+    CALM_DOUBLINGS_MAX, Holdings, own_beacon_period,
+};
 
+use self::health::{Doubts, Health};
+use self::voice::{OwnVoice, REPORT_JITTER};
 use crate::id::{AuthorKey, SpaceId};
 use crate::identity::{Identity, Signature};
 use crate::jitter::between;
@@ -32,81 +42,12 @@ use crate::limits::BEACON_LOST_MAX;
 use crate::planted::is_planted;
 use crate::time::{Moment, Now, WallTime};
 
-/// Period of beacons in a small space where something happens: a quarter minute of silence is noticed.
-pub const BEACON_PERIOD_MIN: Duration = Duration::from_secs(5);
-/// Period above which beacons would say too little.
-pub const BEACON_PERIOD_MAX: Duration = Duration::from_secs(60 * 60);
-/// Members up to which the shortest period is used.
-pub const BEACON_MEMBERS_FLAT: u32 = 5;
-/// What each further member adds to the period: a large space carries a beacon in four seconds. Passed on
-/// and offered by everyone, a beacon costs each node up to 3 kB, so beacons cost it less than 1 kB/s
-/// however large the space is.
-pub const BEACON_PERIOD_PER_MEMBER: Duration = Duration::from_secs(4);
-/// While a node has nothing new to say its period doubles with each beacon, at most so often.
-pub const CALM_DOUBLINGS_MAX: u32 = 4;
-/// Least time between two beacons of one node, however much there is to report: a bound on what one
-/// flapping link costs.
-pub const BEACON_SPACING_MIN: Duration = Duration::from_secs(1);
 /// Periods without a beacon after which a member is suspect: two lost beacons are no event.
 pub const BEACONS_MISSED: u32 = 3;
 /// How long a suspect has to show itself. A refutation takes a few round trips; with it a dead
-/// neighbour is away everywhere well within ten seconds.
+/// neighbour is away everywhere well within ten seconds. A node that stood still, or was itself reported
+/// lost, has more patience, and so has every node with a member that came back from a doubt just now.
 pub const SUSPECT_FOR: Duration = Duration::from_secs(4);
-/// Neighbours of a dead node wait up to this long before they report it, so that most find it
-/// reported already.
-const REPORT_JITTER: Duration = Duration::from_millis(400);
-
-/// How often a node of a space with this many members sends a beacon while something happens.
-pub fn own_beacon_period(members: usize) -> Duration {
-    let further = u32::try_from(members).unwrap_or(u32::MAX).saturating_sub(BEACON_MEMBERS_FLAT);
-    let grown = BEACON_PERIOD_MIN.saturating_add(BEACON_PERIOD_PER_MEMBER.saturating_mul(further));
-    grown.min(BEACON_PERIOD_MAX)
-}
-
-/// Fingerprints of a node's statements and documents.
-pub type Holdings = ([u8; 8], [u8; 8]);
-
-/// When this node speaks next, and what it has to say besides its facts.
-#[derive(Debug)]
-struct OwnVoice {
-    counter: u64,
-    /// When the next beacon is due by the period.
-    regular: Moment,
-    /// When it is due because there is something to say.
-    early: Option<Moment>,
-    last: Option<Moment>,
-    /// Somebody reported this node lost.
-    refuting: bool,
-    /// What the last beacon said about charter and documents.
-    said: Option<Holdings>,
-    /// Somebody came who may not have heard this node for long.
-    news: bool,
-    /// Beacons in a row with nothing new in them.
-    calm: u32,
-    /// Neighbours lost since the last beacon, with the counter last heard.
-    lost: BTreeMap<AuthorKey, u64>,
-}
-
-impl OwnVoice {
-    fn next(&self) -> Moment {
-        self.early.map_or(self.regular, |early| early.min(self.regular))
-    }
-
-    /// Makes the next beacon due at `at` or, if one was sent just before, as close to it as the
-    /// spacing allows.
-    fn speak_early(&mut self, at: Moment) {
-        let at = self.last.map_or(at, |last| at.max(last + BEACON_SPACING_MIN));
-        self.early = Some(self.early.map_or(at, |early| early.min(at)));
-    }
-
-    /// There is no need to report `author` any more, nor to speak early if that was all.
-    fn unsay(&mut self, author: AuthorKey) {
-        let removed = self.lost.remove(&author).is_some();
-        if removed && self.lost.is_empty() && !self.refuting {
-            self.early = None;
-        }
-    }
-}
 
 /// Who is there in one space.
 #[derive(Debug)]
@@ -120,6 +61,9 @@ pub struct Presence {
     connected: BTreeSet<AuthorKey>,
     /// When each member is looked at next, at its deadline or before.
     deadlines: BTreeSet<(Moment, AuthorKey)>,
+    health: Health,
+    /// Members whose state changed since the store was told.
+    news: BTreeSet<AuthorKey>,
 }
 
 impl Presence {
@@ -130,21 +74,13 @@ impl Presence {
         Self {
             space,
             own,
-            voice: OwnVoice {
-                counter,
-                regular: now,
-                early: None,
-                last: None,
-                refuting: false,
-                said: None,
-                news: false,
-                calm: 0,
-                lost: BTreeMap::new(),
-            },
+            voice: OwnVoice::new(counter, now),
             belongs: false,
             members: BTreeMap::new(),
             connected: BTreeSet::new(),
             deadlines: BTreeSet::new(),
+            health: Health::default(),
+            news: BTreeSet::new(),
         }
     }
 
@@ -152,6 +88,8 @@ impl Presence {
     pub fn set_members(&mut self, now: Moment, members: impl IntoIterator<Item = AuthorKey>) {
         let mut members: BTreeSet<AuthorKey> = members.into_iter().collect();
         self.belongs = members.remove(&self.own);
+        let gone = self.members.keys().filter(|author| !members.contains(author));
+        self.news.extend(gone);
         self.members.retain(|author, _| members.contains(author));
         self.deadlines.retain(|(_, author)| members.contains(author));
         self.voice.lost.retain(|author, _| members.contains(author));
@@ -165,13 +103,15 @@ impl Presence {
                 };
                 Sighting {
                     state,
-                    since: now,
+                    since: now.into(),
                     reason,
                     heard: None,
                     beacon: None,
                     clock_offset_ms: None,
                     deadline: None,
                     looked_at: None,
+                    spared: false,
+                    doubts: Doubts::default(),
                 }
             });
         }
@@ -198,7 +138,10 @@ impl Presence {
             return Vec::new();
         }
         let (leaving, lost) = (beacon.leaving, beacon.lost.clone());
-        sighting.heard = Some(now);
+        if sighting.beacon.is_none() {
+            self.news.insert(author);
+        }
+        sighting.heard = Some(now.into());
         sighting.beacon = Some(beacon);
         self.voice.unsay(author);
         let connected = self.connected.contains(&author);
@@ -251,9 +194,15 @@ impl Presence {
         self.enter(author, now, State::Suspect, Reason::ConnectionLost)
     }
 
-    /// Lets time pass: what is overdue becomes suspect, then away.
+    /// Lets time pass: what is overdue becomes suspect, then away. When this node stood still meanwhile,
+    /// suspects first get their time anew: nobody could be heard.
     pub fn tick(&mut self, now: Moment) -> Vec<StateChange> {
         let mut changes = Vec::new();
+        let first = self.deadlines.first().map(|(at, _)| *at);
+        let stood_still = first.is_some_and(|due| Health::stood_still(now, due));
+        if stood_still {
+            self.health.worsens(now);
+        }
         while let Some((at, author)) = self.deadlines.first().copied() {
             if at > now {
                 break;
@@ -272,6 +221,12 @@ impl Presence {
             }
             let (state, reason) = (sighting.state, sighting.reason);
             changes.extend(match state {
+                State::Suspect if stood_still && !std::mem::replace(&mut sighting.spared, true) => {
+                    let deadline = now + self.health.patience(now, &sighting.doubts);
+                    sighting.deadline = Some(deadline);
+                    look_in_time(&mut self.deadlines, author, sighting);
+                    None
+                }
                 State::Alive => self.enter(author, now, State::Suspect, Reason::Silent),
                 State::Suspect => self.enter(author, now, State::Away, reason),
                 State::Away | State::Left => None,
@@ -396,6 +351,8 @@ impl Presence {
             // Still here: say so, unless a beacon that the reporter had not heard was sent just now.
             let just_spoke = self.voice.last.is_some_and(|last| now.since(last) < BEACON_SPACING_MIN);
             if lost.counter >= self.voice.counter || !just_spoke {
+                // That link is bad, or this node was too slow to answer: it may misjudge others, too.
+                self.health.worsens(now);
                 self.voice.refuting = true;
                 self.voice.speak_early(now + between(rng, Duration::ZERO, REPORT_JITTER / 8));
             }
@@ -419,26 +376,40 @@ impl Presence {
         let sighting = self.members.get_mut(&author)?;
         sighting.deadline = match to {
             State::Alive if !connected => Some(now + sighting.period() * BEACONS_MISSED),
-            State::Suspect => Some(now + SUSPECT_FOR),
+            State::Suspect => Some(now + self.health.patience(now, &sighting.doubts)),
             State::Alive | State::Away | State::Left => None,
         };
-        if let Some(deadline) = sighting.deadline
-            && sighting.looked_at.is_none_or(|looked_at| deadline < looked_at)
-        {
-            if let Some(later) = sighting.looked_at.replace(deadline) {
-                self.deadlines.remove(&(later, author));
-            }
-            self.deadlines.insert((deadline, author));
-        }
+        look_in_time(&mut self.deadlines, author, sighting);
         let from = std::mem::replace(&mut sighting.state, to);
+        let was_seen = sighting.reason != Reason::NeverHeard;
         sighting.reason = reason;
         if from == to {
             return None;
         }
-        sighting.since = now;
+        sighting.since = now.into();
+        sighting.spared = false;
+        if to == State::Alive && was_seen && from != State::Left {
+            sighting.doubts.clear(now);
+        }
         // Whoever was gone may have forgotten, or never heard, what this node said.
         self.voice.news |= matches!((from, to), (State::Away | State::Left, State::Alive));
-        Some(StateChange { author, from, to, reason })
+        let change = StateChange { author, from, to, reason };
+        if !change.is_doubt() {
+            self.news.insert(author);
+        }
+        Some(change)
+    }
+}
+
+/// Sees to it that a member is looked at no later than at its deadline.
+fn look_in_time(deadlines: &mut BTreeSet<(Moment, AuthorKey)>, author: AuthorKey, sighting: &mut Sighting) {
+    if let Some(deadline) = sighting.deadline
+        && sighting.looked_at.is_none_or(|looked_at| deadline < looked_at)
+    {
+        if let Some(later) = sighting.looked_at.replace(deadline) {
+            deadlines.remove(&(later, author));
+        }
+        deadlines.insert((deadline, author));
     }
 }
 

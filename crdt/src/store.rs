@@ -47,11 +47,13 @@ pub enum Table {
     Requests,
     /// Known peers: addresses, last contact, blocks.
     Peers,
+    /// Members as they were seen last.
+    Sightings,
 }
 
 impl Table {
     /// Every table.
-    pub const ALL: [Table; 12] = [
+    pub const ALL: [Table; 13] = [
         Table::Meta,
         Table::Spaces,
         Table::Statements,
@@ -64,10 +66,11 @@ impl Table {
         Table::Forks,
         Table::Requests,
         Table::Peers,
+        Table::Sightings,
     ];
 
     /// Tables whose keys begin with the number of a space.
-    pub const OF_SPACES: [Table; 9] = [
+    pub const OF_SPACES: [Table; 10] = [
         Table::Statements,
         Table::Incarnations,
         Table::Deltas,
@@ -77,6 +80,7 @@ impl Table {
         Table::Quarantine,
         Table::Forks,
         Table::Requests,
+        Table::Sightings,
     ];
 
     /// Stable name, used by stores on disk.
@@ -94,6 +98,7 @@ impl Table {
             Table::Forks => "forks",
             Table::Requests => "requests",
             Table::Peers => "peers",
+            Table::Sightings => "sightings",
         }
     }
 }

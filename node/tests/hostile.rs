@@ -14,7 +14,7 @@ mod rogue;
 mod victim;
 
 use cases::{DeltaCase, MessageCase, Said, deltas, messages};
-use member::{Hostile, Member};
+use member::{Hostile, Member, address};
 use minicbor::bytes::ByteVec;
 use rogue::{poison, put};
 use serde_json::json;
@@ -65,7 +65,7 @@ async fn victim() -> (Victim, tempfile::TempDir) {
 }
 
 async fn gossips(victim: &Victim, number: u8, case: &DeltaCase) {
-    let mut member = Member::join(victim, number, Role::Writer).await;
+    let mut member = Member::join(&victim.client, "rogue", number, Role::Writer).await;
     let (good, bad) = (format!("good/gossip/{number}"), format!("bad/gossip/{number}"));
     let ordeal = Ordeal::begin(victim, format!("{} by gossip", case.name), &case.told).await;
     let topic = member.rogue.topic();
@@ -80,7 +80,7 @@ async fn gossips(victim: &Victim, number: u8, case: &DeltaCase) {
 }
 
 async fn answers(victim: &Victim, number: u8, case: &DeltaCase) {
-    let member = Member::join(victim, number, Role::Writer).await;
+    let member = Member::join(&victim.client, "rogue", number, Role::Writer).await;
     let (good, bad) = (format!("good/answer/{number}"), format!("bad/answer/{number}"));
     let ordeal = Ordeal::begin(victim, format!("{} in an answer", case.name), &case.told).await;
     let change = member.rogue.change(1, 1, &[], vec![put("good", 1)]);
@@ -118,7 +118,7 @@ async fn every_bad_delta_in_an_answer_is_told_once_and_spoils_nothing() {
 async fn every_other_bad_message_of_a_member_is_told_once_and_spoils_nothing() {
     let (victim, _directory) = victim().await;
     for (number, MessageCase { name, said, told }) in (1..).zip(&messages()) {
-        let mut member = Member::join(&victim, number, Role::Writer).await;
+        let mut member = Member::join(&victim.client, "rogue", number, Role::Writer).await;
         let ordeal = Ordeal::begin(&victim, (*name).to_owned(), told).await;
         match said(&member) {
             Said::Gossip(payload) => {
@@ -136,7 +136,7 @@ async fn every_other_bad_message_of_a_member_is_told_once_and_spoils_nothing() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_reader_that_writes_is_refused_and_the_node_goes_on() {
     let (victim, _directory) = victim().await;
-    let mut member = Member::join(&victim, 1, Role::Reader).await;
+    let mut member = Member::join(&victim.client, "rogue", 1, Role::Reader).await;
     let told = Told {
         event: "refused",
         code: Some("not_allowed"),
@@ -154,7 +154,7 @@ async fn a_reader_that_writes_is_refused_and_the_node_goes_on() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn poison_leaves_its_document_when_somebody_looks_and_the_rest_of_it_shows() {
     let (victim, _directory) = victim().await;
-    let mut member = Member::join(&victim, 1, Role::Writer).await;
+    let mut member = Member::join(&victim.client, "rogue", 1, Role::Writer).await;
     let figure = "starling_quarantined_total";
     let told = Told { event: "quarantined", code: None, figure, offence: None };
     let ordeal = Ordeal::begin(&victim, "poison".into(), &told).await;
@@ -175,7 +175,7 @@ async fn an_oversized_frame_is_an_offence_and_never_read() {
     let told = Told { event: "offence", code: Some("oversized_frame"), figure, offence: None };
     let ordeal = Ordeal::begin(&victim, "an oversized frame".into(), &told).await;
     let announced = starling_crdt::limits::EXCHANGE_FRAME_BYTES_MAX as u32 + 1;
-    let peer = tokio::spawn(raw::ask(victim.address().await, announced.to_be_bytes().to_vec()));
+    let peer = tokio::spawn(raw::ask(address(&victim.client).await, announced.to_be_bytes().to_vec()));
     ordeal.end().await;
     peer.abort();
 }
@@ -185,7 +185,7 @@ async fn a_stranger_that_asks_garbage_is_disconnected_and_the_node_goes_on() {
     let (victim, _directory) = victim().await;
     let figure = "starling_offences_total{kind=\"garbage\"}";
     let told = Told { event: "offence", code: Some("malformed_request"), figure, offence: None };
-    let mut peer = Hostile::connect([201; 32], &victim.address().await).await;
+    let mut peer = Hostile::connect([201; 32], &address(&victim.client).await).await;
     let ordeal = Ordeal::begin(&victim, "a stranger's garbage".into(), &told).await;
     peer.ask(vec![0xff; 40]);
     ordeal.end().await;
@@ -200,7 +200,7 @@ async fn gossip_that_nobody_sealed_is_refused_and_the_node_goes_on() {
     let (victim, _directory) = victim().await;
     let figure = "starling_deltas_refused_total{code=\"{}\"}";
     let told = Told { event: "refused", code: Some("not_sealed"), figure, offence: None };
-    let mut peer = Hostile::connect([202; 32], &victim.address().await).await;
+    let mut peer = Hostile::connect([202; 32], &address(&victim.client).await).await;
     let ordeal = Ordeal::begin(&victim, "unsealed gossip".into(), &told).await;
     let topic = peer.topic().await;
     peer.send(Command::Publish { topic, payload: vec![0xff; 200] });

@@ -8,6 +8,7 @@ pub mod faults;
 mod findings;
 pub mod fleet;
 mod judge;
+mod presence;
 mod reading;
 mod receipts;
 mod run;

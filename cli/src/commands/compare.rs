@@ -111,11 +111,25 @@ fn print(item: &Compared, out: &mut Output) -> io::Result<()> {
                 print_difference(difference, item, out)?;
             }
             if out.is_terminal() {
-                out.line("  what differs may be under way already: repair goes on while this was asked")?;
+                prospects(told).into_iter().try_for_each(|line| out.line(&format!("  {line}")))?;
             }
             Ok(())
         }
     }
+}
+
+/// What will become of what differs.
+fn prospects(told: &Told) -> Vec<&'static str> {
+    let forked = |found: &&DifferingRun| found.kind == DifferenceKind::Forked;
+    let forks = told.differences.iter().filter(forked).count();
+    let mut lines = Vec::new();
+    if told.differing > forks as u64 {
+        lines.push("what differs may be under way already: repair goes on while this was asked");
+    }
+    if forks > 0 {
+        lines.push("a fork does not mend itself: see `starling forks`");
+    }
+    lines
 }
 
 fn line(out: &mut Output, name: &str, word: &str, colour: Option<Colour>, more: &str) -> io::Result<()> {

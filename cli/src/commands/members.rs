@@ -20,6 +20,9 @@ pub(crate) struct MembersArgs {
     state: Option<String>,
 }
 
+/// Columns that a narrow terminal does without, the first named first.
+const SPARE: [&str; 7] = ["key", "version", "documents", "clock", "changes", "round trip", "role"];
+
 pub(crate) async fn run(global: &Global, args: MembersArgs, out: &mut Output) -> Outcome {
     let session = Session::open(global)?;
     let space = session.space().await?;
@@ -53,7 +56,7 @@ pub(crate) fn print(members: &[Member], out: &mut Output) -> io::Result<()> {
         "key",
     ];
     let rows: Vec<_> = members.iter().map(|member| row(member, out)).collect();
-    out.rows(&header, rows)
+    out.rows_sparing(&header, rows, &SPARE)
 }
 
 fn row(member: &Member, out: &Output) -> Vec<String> {

@@ -70,6 +70,8 @@ fn print(waited: &Waited, out: &mut Output) -> io::Result<()> {
     ];
     let mut rows = Vec::new();
     for (state, holders) in groups {
+        let mut holders: Vec<_> = holders.iter().collect();
+        holders.sort_by_key(|holder| (&holder.name, &holder.key));
         for holder in holders {
             rows.push(vec![state.to_owned(), holder.name.clone(), out.id(&holder.key)]);
         }

@@ -12,6 +12,10 @@ mod schema;
 #[path = "../../../crdt/tests/mesh/rogue.rs"]
 mod rogue;
 
+#[path = "../../../node/tests/hostile/member.rs"]
+#[allow(dead_code, reason = "each test uses the part it needs")]
+mod member;
+
 mod compare;
 mod crash;
 mod demo;
@@ -22,12 +26,15 @@ mod evidence;
 mod examples;
 mod export;
 mod hooks;
+mod inspecting;
 mod keep;
 mod past;
 mod refusals;
 mod restoring;
 mod room;
 mod routes;
+mod terminal;
 mod top;
 mod usage;
+mod views;
 mod watched;

@@ -59,7 +59,7 @@ impl Terminal {
     }
 
     /// Everything that was sent to the terminal.
-    fn sent(&self) -> String {
+    pub fn sent(&self) -> String {
         self.text("typescript")
     }
 
@@ -68,14 +68,14 @@ impl Terminal {
         until(&format!("{word} is shown"), PATIENCE, || self.sent().contains(word));
     }
 
-    fn press(&mut self, keys: &str) {
+    pub fn press(&mut self, keys: &str) {
         let stdin = self.script.stdin.as_mut().expect("piped");
         stdin.write_all(keys.as_bytes()).and_then(|()| stdin.flush()).expect("script reads");
     }
 
     /// Waits for the end, and asserts the exit code and that the terminal is as it was.
     #[track_caller]
-    fn ended(&mut self, code: &str) {
+    pub fn ended(&mut self, code: &str) {
         until("top ends", PATIENCE, || self.path("after").exists());
         assert_eq!(self.text("code").trim(), code, "{}", self.sent());
         assert_eq!(self.text("after"), self.text("before"), "the terminal's settings");

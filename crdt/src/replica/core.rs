@@ -27,7 +27,7 @@ use crate::history::{DocumentHistory, ItemKey};
 use crate::id::{AuthorKey, DocumentName, SpaceId, StoreId};
 use crate::identity::Identity;
 use crate::limits::{DOCUMENTS_BYTES_MAX, HISTORIES_BYTES_MAX};
-use crate::presence::StateChange;
+use crate::presence::{Everybody, StateChange};
 use crate::store::tables::{META_KEY, MetaRecord, SpaceIndex, SpaceRecord, record, walk_prefix};
 use crate::store::{StoreError, StoreRead, Table};
 use crate::time::{Moment, Now};
@@ -347,12 +347,7 @@ impl Core {
         let now = step.now.monotonic;
         for change in changes {
             self.want(now, change.author);
-            step.effects.push(Effect::MemberChanged {
-                space,
-                member: change.author,
-                state: change.to,
-                reason: change.reason,
-            });
+            step.effects.push(Effect::MemberChanged { space, change });
         }
     }
 
@@ -422,6 +417,7 @@ impl Core {
             self.speak(step, space, true);
         }
         self.store_peers(step);
+        self.store_sightings(step, Everybody::Too);
     }
 
     /// Topics to follow: following one twice changes nothing.

@@ -15,7 +15,7 @@ use crate::charter::{IssueError, JoinRefused, Ticket, VoidReason};
 use crate::connect::DialTarget;
 use crate::document::EditError;
 use crate::id::{AuthorKey, ChangeHash, DocumentName, Position, SpaceId, Topic};
-use crate::presence::{Reason, State};
+use crate::presence::StateChange;
 use crate::store::StoreError;
 
 /// One thing to do or to tell.
@@ -99,12 +99,8 @@ pub enum Effect {
     MemberChanged {
         /// In which space.
         space: SpaceId,
-        /// Who.
-        member: AuthorKey,
-        /// Since now.
-        state: State,
-        /// Why.
-        reason: Reason,
+        /// Who, from which state to which, and why.
+        change: StateChange,
     },
     /// Something happened that is counted.
     Count {

@@ -50,7 +50,7 @@ impl Core {
                 name: self.name_of(member.key),
                 this_node: member.key == own,
                 state: seen.map(|seen| seen.state),
-                since: seen.map(|seen| now.since(seen.since)),
+                since: seen.map(|seen| seen.since.age(now)),
                 reason: seen.map(|seen| seen.reason),
                 last_word: seen.and_then(|seen| last_word(space, now, seen)),
                 connected: self.peers.contains_key(&member.key),
@@ -103,7 +103,7 @@ impl Core {
 fn last_word(space: &Space, now: Moment, seen: &Sighting) -> Option<LastWord> {
     let facts = &seen.beacon.as_ref()?.facts;
     Some(LastWord {
-        age: now.since(seen.heard?),
+        age: seen.heard?.age(now),
         name: facts.name.as_str().to_owned(),
         version: facts.version.as_str().to_owned(),
         addresses: facts.addresses.clone(),

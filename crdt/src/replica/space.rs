@@ -130,7 +130,21 @@ impl Space {
             Ok(())
         })?;
         space.members_changed(now.monotonic);
+        space.load_sightings(store, now)?;
         Ok(space)
+    }
+
+    /// Who was there when this node stopped. A damaged row is for `verify` to tell of: the next beacon of
+    /// that member replaces it.
+    fn load_sightings(&mut self, store: &dyn StoreRead, now: Now) -> Result<(), StoreError> {
+        let all = self.index.all();
+        walk_prefix(store, Table::Sightings, &all, |key, value| {
+            let member = key.get(all.len()..).and_then(AuthorKey::from_slice);
+            if let Some((member, seen)) = member.zip(record(value, "sighting record").ok()) {
+                self.presence.remember(now, member, seen);
+            }
+            Ok(())
+        })
     }
 
     fn load_charter(&mut self, store: &dyn StoreRead) -> Result<(), StoreError> {

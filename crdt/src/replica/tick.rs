@@ -13,7 +13,7 @@ use super::step::Step;
 use crate::connect::ConnectAction;
 use crate::id::AuthorKey;
 use crate::limits::{DOCUMENTS_SPARED_BYTES, HISTORIES_SPARED_BYTES, REQUEST_MEMORY};
-use crate::presence::State;
+use crate::presence::{Everybody, Reason, Sighting, State};
 use crate::store::tables::{RequestRecord, record};
 use crate::store::{KeyRange, StoreError, StoreRead, Table};
 use crate::time::{Moment, WallTime};
@@ -29,10 +29,14 @@ const DROP_IDLE_EVERY: Duration = Duration::from_secs(15);
 /// Least time between two writings of peers' addresses to the store: a crash forgets no more than that,
 /// and peers that come and go cause no more commits.
 const PEERS_STORED_EVERY: Duration = Duration::from_secs(2);
+/// Time between two writings of everything known of members; whose state changed is written with the peers.
+/// After a crash a member's figures look that much older than they are.
+const SIGHTINGS_STORED_EVERY: Duration = Duration::from_secs(600);
 
 /// When upkeep is due next.
 pub(super) struct Upkeep {
     store_peers_at: Moment,
+    store_sightings_at: Moment,
     /// Absent while no request is remembered.
     forget_requests_at: Option<Moment>,
     /// The last request looked at in the round under way.
@@ -47,6 +51,7 @@ impl Upkeep {
     pub(super) fn new(now: Moment) -> Self {
         Self {
             store_peers_at: now,
+            store_sightings_at: now + SIGHTINGS_STORED_EVERY,
             forget_requests_at: Some(now),
             forget_after: Vec::new(),
             first_expiry: None,
@@ -85,9 +90,14 @@ impl Core {
         self.leave_tick(step)?;
         self.compact_tick(step)?;
         self.check_tick(step);
-        if now >= self.upkeep.store_peers_at && self.connect.has_changed() {
+        if now >= self.upkeep.store_sightings_at {
+            self.upkeep.store_sightings_at = now + SIGHTINGS_STORED_EVERY;
+            self.store_sightings(step, Everybody::Too);
+        }
+        if now >= self.upkeep.store_peers_at && self.is_to_be_stored() {
             self.upkeep.store_peers_at = now + PEERS_STORED_EVERY;
             self.store_peers(step);
+            self.store_sightings(step, Everybody::Not);
         }
         // What this step loaded counts as used, so nothing it still needs is dropped.
         if now >= self.upkeep.drop_idle_at {
@@ -109,7 +119,9 @@ impl Core {
         if seen.peek().is_none() {
             self.connect.unwant(now, member);
         } else {
-            let away = seen.all(|seen| seen.state == State::Away);
+            // Nobody knows yet what became of those that are only remembered.
+            let away = |seen: &Sighting| seen.state == State::Away || seen.reason == Reason::Remembered;
+            let away = seen.all(away);
             self.connect.want(now, member, away);
         }
     }
@@ -150,6 +162,24 @@ impl Core {
     pub(super) fn store_peers(&mut self, step: &mut Step<'_>) {
         for peer in self.connect.take_changed() {
             self.store_peer(step, peer);
+        }
+    }
+
+    /// Whether the store does not know yet what is new about peers and members.
+    fn is_to_be_stored(&self) -> bool {
+        self.connect.has_changed() || self.spaces.values().any(|space| space.presence.has_news())
+    }
+
+    /// Stores how members stand.
+    pub(super) fn store_sightings(&mut self, step: &mut Step<'_>, everybody: Everybody) {
+        for space in self.spaces.values_mut() {
+            for (member, seen) in space.presence.take_news(step.now, everybody) {
+                let key = space.index.sighting(member);
+                match seen {
+                    Some(seen) => step.transaction.put(Table::Sightings, key, &seen),
+                    None => step.transaction.remove(Table::Sightings, key),
+                }
+            }
         }
     }
 
@@ -210,7 +240,7 @@ impl Core {
             .chain(self.compact_wakeup())
             .chain(self.check_wakeup())
             .chain((!self.leaving.is_empty()).then_some(self.now))
-            .chain(self.connect.has_changed().then_some(self.upkeep.store_peers_at))
+            .chain(self.is_to_be_stored().then_some(self.upkeep.store_peers_at))
             .chain(self.holds_much().then_some(self.upkeep.drop_idle_at))
             .chain(self.upkeep.forget_requests_at)
             .fold(Moment(u64::MAX), Moment::min)

@@ -63,6 +63,11 @@ impl SpaceIndex {
         self.key(&[&actor.0])
     }
 
+    /// Key in [`Table::Sightings`].
+    pub fn sighting(self, member: AuthorKey) -> Vec<u8> {
+        self.key(&[&member.0])
+    }
+
     /// Key in [`Table::Changed`].
     pub fn changed(self, commit: u64, name: &DocumentName) -> Vec<u8> {
         self.key(&[&commit.to_be_bytes(), name.as_str().as_bytes()])

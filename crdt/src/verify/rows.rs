@@ -7,6 +7,7 @@ use super::space::SpaceCheck;
 use super::{Mend, Verifier};
 use crate::connect::PeerRecord;
 use crate::id::{AuthorKey, DocumentName};
+use crate::presence::SightingRecord;
 use crate::store::tables::{
     DeltaRecord, DocumentRecord, MetaRecord, RequestRecord, SpaceIndex, record, walk_prefix,
 };
@@ -154,7 +155,7 @@ pub(super) fn highest_counters(store: &dyn StoreRead) -> Result<MetaRecord, Stor
     Ok(highest)
 }
 
-/// Rows that nothing else depends on: remembered requests and known peers. Damaged ones are dropped.
+/// Rows that nothing else depends on: remembered requests, known peers and members seen. Damaged ones are dropped.
 pub(super) fn small_records(verifier: &mut Verifier<'_, '_>) -> Result<(), StoreError> {
     let (mut mend, mut damaged) = (Mend::default(), Vec::new());
     walk_prefix(verifier.store, Table::Requests, &[], |key, value| {
@@ -169,6 +170,14 @@ pub(super) fn small_records(verifier: &mut Verifier<'_, '_>) -> Result<(), Store
         if AuthorKey::from_slice(key).is_none() || read.is_err() {
             damaged.push(("peer", "a known peer cannot be read".to_owned()));
             mend.set_aside(Table::Peers, key, value);
+        }
+        Ok(())
+    })?;
+    walk_prefix(verifier.store, Table::Sightings, &[], |key, value| {
+        let member = key.get(4..).and_then(AuthorKey::from_slice);
+        if member.is_none() || record::<SightingRecord>(value, "sighting record").is_err() {
+            damaged.push(("sighting", "what was seen of a member last cannot be read".to_owned()));
+            mend.set_aside(Table::Sightings, key, value);
         }
         Ok(())
     })?;

@@ -11,9 +11,13 @@ pub(super) fn tell(metrics: &Metrics, effect: &Effect) {
             metrics.offence(offence.code());
             tracing::warn!(event = "offence", %peer, offence = offence.code(), code, "a peer broke a rule");
         }
-        Effect::MemberChanged { space, member, state, reason } => {
-            let (state, reason) = (state.name(), reason.code());
-            tracing::info!(event = "member", %space, %member, state, reason, "a member is {state}");
+        Effect::MemberChanged { space, change } => {
+            let (member, state, reason) = (change.author, change.to.name(), change.reason.code());
+            if change.is_doubt() {
+                tracing::debug!(event = "member_doubt", %space, %member, state, reason, "a member is {state}");
+            } else {
+                tracing::info!(event = "member", %space, %member, state, reason, "a member is {state}");
+            }
         }
         Effect::Count { what, by } => count(metrics, *what, *by),
         Effect::Note(note) => {

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use minicbor::bytes::ByteVec;
+use starling_api::Client;
 use starling_api::space::{CreateInvite, Role};
 use starling_crdt::charter::{JoinRequest, Label, StatementBody, Ticket, VerifiedStatement};
 use starling_crdt::codec;
@@ -20,7 +21,6 @@ use tokio::time::timeout;
 use zeroize::Zeroizing;
 
 use crate::rogue::Rogue;
-use crate::victim::Victim;
 
 /// Far above what any of these needs; passing it is a failure, not a pace.
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -130,6 +130,11 @@ fn answer(question: &[u8], fetch_answer: &FetchAnswer) -> Vec<u8> {
     encode_message(&answer)
 }
 
+/// Where a node listens.
+pub async fn address(node: &Client) -> String {
+    node.status().await.expect("a status").listen.first().expect("it listens").clone()
+}
+
 /// A member of the space, admitted as everybody is, that means ill.
 pub struct Member {
     pub peer: Hostile,
@@ -139,15 +144,15 @@ pub struct Member {
 }
 
 impl Member {
-    /// Joins by a ticket of the node; each number is another member.
-    pub async fn join(victim: &Victim, number: u8, role: Role) -> Self {
+    /// Joins the space `shop` of a node by its ticket; each number is another member.
+    pub async fn join(node: &Client, name: &str, number: u8, role: Role) -> Self {
         let seed = [number; 32];
         let invite = CreateInvite { role, prefix: None, uses: None, expires_in_s: None };
-        let ticket = victim.client.invite("shop", &invite).await.expect("an invite").ticket;
+        let ticket = node.invite("shop", &invite).await.expect("an invite").ticket;
         let ticket = Ticket::parse(&ticket).expect("a ticket");
         let identity = Identity::from_seed(&seed);
-        let mut peer = Hostile::connect(seed, &victim.address().await).await;
-        let name = Label::new(format!("member-{number}")).expect("a label");
+        let mut peer = Hostile::connect(seed, &address(node).await).await;
+        let name = Label::new(name).expect("a label");
         let request = JoinRequest::new(&ticket, &identity, name);
         peer.ask(encode_message(&Request::Join(codec::encode(&request).into())));
         let answer = peer

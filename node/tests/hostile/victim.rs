@@ -72,10 +72,6 @@ impl Victim {
         victim
     }
 
-    pub async fn address(&self) -> String {
-        self.client.status().await.expect("a status").listen.first().expect("it listens").clone()
-    }
-
     pub fn log(&self) -> String {
         fs::read_to_string(&self.log).unwrap_or_default()
     }

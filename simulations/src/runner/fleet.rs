@@ -6,7 +6,7 @@ use starling_crdt::id::StoreId;
 use starling_crdt::store::Store;
 
 use crate::scenario::fleet::DiskKind as PlannedDisk;
-use crate::scenario::network::{REGIONS, Topology};
+use crate::scenario::network::{Preset, REGIONS, Topology};
 use crate::scenario::{Region, Scenario};
 use crate::world::WorldSetup;
 use crate::world::chance::{Chance, Purpose};
@@ -62,7 +62,8 @@ pub fn setup(scenario: &Scenario, founding: &Founding, seed: u64) -> Result<Worl
     }
     let (links, link_of) = links(scenario, &regions);
     let epoch_key = founding.ticket.epoch_key.clone();
-    Ok(WorldSetup { seed, nodes, space: founding.space, epoch_key, links, link_of })
+    let local = scenario.network.preset == Preset::Lan;
+    Ok(WorldSetup { seed, nodes, space: founding.space, epoch_key, links, link_of, local })
 }
 
 /// Whose addresses each node has at the start.

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use super::faults::{self, PlannedFault};
+use super::presence::Presences;
 use super::reading::Written;
 use super::receipts::Receipts;
 use super::sides::Standing;
@@ -186,6 +187,7 @@ pub(super) struct Run<'a> {
     pub(super) resources: Vec<Resources>,
     pub(super) offences: BTreeMap<(usize, usize), u64>,
     pub(super) undecided: Vec<String>,
+    pub(super) presences: Presences,
     /// Emptied observations, to be filled again.
     pub(super) seen: Vec<Seen>,
     pub(super) began: Instant,
@@ -257,6 +259,7 @@ impl<'a> Run<'a> {
             resources: Vec::new(),
             offences: BTreeMap::new(),
             undecided: Vec::new(),
+            presences: Presences::default(),
             seen: Vec::new(),
             began,
             world,
@@ -345,7 +348,12 @@ impl<'a> Run<'a> {
             Agenda::Healed => self.heal(),
             Agenda::Idle => self.idle_from = Some((self.world.now(), self.world.traffic().total())),
             Agenda::Over => {}
-            fault => self.act(fault),
+            fault => {
+                self.act(fault);
+                // Who died is heard of before those who cannot reach it any more are noted.
+                self.watch();
+                self.look_who_is_apart();
+            }
         }
     }
 

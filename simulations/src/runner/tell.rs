@@ -321,6 +321,28 @@ impl Run<'_> {
             let count = charged(true);
             judge("false_offences_max", format!("at most {bound}"), Some(count.to_string()), count <= bound);
         }
+        if let Some(bound) = expect.reports_per_outage_max {
+            let most = self.presences.reports_per_outage(|node| self.world.node(node).starts);
+            judge(
+                "reports_per_outage_max",
+                format!("at most {bound}"),
+                Some(most.to_string()),
+                most <= bound,
+            );
+        }
+        if let Some(bound) = expect.false_aways_max {
+            let count = self.presences.false_aways();
+            judge("false_aways_max", format!("at most {bound}"), Some(count.to_string()), count <= bound);
+        }
+        if let Some(bound) = expect.away_within {
+            let after = self.presences.away_after(self.world.now());
+            judge(
+                "away_within",
+                format!("at most {bound}"),
+                after.map(span),
+                after.is_some_and(|us| us <= bound.0),
+            );
+        }
         all
     }
 }

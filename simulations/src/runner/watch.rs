@@ -46,7 +46,10 @@ impl Run<'_> {
                 self.count_anew();
                 self.maybe_converged();
             }
-            Observation::Started { node } => self.started(*node),
+            Observation::Started { node } => {
+                self.started(*node);
+                self.runs_again(*node);
+            }
             // Before the refusals that come of it, or they would seem to have no reason.
             Observation::Noted { node, note: Note::StoreFault { error: StoreError::Full } } => {
                 self.full(*node, seen.at);
@@ -173,6 +176,8 @@ impl Run<'_> {
                     *self.offences.entry((node, charged)).or_default() += 1;
                 }
             }
+            Observation::Member { node, change } => self.member_changed(at, node, &change),
+            Observation::Ended { node } => self.ended(at, node),
             Observation::Noted { node, note: Note::Fork { document, author, seq, .. } } => {
                 let Some(author) = self.world.nodes_of(author).next() else { return };
                 let wrong =

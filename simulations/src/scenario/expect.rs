@@ -44,4 +44,14 @@ pub struct Expect {
     /// Offences that honest nodes charged to honest ones, at most.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub false_offences_max: Option<u64>,
+    /// How often a node reports that another is away or back, for each time that the two were really apart,
+    /// at most.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reports_per_outage_max: Option<u64>,
+    /// Times that a node calls another away that has been within its reach for ten seconds, at most.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub false_aways_max: Option<u64>,
+    /// Time from a process's end until every node that could see it calls it away or left, at most.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub away_within: Option<Span>,
 }

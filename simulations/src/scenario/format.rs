@@ -287,6 +287,17 @@ const EXPECT: Shape = Shape::Table(&[
         Shape::Whole(0, 1_000_000),
         "Offences that honest nodes charged to honest ones, at most.",
     ),
+    may(
+        "reports_per_outage_max",
+        Shape::Whole(0, 1_000),
+        "Reports that a node is away or back, for each time it could not be reached, at most.",
+    ),
+    may(
+        "false_aways_max",
+        Shape::Whole(0, 1_000_000),
+        "Times that a node is called away that has been within reach for 10 s, at most.",
+    ),
+    may("away_within", Shape::Span, "Time until a node that died is called away everywhere, at most."),
 ]);
 
 const FLAP: Shape = Shape::Table(&[

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use starling_crdt::connect::DialTarget;
 use starling_crdt::id::{AuthorKey, Position};
+use starling_crdt::presence::StateChange;
 use starling_crdt::replica::{Counted, DocumentChange, Effect, Note, Refusal, Reply, Verdict};
 
 use super::queue::Time;
@@ -125,6 +126,13 @@ pub enum Observation {
         peer: AuthorKey,
         /// With what.
         code: &'static str,
+    },
+    /// A node saw a member come or go, or came to doubt it.
+    Member {
+        /// Who sees it.
+        node: usize,
+        /// What.
+        change: StateChange,
     },
     /// A node counted something.
     Count {

@@ -196,8 +196,8 @@ impl<'a> Line<'a> {
             Effect::Block(peer) => ("block", json!({}), Some(peer)),
             Effect::Unblock(peer) => ("unblock", json!({}), Some(peer)),
             Effect::Offence { peer, code, .. } => ("offence", json!({ "code": code }), Some(peer)),
-            Effect::MemberChanged { member, state, .. } => {
-                ("member-changed", json!({ "state": format!("{state:?}").to_lowercase() }), Some(member))
+            Effect::MemberChanged { change, .. } => {
+                ("member-changed", json!({ "state": change.to.name() }), Some(&change.author))
             }
             Effect::Count { .. } | Effect::Note(_) => ("note", json!({}), None),
         };

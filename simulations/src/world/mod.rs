@@ -24,6 +24,7 @@ pub mod process;
 pub mod queue;
 pub mod trace;
 
+use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 
 use starling_crdt::gossip::Screener;
@@ -56,6 +57,8 @@ pub struct WorldSetup {
     pub links: Vec<Link>,
     /// For each pair of nodes, from first to second, which link it is.
     pub link_of: Vec<u16>,
+    /// Whether all nodes are on one network, so that their operator has them notice a dead connection soon.
+    pub local: bool,
 }
 
 /// Bytes sent since the start.
@@ -135,6 +138,7 @@ pub struct World {
     connections: Connections,
     links: Vec<Link>,
     link_of: Vec<u16>,
+    local: bool,
     fleet: usize,
     cuts: Vec<(u64, Cut)>,
     overlays: Vec<Overlay>,
@@ -175,6 +179,7 @@ impl World {
             connections: Connections::default(),
             links: setup.links,
             link_of: setup.link_of,
+            local: setup.local,
             fleet,
             cuts: Vec::new(),
             overlays: Vec::new(),

@@ -28,6 +28,8 @@ const DIAL_TIMEOUT: Time = 10 * SECOND;
 const REQUEST_TIMEOUT: Time = 20 * SECOND;
 /// When a dead connection is noticed: pings every ten seconds that wait ten for their answer.
 const SILENCE: (Time, Time) = (10 * SECOND, 20 * SECOND);
+/// The same on one network: pings every two seconds, silence of four and a half, looks every half.
+const SILENCE_LOCAL: (Time, Time) = (2_500 * MILLISECOND, 5 * SECOND);
 /// Frames that wait in one direction for a cut to end. Past it the connection breaks.
 const STALLED_MAX: usize = 4_096;
 /// Bytes that framing adds to a question or an answer.
@@ -111,6 +113,12 @@ impl World {
     /// Whether a cut keeps frames of one node from another.
     pub(super) fn is_cut(&self, from: usize, to: usize) -> bool {
         self.cuts.iter().any(|(_, cut)| cut.blocks(from, to))
+    }
+
+    /// Whether two nodes cannot reach each other: a cut lies between them, or one does not run.
+    pub fn are_apart(&self, one: usize, other: usize) -> bool {
+        let idle = |node: usize| self.nodes[node].process.is_none() || self.nodes[node].paused;
+        idle(one) || idle(other) || self.is_cut(one, other) || self.is_cut(other, one)
     }
 
     fn cutting(&self, from: usize, to: usize) -> Vec<usize> {
@@ -353,7 +361,8 @@ impl World {
         let mut draws = self.chance.stream(Purpose::Detection, other as u64, number);
         let unheard = silent || self.is_cut(node, other);
         let delay = if unheard {
-            draws.between(SILENCE.0, SILENCE.1)
+            let (least, most) = self.patience();
+            draws.between(least, most)
         } else {
             self.link_between(node, other).map_or(1, |link| link.latency(&mut draws))
         };
@@ -371,6 +380,7 @@ impl World {
 
     /// After a change of cuts or pauses: dead connections begin to be noticed, live ones go on.
     pub(super) fn reachability_changed(&mut self) {
+        let (least, most) = self.patience();
         let mut dead = Vec::new();
         let mut alive = Vec::new();
         for (number, connection) in self.connections.iter() {
@@ -388,14 +398,18 @@ impl World {
             if let Some(connection) = self.connections.get_mut(number) {
                 connection.cut = Some(cut);
                 let first = connection.ends[0] as u64;
-                let delay =
-                    self.chance.stream(Purpose::Detection, first, number).between(SILENCE.0, SILENCE.1);
+                let delay = self.chance.stream(Purpose::Detection, first, number).between(least, most);
                 self.queue.schedule(self.now + delay, Event::Silence { connection: number, cut });
             }
         }
         for number in alive {
             self.revive(number);
         }
+    }
+
+    /// How long nobody notices that a connection carries nothing.
+    fn patience(&self) -> (Time, Time) {
+        if self.local { SILENCE_LOCAL } else { SILENCE }
     }
 
     fn revive(&mut self, number: u64) {

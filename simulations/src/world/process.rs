@@ -322,7 +322,7 @@ impl World {
                 }
                 Effect::Changed(change) => self.observe(Observation::Changed { node, change }),
                 Effect::Offence { peer, code, .. } => self.observe(Observation::Offence { node, peer, code }),
-                Effect::MemberChanged { .. } => {}
+                Effect::MemberChanged { change, .. } => self.observe(Observation::Member { node, change }),
                 Effect::Count { what: Counted::FetchedBytes, by } if fetched => {
                     // What an exchange brought is useful when any of it was new.
                     let (useful, redundant) = if admitted { (by, 0) } else { (0, by) };

@@ -112,7 +112,7 @@ impl Trace {
             Effect::Block(peer) => (111, &peer.0),
             Effect::Unblock(peer) => (112, &peer.0),
             Effect::Offence { peer, .. } => (113, &peer.0),
-            Effect::MemberChanged { member, .. } => (114, &member.0),
+            Effect::MemberChanged { change, .. } => (114, &change.author.0),
             Effect::Subscribe(topic) => (115, &topic.0),
             Effect::Unsubscribe(topic) => (116, &topic.0),
             Effect::Count { .. } | Effect::Note(_) => return false,

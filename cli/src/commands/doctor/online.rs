@@ -129,10 +129,11 @@ fn members(space: &Space, list: &MemberList) -> Vec<Check> {
             Some(heard) => format!("{} (heard {} ago)", member.name, age(heard)),
             None => member.name.clone(),
         }));
+        let names: Vec<&str> = apart.iter().take(NAMES_MAX).map(|member| member.name.as_str()).collect();
         checks.push(
             MEMBERS
                 .warning(format!("{}: held other changes when last heard: {named}", space.name))
-                .mended_by("starling wait --nodes all"),
+                .mended_by(format!("starling compare {}", names.join(" "))),
         );
     }
     if checks.is_empty() && others(list).next().is_some() {

@@ -1,0 +1,150 @@
+//! What people look at, at its worst: hostile content, odd names, a narrow terminal, and a node that dies in
+//! the middle of an answer.
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpListener;
+use std::thread;
+
+use serde_json::json;
+
+use crate::support::{Node, run, run_with_input};
+use crate::terminal::on_terminal;
+
+/// Names that are allowed and awkward: spaces, what addresses and shells give a meaning, and a character that
+/// reorders the line it stands in.
+const NAMES: [&str; 7] =
+    ["with space", "per%cent", "a?b#c", "-dash", "schräg/東京", "quote'\"$HOME", "bidi/\u{202e}txt"];
+
+/// Values that would clear the screen, ring, rename the window and reorder the line.
+const HOSTILE: &str = "\u{1b}[2J\u{7}\u{1b}]0;owned\u{7}\u{9b}31m\u{202e}txt\nnext";
+
+/// Whether a character does more than take its place in a line.
+fn steers(c: char) -> bool {
+    (c.is_control() && c != '\n')
+        || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+fn node() -> (tempfile::TempDir, Node) {
+    let directory = tempfile::tempdir().expect("a directory");
+    let node = Node::start(directory.path(), &["--name", "harbour"]);
+    node.run(&["space", "create", "shop"]).expect(0);
+    (directory, node)
+}
+
+#[test]
+fn odd_names_are_written_read_and_told_of_as_they_are() {
+    let (_directory, node) = node();
+    for name in NAMES {
+        let first = node.run(&["put", "--", name, "{\"n\":1}"]).expect(0).line().to_owned();
+        node.run(&["set", "--", name, "/n", "2"]).expect(0);
+        assert_eq!(node.run(&["get", "--", name, "/n"]).expect(0).line(), "2", "{name}");
+        let history = node.run(&["--output", "json", "history", "--", name]).expect(0).json();
+        assert_eq!(history["items"][0]["doc"], name);
+        assert_eq!(node.run(&["diff", "--", name, &first[..8]]).expect(0).stdout, "- /n  1\n+ /n  2\n");
+        node.run(&["blame", "--", name]).expect(0);
+        node.run(&["conflicts", "--", name]).expect(0);
+        node.run(&["quarantine", "--", name]).expect(0);
+    }
+    let listed = node.run(&["--output", "json", "ls"]).expect(0).json();
+    let mut listed: Vec<_> =
+        listed["items"].as_array().expect("a list").iter().map(|item| item["name"].clone()).collect();
+    let mut names: Vec<_> = NAMES.iter().map(|name| json!(name)).collect();
+    listed.sort_by_key(ToString::to_string);
+    names.sort_by_key(ToString::to_string);
+    assert_eq!(listed, names);
+}
+
+#[test]
+fn no_view_lets_what_others_wrote_steer_the_terminal() {
+    let (directory, node) = node();
+    let value = json!({ HOSTILE: HOSTILE, "list": [HOSTILE], "text": { "$text": HOSTILE } }).to_string();
+    let name = NAMES[6];
+    let first = run_with_input(node.command(&["put", name, "-"]), &value).expect(0);
+    let changed = json!(format!("{HOSTILE}!")).to_string();
+    node.run(&["set", name, "/list/0", &changed]).expect(0);
+    let heads = &first.line()[..12];
+    let views: [&[&str]; 11] = [
+        &["get", name],
+        &["get", name, "/list/0"],
+        &["--output", "json", "get", name],
+        &["ls"],
+        &["ls", "--long"],
+        &["history"],
+        &["blame", name],
+        &["diff", name, heads],
+        &["revert", name, "--to", heads, "--dry-run"],
+        &["--output", "json", "history", name],
+        &["status"],
+    ];
+    for view in views {
+        for columns in [40, 100] {
+            let shown = on_terminal(view, columns, directory.path(), &node.directory).expect(0).stdout;
+            assert!(!shown.is_empty() && !shown.contains(steers), "{view:?} at {columns}: {shown:?}");
+        }
+    }
+    // In a pipe a whole document is the program's to judge, and every line of a listing is still one line.
+    let piped = node.run(&["history", name]).expect(0).stdout;
+    assert!(piped.lines().count() == 2 && !piped.contains('\u{1b}'), "{piped:?}");
+}
+
+#[test]
+fn in_forty_columns_every_line_fits_and_without_colour_there_is_none() {
+    let (directory, node) = node();
+    let long = "words ".repeat(30);
+    let first = node.run(&["put", "config/web", &json!({ "a": long, "b": 1 }).to_string()]).expect(0);
+    node.run(&["set", "config/web", "/a", &json!(long.to_uppercase()).to_string()]).expect(0);
+    let heads = &first.line()[..8];
+    let views: [&[&str]; 7] = [
+        &["history", "config/web"],
+        &["blame", "config/web"],
+        &["diff", "config/web", heads],
+        &["members"],
+        &["ls", "--long"],
+        &["doctor"],
+        &["wait", "config/web"],
+    ];
+    for view in views {
+        let shown = on_terminal(view, 40, directory.path(), &node.directory).stdout;
+        let wide: Vec<_> = shown.lines().filter(|line| line.chars().count() > 40).collect();
+        assert!(!shown.is_empty() && wide.is_empty(), "{view:?}: {wide:#?}");
+        assert!(!shown.contains('\u{1b}'), "{view:?}: {shown:?}");
+    }
+    let members = on_terminal(&["members"], 40, directory.path(), &node.directory).stdout;
+    assert!(members.contains("harbour") && members.contains("  role "), "{members}");
+}
+
+#[test]
+fn a_node_that_dies_in_the_middle_of_an_answer_is_told_of_with_exit_code_7() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = format!("http://{}", listener.local_addr().expect("an address"));
+    // It begins a long answer to whatever is asked, and is gone.
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let Ok(mut stream) = stream else { return };
+            let mut asked = Vec::new();
+            let mut byte = [0];
+            while !asked.ends_with(b"\r\n\r\n") && stream.read(&mut byte).is_ok_and(|read| read == 1) {
+                asked.push(byte[0]);
+            }
+            let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 100000\r\n\r\n";
+            // Whoever hung up meanwhile needs no answer.
+            let _ = stream.write_all(format!("{head}{{\"items\":[{{\"name\":").as_bytes());
+        }
+    });
+    let commands: [&[&str]; 9] = [
+        &["status"],
+        &["members"],
+        &["peers"],
+        &["ls"],
+        &["get", "a"],
+        &["history", "a"],
+        &["blame", "a"],
+        &["quarantine"],
+        &["forks"],
+    ];
+    for words in commands {
+        let ran = run([&["--node", &address, "--space", "shop", "--output", "json"][..], words].concat());
+        assert_eq!(ran.code, Some(7), "{words:?}: {} {}", ran.stdout, ran.stderr);
+        assert!(!ran.failure()["what"].as_str().unwrap_or_default().is_empty(), "{words:?}: {}", ran.stderr);
+    }
+}

@@ -1,0 +1,93 @@
+//! When this node speaks in a space, and what it has to say besides its facts.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::id::AuthorKey;
+use crate::time::Moment;
+
+/// Period of beacons in a small space where something happens: a quarter minute of silence is noticed.
+pub const BEACON_PERIOD_MIN: Duration = Duration::from_secs(5);
+/// Period above which beacons would say too little.
+pub const BEACON_PERIOD_MAX: Duration = Duration::from_secs(60 * 60);
+/// Members up to which the shortest period is used.
+pub const BEACON_MEMBERS_FLAT: u32 = 5;
+/// What each further member adds to the period: a large space carries a beacon in four seconds. Passed on
+/// and offered by everyone, a beacon costs each node up to 3 kB, so beacons cost it less than 1 kB/s
+/// however large the space is.
+pub const BEACON_PERIOD_PER_MEMBER: Duration = Duration::from_secs(4);
+/// While a node has nothing new to say its period doubles with each beacon, at most so often.
+pub const CALM_DOUBLINGS_MAX: u32 = 4;
+/// Least time between two beacons of one node, however much there is to report: a bound on what one
+/// flapping link costs.
+pub const BEACON_SPACING_MIN: Duration = Duration::from_secs(1);
+/// Neighbours of a dead node wait up to this long before they report it, so that most find it
+/// reported already.
+pub(super) const REPORT_JITTER: Duration = Duration::from_millis(400);
+
+/// How often a node of a space with this many members sends a beacon while something happens.
+pub fn own_beacon_period(members: usize) -> Duration {
+    let further = u32::try_from(members).unwrap_or(u32::MAX).saturating_sub(BEACON_MEMBERS_FLAT);
+    let grown = BEACON_PERIOD_MIN.saturating_add(BEACON_PERIOD_PER_MEMBER.saturating_mul(further));
+    grown.min(BEACON_PERIOD_MAX)
+}
+
+/// Fingerprints of a node's statements and documents.
+pub type Holdings = ([u8; 8], [u8; 8]);
+
+/// When this node speaks next, and what it has to say besides its facts.
+#[derive(Debug)]
+pub(super) struct OwnVoice {
+    pub(super) counter: u64,
+    /// When the next beacon is due by the period.
+    pub(super) regular: Moment,
+    /// When it is due because there is something to say.
+    pub(super) early: Option<Moment>,
+    pub(super) last: Option<Moment>,
+    /// Somebody reported this node lost.
+    pub(super) refuting: bool,
+    /// What the last beacon said about charter and documents.
+    pub(super) said: Option<Holdings>,
+    /// Somebody came who may not have heard this node for long.
+    pub(super) news: bool,
+    /// Beacons in a row with nothing new in them.
+    pub(super) calm: u32,
+    /// Neighbours lost since the last beacon, with the counter last heard.
+    pub(super) lost: BTreeMap<AuthorKey, u64>,
+}
+
+impl OwnVoice {
+    /// The first beacon is due at once.
+    pub(super) fn new(counter: u64, now: Moment) -> Self {
+        Self {
+            counter,
+            regular: now,
+            early: None,
+            last: None,
+            refuting: false,
+            said: None,
+            news: false,
+            calm: 0,
+            lost: BTreeMap::new(),
+        }
+    }
+
+    pub(super) fn next(&self) -> Moment {
+        self.early.map_or(self.regular, |early| early.min(self.regular))
+    }
+
+    /// Makes the next beacon due at `at` or, if one was sent just before, as close to it as the
+    /// spacing allows.
+    pub(super) fn speak_early(&mut self, at: Moment) {
+        let at = self.last.map_or(at, |last| at.max(last + BEACON_SPACING_MIN));
+        self.early = Some(self.early.map_or(at, |early| early.min(at)));
+    }
+
+    /// There is no need to report `author` any more, nor to speak early if that was all.
+    pub(super) fn unsay(&mut self, author: AuthorKey) {
+        let removed = self.lost.remove(&author).is_some();
+        if removed && self.lost.is_empty() && !self.refuting {
+            self.early = None;
+        }
+    }
+}
