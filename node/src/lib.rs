@@ -10,6 +10,9 @@ pub mod inspect;
 pub mod metrics;
 pub mod network;
 pub mod node;
+mod runtime;
 pub mod shutdown;
 pub mod telemetry;
 mod warnings;
+
+pub use runtime::runtime;

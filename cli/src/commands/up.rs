@@ -18,7 +18,6 @@ use starling_node::node::{Node, StartError};
 use starling_node::shutdown::{self, ShutdownTrigger};
 use starling_node::telemetry::{self, LogLevel};
 use starling_store::OpenError;
-use tokio::runtime::Builder;
 
 use crate::args::Global;
 use crate::commands::announce::{Whereabouts, advise_when_alone, announce};
@@ -112,9 +111,7 @@ pub(crate) fn run(global: &Global, args: UpArgs, out: &mut Output) -> Outcome {
         Config::load(overrides, |name| std::env::var_os(name)).map_err(|error| bad_config(&error))?;
     let level =
         telemetry::install(&config.log_level, config.log_format).map_err(|error| bad_config(&error))?;
-    let runtime = Builder::new_multi_thread()
-        .enable_all()
-        .build()
+    let runtime = starling_node::runtime()
         .map_err(|error| Failure::failed("the node cannot start").caused_by(&error))?;
     let outcome = runtime.block_on(serve(&config, level, args.exit_with_parent, out));
     // The node has ended in order by now; what may still hang, such as a disk, is not waited for.

@@ -51,7 +51,7 @@ fn run(config: &Config) -> ExitCode {
         Ok(level) => level,
         Err(error) => return fail(&error, ExitCode::from(USAGE)),
     };
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let runtime = match starling_node::runtime() {
         Ok(runtime) => runtime,
         Err(error) => return fail(&error, ExitCode::FAILURE),
     };

@@ -32,6 +32,8 @@ struct State {
     remote: Lanes,
     replies: BTreeMap<RequestTicket, ReplySender>,
     tickets: u64,
+    /// How many wait for room.
+    crowd: usize,
     closed: bool,
 }
 
@@ -66,7 +68,7 @@ impl Inbox {
             return Err(AskError::Busy);
         }
         state.push(request, bytes, reply);
-        self.filled.notify_one();
+        self.wake(state);
         Ok(())
     }
 
@@ -75,12 +77,20 @@ impl Inbox {
         let mut state = self.state();
         let space = input.space();
         while !state.closed && !state.remote.has_room(space, bytes) {
+            state.crowd += 1;
             state = self.drained.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state.crowd -= 1;
         }
         if !state.closed {
             state.remote.push(space, input, bytes, Instant::now());
-            self.filled.notify_one();
+            self.wake(state);
         }
+    }
+
+    /// Wakes the replica, once the lock is free: woken before, it would only wait again.
+    fn wake(&self, state: MutexGuard<'_, State>) {
+        drop(state);
+        self.filled.notify_one();
     }
 
     /// Whether something small from the network still has room.
@@ -92,8 +102,9 @@ impl Inbox {
     /// release of an effect brought about, which is at most one input for each.
     pub(crate) fn put(&self, input: Input) {
         let space = input.space();
-        self.state().remote.push(space, input, 0, Instant::now());
-        self.filled.notify_one();
+        let mut state = self.state();
+        state.remote.push(space, input, 0, Instant::now());
+        self.wake(state);
     }
 
     /// Waits until something is there, the time is up or the inbox is closed; then takes up to `most`
@@ -123,8 +134,12 @@ impl Inbox {
                 break;
             }
         }
-        self.drained.notify_all();
-        (inputs, state.closed)
+        let (crowd, closed) = (state.crowd, state.closed);
+        drop(state);
+        if crowd > 0 {
+            self.drained.notify_all();
+        }
+        (inputs, closed)
     }
 
     /// Gives each reply to whoever waits for it; nobody may.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use starling_crdt::connect::DialTarget;
 use starling_crdt::id::{AuthorKey, Position};
-use starling_crdt::replica::{Counted, DocumentChange, Effect, Note, Refusal, Reply};
+use starling_crdt::replica::{Counted, DocumentChange, Effect, Note, Refusal, Reply, Verdict};
 
 use super::queue::Time;
 
@@ -106,6 +106,17 @@ pub enum Observation {
         /// How.
         change: DocumentChange,
     },
+    /// A node judged a change that came by gossip, and did not reject it.
+    Taken {
+        /// Where.
+        node: usize,
+        /// From whom it came.
+        from: usize,
+        /// The message it came in.
+        message: u32,
+        /// Accepted: it is in history now or was before. Ignored: it may wait for something.
+        verdict: Verdict,
+    },
     /// A node charged a peer with an offence.
     Offence {
         /// Who charges.
@@ -137,13 +148,6 @@ pub enum Observation {
         fault: usize,
         /// How often.
         by: u64,
-    },
-    /// One step had more inputs than the driver hands to one.
-    Overfull {
-        /// Where.
-        node: usize,
-        /// How many waited.
-        waiting: usize,
     },
     /// A step gave out effects.
     Stepped {

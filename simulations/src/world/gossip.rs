@@ -12,6 +12,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
+use starling_crdt::delta::VerifiedDelta;
 use starling_crdt::gossip::{ScreenedAnnouncement, ScreenedDelta, ScreenedFrame};
 use starling_crdt::id::{AuthorKey, SpaceId, Topic};
 use starling_crdt::limits::INBOX_INPUTS_MAX;
@@ -19,7 +20,7 @@ use starling_crdt::replica::{Input, MessageToken, Verdict};
 
 use super::World;
 use super::chance::Purpose;
-use super::event::{Event, Parcel};
+use super::event::{Event, Observation, Parcel};
 use super::link::Carriage;
 use super::queue::{SECOND, Time};
 
@@ -264,6 +265,10 @@ impl World {
         let now = self.now;
         let Some(process) = self.nodes[node].process.as_mut() else { return };
         let Some((number, from)) = process.gossip.unjudged.remove(&token.0) else { return };
+        if verdict != Verdict::Reject && self.messages.get(number).is_some_and(|message| message.is_data) {
+            self.observe(Observation::Taken { node, from, message: number, verdict });
+        }
+        let Some(process) = self.nodes[node].process.as_mut() else { return };
         if verdict != Verdict::Accept {
             return;
         }
@@ -274,6 +279,14 @@ impl World {
             if let Some(connection) = self.connection_between(node, to) {
                 self.send_gossip(node, connection, number);
             }
+        }
+    }
+
+    /// The delta that a message carries, while the message is kept.
+    pub fn delta_of(&self, message: u32) -> Option<&VerifiedDelta> {
+        match self.messages.get(message)?.screened.as_ref()? {
+            (_, ScreenedFrame::Delta(ScreenedDelta::Verified(delta, _))) => Some(delta),
+            _ => None,
         }
     }
 

@@ -25,7 +25,7 @@ pub mod process;
 pub mod queue;
 pub mod trace;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use starling_crdt::gossip::Screener;
 use starling_crdt::id::{AuthorKey, SpaceId, Topic};
@@ -149,6 +149,10 @@ pub struct World {
     under_way: u64,
     /// Hashes of the changes that hostile nodes made beside their cores.
     made_by_hand: BTreeSet<[u8; 32]>,
+    /// Who sent a delta that its author did not sign, by the hash of its last change and its signature.
+    forged: BTreeMap<([u8; 32], [u8; 64]), usize>,
+    /// Observations that found no room.
+    unseen: u64,
 }
 
 impl World {
@@ -183,6 +187,8 @@ impl World {
             events: 0,
             under_way: 0,
             made_by_hand: BTreeSet::new(),
+            forged: BTreeMap::new(),
+            unseen: 0,
         }
     }
 
@@ -262,9 +268,16 @@ impl World {
         std::mem::replace(&mut self.observations, emptied)
     }
 
+    /// Observations that found no room: a run that has any cannot tell.
+    pub fn unseen(&self) -> u64 {
+        self.unseen
+    }
+
     fn observe(&mut self, what: Observation) {
         if self.observations.len() < OBSERVATIONS_MAX {
             self.observations.push(Seen { at: self.now, what });
+        } else {
+            self.unseen += 1;
         }
     }
 
