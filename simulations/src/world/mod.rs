@@ -9,6 +9,7 @@
 
 pub mod chance;
 pub mod clock;
+mod connections;
 pub mod cut;
 pub mod disk;
 pub mod event;
@@ -24,8 +25,7 @@ pub mod process;
 pub mod queue;
 pub mod trace;
 
-use std::collections::BTreeMap;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use starling_crdt::gossip::Screener;
 use starling_crdt::id::{AuthorKey, SpaceId, Topic};
@@ -33,12 +33,12 @@ use starling_crdt::replica::{Input, LocalRequest, RequestTicket};
 use starling_crdt::seal::EpochKey;
 
 use self::chance::Chance;
+use self::connections::Connections;
 use self::cut::Cut;
 use self::event::{Event, Observation, Seen};
 use self::gossip::Messages;
 use self::link::{Added, Link};
 use self::log::EventLog;
-use self::network::Connections;
 use self::node::{Node, NodeSetup};
 use self::queue::{Queue, Time};
 use self::trace::Trace;

@@ -15,6 +15,7 @@ use starling_crdt::limits::{CONNECTIONS_MAX, INBOX_INPUTS_MAX};
 use starling_crdt::replica::Input;
 
 use super::chance::Purpose;
+use super::connections::Connection;
 use super::cut::Cut;
 use super::event::{Dial, Event, Parcel};
 use super::link::{Added, Carriage, Link, Way};
@@ -34,52 +35,6 @@ const SILENCE_LOCAL: (Time, Time) = (2_500 * MILLISECOND, 5 * SECOND);
 const STALLED_MAX: usize = 4_096;
 /// Bytes that framing adds to a question or an answer.
 const FRAME_BYTES: usize = 80;
-
-/// A connection between two processes. Way 0 leads from the first end to the second.
-pub(super) struct Connection {
-    ends: [usize; 2],
-    processes: [u64; 2],
-    ways: [Way; 2],
-    stalled: [Vec<Parcel>; 2],
-    /// Since when one direction carries nothing, as a number that changes with each cut.
-    cut: Option<u64>,
-}
-
-/// Every connection by its number, in the order in which they were made.
-#[derive(Default)]
-pub(super) struct Connections {
-    /// The connection with the number of its place and one; those that are gone leave their place empty.
-    made: Vec<Option<Box<Connection>>>,
-}
-
-impl Connections {
-    fn place(number: u64) -> Option<usize> {
-        usize::try_from(number.checked_sub(1)?).ok()
-    }
-
-    fn get(&self, number: u64) -> Option<&Connection> {
-        self.made.get(Self::place(number)?)?.as_deref()
-    }
-
-    fn get_mut(&mut self, number: u64) -> Option<&mut Connection> {
-        self.made.get_mut(Self::place(number)?)?.as_deref_mut()
-    }
-
-    /// Adds one. Gives its number.
-    fn add(&mut self, connection: Connection) -> u64 {
-        self.made.push(Some(Box::new(connection)));
-        self.made.len() as u64
-    }
-
-    fn remove(&mut self, number: u64) -> Option<Box<Connection>> {
-        self.made.get_mut(Self::place(number)?)?.take()
-    }
-
-    fn iter(&self) -> impl Iterator<Item = (u64, &Connection)> {
-        let made = self.made.iter().enumerate();
-        made.filter_map(|(place, held)| Some((place as u64 + 1, held.as_deref()?)))
-    }
-}
 
 impl Traffic {
     /// Moves what was counted as control to where it belongs.

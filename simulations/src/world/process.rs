@@ -127,7 +127,7 @@ impl World {
         at: starling_crdt::time::Now,
     ) -> Result<Process, String> {
         let here = &self.nodes[node];
-        let store = here.disk.open(id).map_err(|error| error.to_string())?;
+        let store = here.disk.open(id, self.fleet).map_err(|error| error.to_string())?;
         let commits = store.commits();
         let label = |text: &str| Label::new(text).map_err(|error| error.to_string());
         let options = Options { name: label(&here.name)?, version: label("sim")?, seeds: here.seeds.clone() };
