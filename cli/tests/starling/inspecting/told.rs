@@ -69,8 +69,8 @@ impl Hashes {
     fn block(&mut self, shown: Option<&Vec<Line>>, printed: &[Line]) -> Result<(), String> {
         let shown = shown.ok_or_else(|| format!("{printed:?} was printed and is not shown"))?;
         let before = self.0.clone();
-        let lines = shown.iter().zip(printed);
-        let mut compared = lines.map(|(shown, printed)| self.line(shown, printed)).collect();
+        let mut lines = shown.iter().zip(printed);
+        let mut compared = lines.try_for_each(|(shown, printed)| self.line(shown, printed));
         if compared == Ok(()) && shown.len() != printed.len() {
             compared = Err(format!("{shown:?} is shown, {printed:?} was printed"));
         }
