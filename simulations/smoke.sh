@@ -2,13 +2,17 @@
 # The simulator's share of the check script: the shipped scenarios twice with equal trace hashes, then
 # fresh seeds for a minute. Prints every failing seed with the command that replays it.
 #
-# Ends 0 only if every scenario ran and held and fresh seeds ran at all. Takes no arguments;
-# SMOKE_SECONDS is how long fresh seeds run, default 60, 0 for none, and STARLING_SIM the binary to use instead of
-# building one.
+# Ends 0 only if every scenario ran and held and fresh seeds ran at all. Takes no arguments, but these variables:
+#   SMOKE_SECONDS  how long fresh seeds run, default 60; 0 for none
+#   SMOKE_RUNS     instead: how many fresh runs, however long they take, so that the end does not depend on the
+#                  machine's speed
+#   SMOKE_FROM     the first fresh seed, so that the same ones can be run again; default: any
+#   STARLING_SIM   the binary to use instead of building one
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
 
 fresh_seconds="${SMOKE_SECONDS:-60}"
+fresh_runs="${SMOKE_RUNS:-}"
 # No single call may take longer than this, in seconds: far above what one takes on a busy machine, since a
 # call that is cut off is a failure.
 call_seconds_max=600
@@ -41,11 +45,12 @@ simulate() { # TURN [FLAG...] FILE...
     grep -hsE '^  "(scenario|seed|trace_hash|verdict)": ' "$turn"/*.json >"$turn/ends"
 }
 
-# What did not hold is printed with the command that replays it.
-judge() { # TURN
-    local code
+# What did not hold is printed with the command that replays it. A run that is missing did not hold either.
+judge() { # TURN RUNS
+    local code runs
     code=$(<"$out/$1/code")
-    [[ -s $out/$1/ends ]] || fail "nothing ran in $1"
+    runs=$(grep -c '^  "trace_hash"' "$out/$1/ends")
+    ((runs == $2)) || fail "$runs of $2 runs came to an end in $1"
     if ((code != 0)); then
         fail "exit code $code in $1"
         cat "$out/$1/summary"
@@ -59,36 +64,42 @@ for file in "${files[@]}"; do
     simulate first "$file" &
     simulate second "$file"
     wait
-    judge first
-    judge second
+    judge first 1
+    judge second 1
     if ! diff "$out/first/ends" "$out/second/ends"; then
         fail "two runs of $file gave different traces"
     fi
 done
 printf '%d scenarios, twice: %s\n' "${#files[@]}" "$( ((failed)) && echo 'not all well' || echo 'held, with equal traces')"
 
-if ((fresh_seconds == 0)); then
+if [[ $fresh_runs == 0 || (-z $fresh_runs && $fresh_seconds == 0) ]]; then
     echo "fresh seeds: not asked for"
     exit "$failed"
 fi
-# Fresh seeds: from the operating system, so that every run of this script looks elsewhere.
-fresh_seed() { od -An -N4 -tu4 /dev/urandom | tr -d ' '; }
 
-ran=0
+# Seeds come from the operating system, so that every run of this script looks elsewhere, or go on from a given one.
+next=${SMOKE_FROM:-$(od -An -N4 -tu4 /dev/urandom | tr -d ' ')}
+first=$next ran=0 wrong=()
 end=$((SECONDS + fresh_seconds))
-while ((SECONDS < end)); do
+goes_on() {
+    if [[ -n $fresh_runs ]]; then ((ran < fresh_runs)); else ((SECONDS < end)); fi
+}
+while goes_on; do
     for file in "${files[@]}"; do
-        ((SECONDS < end)) || break
-        seed=$(fresh_seed)
-        seeds=$seed..$((seed + seeds_per_call - 1))
+        goes_on || break
+        seeds=$next..$((next + seeds_per_call - 1))
+        next=$((next + seeds_per_call))
         simulate fresh --seeds "$seeds" "$file"
         printf 'fresh seeds %s of %s: %s held\n' "$seeds" "$file" "$(grep -c '"verdict": "held"' "$out/fresh/ends")"
         before=$failed
-        judge fresh
-        ((failed == before)) || printf 'again: starling-sim run %s --seeds %s\n' "$file" "$seeds"
-        ran=$((ran + $(grep -c '^  "trace_hash"' "$out/fresh/ends")))
+        failed=0
+        judge fresh "$seeds_per_call"
+        ((failed)) && wrong+=("starling-sim run $file --seeds $seeds")
+        failed=$((failed || before))
+        ran=$((ran + seeds_per_call))
     done
 done
 ((ran > 0)) || fail "zero fresh seeds ran"
-printf '%d fresh seeds in %d s\n' "$ran" "$fresh_seconds"
+printf '%d fresh runs in %d s, from seed %s\n' "$ran" $((SECONDS - end + fresh_seconds)) "$first"
+((${#wrong[@]})) && printf 'not all held: %s\n' "${wrong[@]}"
 exit "$failed"

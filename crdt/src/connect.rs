@@ -124,6 +124,8 @@ struct Seed {
 struct Connection {
     since: Moment,
     outbound: bool,
+    /// Whether it leads to a wanted peer.
+    wanted: bool,
 }
 
 /// Decides about the connections of one node, for all its spaces.
@@ -232,7 +234,8 @@ impl ConnectPolicy {
         let keep = |peer: &AuthorKey| connected.contains_key(peer) || wanted.contains(*peer);
         let failures = self.known.on_contact(now, peer, keep);
         let alone = self.connected.len() < DEGREE_TARGET / 2;
-        self.connected.entry(peer).or_insert(Connection { since: moment, outbound });
+        let wanted = self.wanted.contains(peer);
+        self.connected.entry(peer).or_insert(Connection { since: moment, outbound, wanted });
         if alone && failures > 0 {
             // Contact returns after an absence: others are likely back too.
             self.known.hope(moment, rng, RECOVERY_SPREAD);
@@ -284,8 +287,14 @@ impl ConnectPolicy {
     /// A member of one of this node's spaces is to be connected with as far as the degree allows; `away`
     /// as far as presence knows: then a connection with it may bridge a partition.
     pub fn want(&mut self, now: Moment, peer: AuthorKey, away: bool) {
-        if peer != self.own && self.wanted.insert(peer, away) {
+        if peer == self.own {
+            return;
+        }
+        if self.wanted.insert(peer, away) {
             self.wake(now);
+        }
+        if let Some(connection) = self.connected.get_mut(&peer) {
+            connection.wanted = true;
         }
     }
 
@@ -293,6 +302,9 @@ impl ConnectPolicy {
     pub fn unwant(&mut self, now: Moment, peer: AuthorKey) {
         if self.wanted.remove(peer) {
             self.wake(now);
+        }
+        if let Some(connection) = self.connected.get_mut(&peer) {
+            connection.wanted = false;
         }
     }
 

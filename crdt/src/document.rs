@@ -69,12 +69,22 @@ pub struct Document {
     index: Index,
     /// Set when automerge failed in the middle of a change: what it holds is unknown.
     damaged: bool,
+    /// Changes of its own that were collected from automerge, which takes the longer the more often a
+    /// counter in them was incremented.
+    #[cfg(test)]
+    collected: usize,
 }
 
 impl Document {
     /// A document without changes.
     pub fn new() -> Self {
-        Self { automerge: bridge::empty(), index: Index::new(), damaged: false }
+        Self {
+            automerge: bridge::empty(),
+            index: Index::new(),
+            damaged: false,
+            #[cfg(test)]
+            collected: 0,
+        }
     }
 
     /// Hashes of the changes that no other change depends on, sorted. Empty for a document that

@@ -55,8 +55,11 @@ pub struct Presence {
     space: SpaceId,
     own: AuthorKey,
     voice: OwnVoice,
+    /// Whether this node is a member itself.
+    belongs: bool,
     members: BTreeMap<AuthorKey, Sighting>,
     connected: BTreeSet<AuthorKey>,
+    /// When each member is looked at next, at its deadline or before.
     deadlines: BTreeSet<(Moment, AuthorKey)>,
     health: Health,
     /// Members whose state changed since the store was told.
@@ -72,6 +75,7 @@ impl Presence {
             space,
             own,
             voice: OwnVoice::new(counter, now),
+            belongs: false,
             members: BTreeMap::new(),
             connected: BTreeSet::new(),
             deadlines: BTreeSet::new(),
@@ -82,7 +86,8 @@ impl Presence {
 
     /// Says who the members are: others are forgotten, new ones are away until heard of.
     pub fn set_members(&mut self, now: Moment, members: impl IntoIterator<Item = AuthorKey>) {
-        let members: BTreeSet<AuthorKey> = members.into_iter().filter(|member| *member != self.own).collect();
+        let mut members: BTreeSet<AuthorKey> = members.into_iter().collect();
+        self.belongs = members.remove(&self.own);
         let gone = self.members.keys().filter(|author| !members.contains(author));
         self.news.extend(gone);
         self.members.retain(|author, _| members.contains(author));
@@ -104,6 +109,7 @@ impl Presence {
                     beacon: None,
                     clock_offset_ms: None,
                     deadline: None,
+                    looked_at: None,
                     spared: false,
                     doubts: Doubts::default(),
                 }
@@ -192,31 +198,37 @@ impl Presence {
     /// suspects first get their time anew: nobody could be heard.
     pub fn tick(&mut self, now: Moment) -> Vec<StateChange> {
         let mut changes = Vec::new();
-        let first = self.deadlines.first().map(|(deadline, _)| *deadline);
+        let first = self.deadlines.first().map(|(at, _)| *at);
         let stood_still = first.is_some_and(|due| Health::stood_still(now, due));
         if stood_still {
             self.health.worsens(now);
         }
-        while let Some((deadline, author)) = self.deadlines.first().copied() {
-            if deadline > now {
+        while let Some((at, author)) = self.deadlines.first().copied() {
+            if at > now {
                 break;
             }
             self.deadlines.pop_first();
             let Some(sighting) = self.members.get_mut(&author) else {
                 continue;
             };
-            changes.extend(match sighting.state {
+            sighting.looked_at = sighting.deadline.filter(|deadline| *deadline > at);
+            if let Some(later) = sighting.looked_at {
+                self.deadlines.insert((later, author));
+                continue;
+            }
+            if sighting.deadline.is_none() {
+                continue;
+            }
+            let (state, reason) = (sighting.state, sighting.reason);
+            changes.extend(match state {
                 State::Suspect if stood_still && !std::mem::replace(&mut sighting.spared, true) => {
                     let deadline = now + self.health.patience(now, &sighting.doubts);
                     sighting.deadline = Some(deadline);
-                    self.deadlines.insert((deadline, author));
+                    look_in_time(&mut self.deadlines, author, sighting);
                     None
                 }
                 State::Alive => self.enter(author, now, State::Suspect, Reason::Silent),
-                State::Suspect => {
-                    let reason = sighting.reason;
-                    self.enter(author, now, State::Away, reason)
-                }
+                State::Suspect => self.enter(author, now, State::Away, reason),
                 State::Away | State::Left => None,
             });
         }
@@ -295,6 +307,11 @@ impl Presence {
         self.members.get(&author)
     }
 
+    /// Whether this node is a member itself: before it is witnessed it is nobody in the space.
+    pub fn belongs(&self) -> bool {
+        self.belongs
+    }
+
     /// Whether a connection with `author` stands.
     pub fn is_connected(&self, author: AuthorKey) -> bool {
         self.connected.contains(&author)
@@ -357,17 +374,12 @@ impl Presence {
     fn enter(&mut self, author: AuthorKey, now: Moment, to: State, reason: Reason) -> Option<StateChange> {
         let connected = self.connected.contains(&author);
         let sighting = self.members.get_mut(&author)?;
-        if let Some(deadline) = sighting.deadline.take() {
-            self.deadlines.remove(&(deadline, author));
-        }
         sighting.deadline = match to {
             State::Alive if !connected => Some(now + sighting.period() * BEACONS_MISSED),
             State::Suspect => Some(now + self.health.patience(now, &sighting.doubts)),
             State::Alive | State::Away | State::Left => None,
         };
-        if let Some(deadline) = sighting.deadline {
-            self.deadlines.insert((deadline, author));
-        }
+        look_in_time(&mut self.deadlines, author, sighting);
         let from = std::mem::replace(&mut sighting.state, to);
         let was_seen = sighting.reason != Reason::NeverHeard;
         sighting.reason = reason;
@@ -386,6 +398,18 @@ impl Presence {
             self.news.insert(author);
         }
         Some(change)
+    }
+}
+
+/// Sees to it that a member is looked at no later than at its deadline.
+fn look_in_time(deadlines: &mut BTreeSet<(Moment, AuthorKey)>, author: AuthorKey, sighting: &mut Sighting) {
+    if let Some(deadline) = sighting.deadline
+        && sighting.looked_at.is_none_or(|looked_at| deadline < looked_at)
+    {
+        if let Some(later) = sighting.looked_at.replace(deadline) {
+            deadlines.remove(&(later, author));
+        }
+        deadlines.insert((deadline, author));
     }
 }
 

@@ -211,7 +211,9 @@ impl<S: Store> Replica<S> {
     /// before a write is called done that was found done, while what the store shows may not be durable.
     fn needs_a_sound_store(&self, effects: &[Effect]) -> bool {
         effects.iter().any(|effect| match effect {
-            Effect::Note(Note::StoreFault { .. }) => true,
+            Effect::Note(Note::StoreFault { .. }) | Effect::Reply { reply: Err(Refusal::Store(_)), .. } => {
+                true
+            }
             Effect::Reply { reply: Ok(Reply::Written(_)), .. } => self.doubted,
             _ => false,
         })

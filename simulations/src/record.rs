@@ -122,6 +122,9 @@ pub struct Violation {
     /// The fault that was going on there, if one was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fault: Option<u32>,
+    /// The nodes whose doing it is, where that can be told: the one that went wrong first, hostile ones after it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub culprits: Vec<u32>,
 }
 
 /// One expectation and its measure.
@@ -340,6 +343,23 @@ pub struct Missed {
     /// The fault that kept it away, if one did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fault: Option<u32>,
+    /// How it came by gossip all the same and was not held afterwards, if it did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub received: Option<Received>,
+}
+
+/// A change that came to a node which did not hold it afterwards.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Received {
+    /// When it came first.
+    pub at_us: u64,
+    /// From whom.
+    pub from: u32,
+    /// Whether the node said that it has it now; otherwise it was set aside.
+    pub accepted: bool,
+    /// The write that it rests on and that the node did not hold yet, if there was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<u64>,
 }
 
 impl RunRecord {

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::delta::VerifiedDelta;
-use crate::id::{AuthorKey, ChangeHash, SpaceId, StatementId};
+use crate::id::{AuthorKey, ChangeHash, DocumentName, SpaceId, StatementId};
 use crate::limits::{ORPHAN_BYTES_MAX, ORPHAN_BYTES_PER_PEER_MAX};
 
 /// What a delta waits for.
@@ -37,7 +37,13 @@ impl Orphan {
     /// Estimated memory.
     fn bytes(&self) -> usize {
         let name = self.delta.delta().document.as_str().len();
-        ORPHAN_BYTES + name + self.delta.bytes() + ORPHAN_CHANGE_BYTES * self.delta.chunks().len()
+        ORPHAN_BYTES + 2 * name + self.delta.bytes() + ORPHAN_CHANGE_BYTES * self.delta.chunks().len()
+    }
+
+    /// What tells it from every other one.
+    fn key(&self, waiting: Waiting) -> (ChangeHash, Waiting, SpaceId, DocumentName) {
+        let delta = self.delta.delta();
+        (self.delta.last_hash(), waiting, delta.space, delta.document.clone())
     }
 }
 
@@ -46,7 +52,8 @@ impl Orphan {
 pub struct Orphans {
     held: BTreeMap<u64, (Waiting, Orphan)>,
     waiting: BTreeSet<(Waiting, u64)>,
-    known: BTreeSet<(ChangeHash, Waiting)>,
+    /// By document as well: an actor that makes one change in two documents which began alike gives both one hash.
+    known: BTreeSet<(ChangeHash, Waiting, SpaceId, DocumentName)>,
     bytes: usize,
     per_peer: BTreeMap<AuthorKey, usize>,
     next: u64,
@@ -56,7 +63,7 @@ impl Orphans {
     /// Holds a delta until `waiting` comes. Returns how many older ones made room for it.
     pub fn hold(&mut self, waiting: Waiting, orphan: Orphan) -> usize {
         let size = orphan.bytes();
-        if size > ORPHAN_BYTES_PER_PEER_MAX || !self.known.insert((orphan.delta.last_hash(), waiting)) {
+        if size > ORPHAN_BYTES_PER_PEER_MAX || !self.known.insert(orphan.key(waiting)) {
             return 0;
         }
         let number = self.next;
@@ -90,7 +97,7 @@ impl Orphans {
         let (waiting, orphan) = self.held.remove(&number)?;
         let size = orphan.bytes();
         self.waiting.remove(&(waiting, number));
-        self.known.remove(&(orphan.delta.last_hash(), waiting));
+        self.known.remove(&orphan.key(waiting));
         self.bytes -= size;
         if let Some(bytes) = self.per_peer.get_mut(&orphan.from) {
             *bytes -= size;
@@ -121,12 +128,15 @@ impl Orphans {
 mod tests {
     use super::*;
     use crate::document::{Commit, Document, Edit, Json};
-    use crate::id::DocumentName;
     use crate::identity::Identity;
     use crate::incarnation::VerifiedIncarnation;
 
     /// A delta of one change with about this many bytes, different for each number.
     fn orphan(number: u64, bytes: usize, from: u8) -> Orphan {
+        orphan_in(&format!("d/{number}"), number, bytes, from)
+    }
+
+    fn orphan_in(name: &str, number: u64, bytes: usize, from: u8) -> Orphan {
         let author = Identity::from_seed(&[7; 32]);
         let space = SpaceId([1; 32]);
         let mut nonce = [0; 16];
@@ -141,7 +151,7 @@ mod tests {
         let commit = Commit { actor, time_seconds: 0, message: None };
         let edited = Document::new().edit(commit, &Edit::Put { value, base: None }).unwrap();
         let changes = edited.changes.into_iter().map(|change| change.bytes).collect();
-        let name = DocumentName::new(format!("d/{number}")).unwrap();
+        let name = DocumentName::new(name).unwrap();
         let delta = VerifiedDelta::sign(&author, space, name, actor, changes).unwrap();
         Orphan { delta, from: AuthorKey([from; 32]) }
     }
@@ -184,6 +194,19 @@ mod tests {
         orphans.hold(missing(2), orphan(0, 10, 1));
         assert_eq!(orphans.len(), 2);
         check_sums(&orphans);
+    }
+
+    #[test]
+    fn one_change_made_in_two_documents_is_held_for_both() {
+        let mut orphans = Orphans::default();
+        let [one, other] = ["d/one", "d/other"].map(|name| orphan_in(name, 0, 10, 1));
+        assert_eq!(one.delta.last_hash(), other.delta.last_hash());
+        orphans.hold(missing(1), one);
+        orphans.hold(missing(1), other);
+        check_sums(&orphans);
+        let woken = orphans.wake(missing(1));
+        let names: Vec<&str> = woken.iter().map(|orphan| orphan.delta.delta().document.as_str()).collect();
+        assert_eq!(names, ["d/one", "d/other"]);
     }
 
     #[test]

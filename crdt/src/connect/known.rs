@@ -124,7 +124,7 @@ impl KnownPeers {
         source: AddressSource,
         keep: impl Fn(&AuthorKey) -> bool,
     ) -> bool {
-        if !self.peers.contains_key(&peer) && !self.make_room(keep) {
+        if !self.has_room(peer, keep) {
             return false;
         }
         let known = self.peers.entry(peer).or_default();
@@ -146,7 +146,7 @@ impl KnownPeers {
 
     /// A connection stands; returns how many dials had failed before.
     pub(super) fn on_contact(&mut self, now: Now, peer: AuthorKey, keep: impl Fn(&AuthorKey) -> bool) -> u32 {
-        if !self.peers.contains_key(&peer) && !self.make_room(keep) {
+        if !self.has_room(peer, keep) {
             return 0;
         }
         let known = self.peers.entry(peer).or_default();
@@ -205,8 +205,9 @@ impl KnownPeers {
         self.peers.contains_key(&peer)
     }
 
-    fn make_room(&mut self, keep: impl Fn(&AuthorKey) -> bool) -> bool {
-        if self.peers.len() < PEERS_KNOWN_MAX {
+    /// Whether there is room for what is known of `peer`; the stalest other makes some if need be.
+    fn has_room(&mut self, peer: AuthorKey, keep: impl Fn(&AuthorKey) -> bool) -> bool {
+        if self.peers.len() < PEERS_KNOWN_MAX || self.peers.contains_key(&peer) {
             return true;
         }
         let loose = self.peers.iter().filter(|(peer, _)| !keep(peer));

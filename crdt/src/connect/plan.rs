@@ -49,6 +49,9 @@ fn give_up_overdue_dials(policy: &mut ConnectPolicy, now: Moment, rng: &mut ChaC
 }
 
 fn disconnect_blocked(policy: &mut ConnectPolicy, now: Moment) -> Vec<ConnectAction> {
+    if policy.blocked.is_empty() {
+        return Vec::new();
+    }
     let connected = policy.connected.keys().copied();
     let due: Vec<AuthorKey> =
         connected.filter(|peer| policy.is_blocked(now, *peer) && !policy.closing.contains(peer)).collect();
@@ -130,7 +133,7 @@ fn serves(policy: &ConnectPolicy, lack: Lack, peer: Option<AuthorKey>) -> bool {
 
 /// What is lacking, and how many dials it is worth now, those under way not counted.
 fn need(policy: &ConnectPolicy, now: Moment) -> (Lack, usize) {
-    let connected = policy.connected.keys().filter(|peer| policy.wanted.contains(**peer)).count();
+    let connected = policy.connected.values().filter(|connection| connection.wanted).count();
     match DEGREE_TARGET.saturating_sub(connected) {
         0 => (Lack::Bridges, usize::from(policy.bridge_next <= now)),
         lacking => (Lack::Connections, lacking.saturating_sub(policy.dialling.len())),

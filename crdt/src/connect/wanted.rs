@@ -18,6 +18,9 @@ impl WantedPeers {
     /// it is new, or was there a moment ago.
     pub(super) fn insert(&mut self, peer: AuthorKey, away: bool) -> bool {
         let was_away = self.peers.insert(peer, away);
+        if was_away == Some(away) {
+            return false;
+        }
         if away {
             self.away.insert(peer);
         } else {

@@ -10,9 +10,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use automerge::transaction::{Transactable, Transaction};
-use automerge::{AutomergeError, ObjId, ObjType, ReadDoc};
+use automerge::{AutomergeError, ObjId, ObjType, ReadDoc, ScalarValue};
 
 use super::bridge;
+use super::edit::Increment;
 use super::index::Index;
 use super::json::Json;
 use super::read::{Entry, Node, View};
@@ -59,6 +60,8 @@ pub(super) struct Writer<'a, 'd> {
     pub(super) base: Option<&'a [automerge::ChangeHash]>,
     /// Bytes of values written so far: a lower bound of the change's size.
     pub(super) value_bytes: usize,
+    /// The last increment written of a map's member.
+    pub(super) increment: Option<Increment>,
 }
 
 impl<'d> Writer<'_, 'd> {
@@ -171,7 +174,14 @@ impl<'d> Writer<'_, 'd> {
             Slot::Element { list, position } => self.tx.increment(list, *position, by)?,
             Slot::Member { maps, key } => {
                 for map in maps {
-                    if self.tx.get(map, key.as_str())?.is_some() {
+                    let values = self.tx.get_all(map, key.as_str())?;
+                    if !values.is_empty() {
+                        let is_counter = |value: &automerge::Value<'_>| {
+                            value.as_scalar().is_some_and(|scalar| matches!(scalar, ScalarValue::Counter(_)))
+                        };
+                        let counters = values.into_iter().filter(|(value, _)| is_counter(value));
+                        let counters = counters.map(|(_, id)| id).collect();
+                        self.increment = Some(Increment { map: map.clone(), key: key.clone(), counters, by });
                         self.tx.increment(map, key.as_str(), by)?;
                         break;
                     }

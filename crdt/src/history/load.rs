@@ -9,9 +9,7 @@ use crate::id::{Actor, ChangeHash, DocumentName, SpaceId};
 use crate::identity::Signature;
 use crate::incarnation::VerifiedIncarnation;
 use crate::limits::DELTA_CHANGES_MAX;
-use crate::store::tables::{
-    DeltaRecord, FrontierRecord, SpaceIndex, delta_key, frontier_key, record, walk_prefix,
-};
+use crate::store::tables::{DeltaRecord, FrontierRecord, SpaceIndex, delta_key, record, walk_prefix};
 use crate::store::{KeyRange, StoreError, StoreRead, Table};
 
 /// An admitted change as it lies in the store.
@@ -38,8 +36,10 @@ pub fn frontier(
     document: &DocumentName,
 ) -> Result<BTreeMap<Actor, FrontierRecord>, StoreError> {
     let mut frontier = BTreeMap::new();
-    walk_prefix(store, Table::Frontiers, &space.document_rows(document), |key, value| {
-        let (_, actor) = frontier_key(key).ok_or_else(|| corrupt(document, "a frontier key is malformed"))?;
+    let prefix = space.document_rows(document);
+    walk_prefix(store, Table::Frontiers, &prefix, |key, value| {
+        let actor = key.get(prefix.len()..).and_then(Actor::from_slice);
+        let actor = actor.ok_or_else(|| corrupt(document, "a frontier key is malformed"))?;
         frontier.insert(actor, record(value, "frontier record")?);
         Ok(())
     })?;

@@ -5,7 +5,7 @@
 
 use minicbor::{Decode, Encode};
 
-use super::{BEACONS_MISSED, Presence, Reason, SUSPECT_FOR, Seen, State, VerifiedBeacon};
+use super::{BEACONS_MISSED, Presence, Reason, SUSPECT_FOR, Seen, State, VerifiedBeacon, look_in_time};
 use crate::id::AuthorKey;
 use crate::time::{Moment, Now, WallTime};
 
@@ -52,7 +52,7 @@ impl Presence {
                 sighting.reason = Reason::Remembered;
                 let deadline = now.monotonic + (sighting.period() * BEACONS_MISSED).max(SUSPECT_FOR);
                 sighting.deadline = Some(deadline);
-                self.deadlines.insert((deadline, author));
+                look_in_time(&mut self.deadlines, author, sighting);
             }
             State::Away | State::Left => {
                 sighting.state = record.state;

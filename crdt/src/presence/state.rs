@@ -139,6 +139,8 @@ pub struct Sighting {
     pub clock_offset_ms: Option<i64>,
     /// When time alone changes the state.
     pub(super) deadline: Option<Moment>,
+    /// When it is looked at: at the deadline or before, since most deadlines are put off long before they come.
+    pub(super) looked_at: Option<Moment>,
     /// It was given more time because this node had stood still.
     pub(super) spared: bool,
     pub(super) doubts: Doubts,

@@ -125,6 +125,21 @@ fn silence_makes_suspect_and_then_away_by_the_own_clock() {
 }
 
 #[test]
+fn a_deadline_that_beacons_put_off_comes_when_it_is_due_and_in_its_turn() {
+    let mut presence = presence(3);
+    presence.on_beacon(at(0), &mut rng(), heard(2, 1));
+    presence.on_beacon(at(5_000), &mut rng(), heard(3, 1));
+    presence.on_beacon(at(14_000), &mut rng(), heard(2, 2));
+    assert!(presence.tick(at(15_000)).is_empty(), "it was put off");
+    presence.on_beacon(at(15_000), &mut rng(), heard(2, 3));
+    let silent: Vec<AuthorKey> = presence.tick(at(60_000)).iter().map(|change| change.author).collect();
+    assert_eq!(silent, [who(3).key(), who(2).key()], "who fell silent first, first");
+    let changes = pass(&mut presence, 60_000, 70_000);
+    assert!(changes.iter().all(|(millis, change)| (*millis, change.to) == (64_000, State::Away)));
+    assert_eq!(changes.len(), 2);
+}
+
+#[test]
 fn a_connected_member_stays_alive_without_beacons() {
     let mut presence = presence(2);
     presence.on_peer_up(at(0), who(2).key());
@@ -356,6 +371,7 @@ fn sighting(beacon: VerifiedBeacon) -> Sighting {
         beacon: Some(beacon),
         clock_offset_ms: None,
         deadline: None,
+        looked_at: None,
         spared: false,
         doubts: Doubts::default(),
     }

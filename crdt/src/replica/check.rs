@@ -29,9 +29,9 @@ const CHECK_DOCUMENTS: usize = 32;
 /// Changes of the documents looked at in one step, the last document not counted: building takes about
 /// 10 µs a change.
 const CHECK_CHANGES: u64 = 2_000;
-/// A document of more changes stays built for a while after it was looked at, since building it again
-/// would cost more than keeping it.
-const CHEAP_CHANGES: u64 = 64;
+/// A document of more changes stays built for a while after it was looked at, since building it again at
+/// each change would cost more than keeping it.
+const CHEAP_CHANGES: u64 = 16;
 /// Rows of the change order read at once when a store is opened.
 const CHANGED_ROWS: usize = 1_024;
 

@@ -270,23 +270,22 @@ impl Core {
             space.presence.on_beacon(now, &mut self.rng, beacon);
             return Verdict::Ignore;
         }
-        if !space.charter.is_member(author) {
-            // Its join may not have reached this node yet.
-            self.repair_soon(now, from);
-            return Verdict::Ignore;
+        match space.presence.member(author) {
+            // A beacon that is no news says nothing.
+            Some(seen) if seen.counter() >= beacon.counter => return Verdict::Ignore,
+            Some(_) => {}
+            None => {
+                // Its join may not have reached this node yet.
+                self.repair_soon(now, from);
+                return Verdict::Ignore;
+            }
         }
         let differs = beacon.facts.documents != space.items.fingerprint().to_be_bytes()
             || beacon.facts.statements != space.charter.fingerprint();
         let heard = beacon.clone();
-        let known = space.presence.member(author).is_some_and(|seen| seen.counter() >= beacon.counter);
         let changes = space.presence.on_beacon(now, &mut self.rng, beacon);
+        space.presence.on_clock(author, heard.time, step.now.wall);
         self.member_changes(step, space_id, changes);
-        if known {
-            return Verdict::Ignore;
-        }
-        if let Some(space) = self.spaces.get_mut(&space_id) {
-            space.presence.on_clock(author, heard.time, step.now.wall);
-        }
         let source = crate::connect::AddressSource::Beacon;
         self.connect.on_addresses(now, &mut self.rng, author, &heard.facts.addresses, source);
         if differs && self.peers.contains_key(&author) {

@@ -4,6 +4,7 @@
 //! no wake-up when there is nothing.
 
 use std::collections::BTreeSet;
+use std::ops::Bound;
 use std::time::Duration;
 
 use super::core::Core;
@@ -64,12 +65,14 @@ impl Core {
     pub(super) fn tick(&mut self, step: &mut Step<'_>) -> Result<(), StoreError> {
         let now = step.now.monotonic;
         self.admit_ripe(step)?;
-        let own = self.identity.key();
-        for space in self.spaces.keys().copied().collect::<Vec<_>>() {
+        let mut from = Bound::Unbounded;
+        while let Some((space, held)) = self.spaces.range_mut((from, Bound::Unbounded)).next() {
+            let space = *space;
+            from = Bound::Excluded(space);
             // Before it is witnessed a node is nobody in the space; then it speaks at once.
-            let Some(held) = self.spaces.get_mut(&space).filter(|held| held.charter.is_member(own)) else {
+            if !held.presence.belongs() {
                 continue;
-            };
+            }
             let changes = held.presence.tick(now);
             let holdings = (held.charter.fingerprint(), held.items.fingerprint().to_be_bytes());
             held.presence.notice(now, &mut self.rng, holdings);
@@ -190,7 +193,6 @@ impl Core {
     /// Drops remembered requests that have expired, a page at a time, round and round. After a round the
     /// next begins when the first of those left expires, if any is left.
     fn forget_requests(&mut self, step: &mut Step<'_>) -> Result<(), StoreError> {
-        use std::ops::Bound;
         let now = step.now;
         let after = std::mem::take(&mut self.upkeep.forget_after);
         let range = KeyRange { start: Bound::Excluded(after.as_slice()), end: Bound::Unbounded };
@@ -228,8 +230,7 @@ impl Core {
 
     /// When time alone will bring something about.
     pub(super) fn next_wakeup(&self) -> Moment {
-        let own = self.identity.key();
-        let joined = self.spaces.values().filter(|space| space.charter.is_member(own));
+        let joined = self.spaces.values().filter(|space| space.presence.belongs());
         let presence = joined.map(|space| space.presence.next_wakeup());
         presence
             .chain(self.connect.next_wakeup())

@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use redb::StorageBackend;
 
-use crate::image::{BLOCK_BYTES, Image};
+use crate::image::{BLOCK_BYTES, Block, Image};
 
 /// What disks write whole, in bytes.
 const SECTOR_BYTES: usize = 512;
@@ -73,24 +73,47 @@ pub struct LossyBackend {
     disk: Arc<Mutex<Disk>>,
 }
 
-#[derive(Clone)]
 enum Change {
-    Write { offset: u64, bytes: Vec<u8> },
+    Write {
+        offset: u64,
+        bytes: Vec<u8>,
+    },
+    /// One whole block, as nearly every write is: what is seen and what is synced share it.
+    Block {
+        number: u64,
+        block: Arc<Block>,
+    },
     Resize(u64),
 }
 
 impl Change {
-    fn bytes(&self) -> usize {
-        match self {
-            Change::Write { bytes, .. } => bytes.len(),
-            Change::Resize(_) => 0,
+    fn write(offset: u64, data: &[u8]) -> Self {
+        match <&Block>::try_from(data) {
+            Ok(block) if offset.is_multiple_of(BLOCK_BYTES as u64) => {
+                Self::Block { number: offset / BLOCK_BYTES as u64, block: Arc::new(*block) }
+            }
+            _ => Self::Write { offset, bytes: data.to_vec() },
         }
     }
 
-    fn apply(self, image: &mut Image) {
+    /// What is written, and where.
+    fn written(&self) -> Option<(u64, &[u8])> {
         match self {
-            Change::Write { offset, bytes } => image.write(offset, &bytes),
-            Change::Resize(len) => image.resize(len),
+            Change::Write { offset, bytes } => Some((*offset, bytes)),
+            Change::Block { number, block } => Some((number * BLOCK_BYTES as u64, block.as_slice())),
+            Change::Resize(_) => None,
+        }
+    }
+
+    fn bytes(&self) -> usize {
+        self.written().map_or(0, |(_, bytes)| bytes.len())
+    }
+
+    fn apply(&self, image: &mut Image) {
+        match self {
+            Change::Write { offset, bytes } => image.write(*offset, bytes),
+            Change::Block { number, block } => image.put(*number, Arc::clone(block)),
+            Change::Resize(len) => image.resize(*len),
         }
     }
 }
@@ -164,7 +187,7 @@ impl Disk {
     }
 
     fn change(&mut self, change: Change) {
-        change.clone().apply(&mut self.seen);
+        change.apply(&mut self.seen);
         self.unsynced_bytes += change.bytes();
         self.unsynced.push_back(change);
         while self.unsynced_bytes > UNSYNCED_BYTES_MAX {
@@ -298,12 +321,12 @@ fn survivors(disk: &Disk, seed: u64) -> Image {
     let mut draw = Draw(seed);
     let mut image = disk.synced.clone();
     for change in &disk.unsynced {
-        match (draw.below(4), change) {
-            (0, Change::Write { offset, bytes }) => {
+        match (draw.below(4), change.written()) {
+            (0, Some((offset, bytes))) => {
                 // Torn: each sector for itself. A sector starts where the disk's do, not the write's.
                 let mut at = 0;
                 while at < bytes.len() {
-                    let here = (*offset as usize + at) % SECTOR_BYTES;
+                    let here = (offset as usize + at) % SECTOR_BYTES;
                     let end = (at + SECTOR_BYTES - here).min(bytes.len());
                     if draw.below(2) == 0 {
                         image.write(offset + at as u64, &bytes[at..end]);
@@ -312,7 +335,7 @@ fn survivors(disk: &Disk, seed: u64) -> Image {
                 }
             }
             (1, _) => {}
-            (_, change) => change.clone().apply(&mut image),
+            _ => change.apply(&mut image),
         }
     }
     image
@@ -387,7 +410,7 @@ impl StorageBackend for LossyBackend {
         if disk.blocks_max.is_some_and(|max| blocks > max.max(disk.seen.blocks())) {
             return Err(IoError::from(ErrorKind::StorageFull));
         }
-        disk.change(Change::Write { offset, bytes: data.to_vec() });
+        disk.change(Change::write(offset, data));
         Ok(())
     }
 }

@@ -1,31 +1,19 @@
 //! One redb handle and its log: opened, identified, used, and thrown away after the first error of the disk.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use redb::{
-    Builder, Database, ReadTransaction, ReadableDatabase, StorageBackend, TableDefinition, TableError,
-};
+use redb::{Builder, Database, StorageBackend};
 use starling_crdt::id::StoreId;
 use starling_crdt::store::{KeyRange, Row, StoreError, Table, WriteBatch};
 
-use crate::SCHEMA_VERSION;
 use crate::fault::{contain, store_error};
 use crate::layout::Layout;
-use crate::log::Log;
+use crate::log::{Log, Place};
 use crate::medium::{Access, Handle, Medium};
 use crate::open::WhenMissing;
-use crate::seen::{Seen, Snapshot, stored_value};
-
-/// The table that says what this file is; every other table belongs to the contract.
-const IDENTITY: TableDefinition<'static, &str, &[u8]> = TableDefinition::new("starling");
-/// Row of [`IDENTITY`]: version of the tables' layout, 4 bytes, big-endian.
-const SCHEMA: &str = "schema";
-/// Row of [`IDENTITY`]: the store's id.
-const ID: &str = "id";
-/// Row of [`IDENTITY`]: number of the last batch of the log that the tables hold, 8 bytes, big-endian;
-/// absent while that is none.
-const KEPT: &str = "kept";
+use crate::seen::{Snapshot, first_rows, last_row, stored_value};
+use crate::tables::Tables;
+use crate::takeover::{Hand, Takeover};
 
 /// Bytes of a redb file that its creation writes before the magic number, which comes last.
 const REDB_HEADER_BYTES: usize = 512;
@@ -39,7 +27,7 @@ pub(crate) enum Refusal {
     InUse,
     Missing,
     NotAStore,
-    Newer { found: u32 },
+    Newer { found: u32, known: u32 },
     Disk(std::io::Error),
     Store(StoreError),
 }
@@ -73,20 +61,25 @@ pub(crate) struct How {
     pub(crate) cache_bytes: usize,
     /// Blocks of the log of a store that is made now.
     pub(crate) log_blocks: u32,
+    /// Who takes a full part of the log over.
+    pub(crate) takeover: Takeover,
 }
 
 /// A redb handle on a medium, and the log before it.
 pub(crate) struct Generation {
-    /// What is read; `None` only while nothing may be.
-    seen: RwLock<Option<Seen>>,
-    /// Only the writer takes it.
-    log: Mutex<Log>,
-    /// `None` only while dropping.
-    database: Option<Database>,
+    /// Only the writer takes it. Ends first, since its hand may be at work on the tables.
+    writer: Mutex<Writer>,
+    /// `None` only while dropping. Shared with the hand while that is at work.
+    tables: Option<Arc<Tables>>,
     handle: Handle,
     id: StoreId,
     writes: bool,
-    failed: AtomicBool,
+}
+
+/// What the writer has to itself.
+struct Writer {
+    log: Log,
+    hand: Hand,
 }
 
 impl Generation {
@@ -126,30 +119,28 @@ impl Generation {
         let backend = handle.clone();
         let opened =
             contain(|| match Builder::new().set_cache_size(how.cache_bytes).create_with_backend(backend) {
-                Ok(database) => Ok(Self::on(database, handle, how.missing, writes)),
+                Ok(database) => Ok(Self::on(database, handle, how, writes)),
                 Err(error) => Ok(Err(Refusal::from(error))),
             });
         opened?
     }
 
-    fn on(database: Database, handle: Handle, missing: WhenMissing, writes: bool) -> Result<Self, Refusal> {
-        let id = identify(&database, missing)?;
-        let pages = Arc::new(database.begin_read().map_err(store_error)?);
-        let (log, held) = Log::read(&handle, kept(&pages)?)?;
+    fn on(database: Database, handle: Handle, how: How, writes: bool) -> Result<Self, Refusal> {
+        let (tables, id) = Tables::open(database, how.missing, handle.layout().has_log())?;
+        let (mut log, held) = Log::read(&handle, tables.kept()?)?;
         if writes {
             log.settle(&handle, &held)?;
+            if log.is_empty() && handle.layout().is_old() {
+                log.divide(handle.raise_layout().map_err(Refusal::Disk)?);
+            }
         }
-        let mut logged = WriteBatch::default();
-        held.batches.iter().for_each(|batch| logged.absorb(batch));
-        Ok(Self {
-            seen: RwLock::new(Some(Seen { pages, logged: Arc::new(logged) })),
-            log: Mutex::new(log),
-            database: Some(database),
-            handle,
-            id,
-            writes,
-            failed: AtomicBool::new(false),
-        })
+        held.frozen.iter().try_for_each(|batch| tables.lay_over(batch))?;
+        if log.is_frozen() {
+            tables.freeze()?;
+        }
+        held.current.iter().try_for_each(|batch| tables.lay_over(batch))?;
+        let writer = Writer { log, hand: Hand::new(how.takeover) };
+        Ok(Self { writer: Mutex::new(writer), tables: Some(Arc::new(tables)), handle, id, writes })
     }
 
     pub(crate) fn id(&self) -> StoreId {
@@ -158,7 +149,7 @@ impl Generation {
 
     /// Whether commits reach the medium, as far as is known.
     pub(crate) fn takes_commits(&self) -> bool {
-        self.writes && !self.failed.load(Ordering::Acquire)
+        self.writes && !self.tables().has_failed()
     }
 
     /// Whether this is only a view beside a medium that refuses writes.
@@ -168,12 +159,20 @@ impl Generation {
 
     /// Remembers that the handle is of no more use for writing.
     pub(crate) fn note_failure(&self) {
-        self.failed.store(true, Ordering::Release);
+        self.tables().note_failure();
     }
 
-    /// Ends all reading and writing through this handle.
+    /// Whether a takeover broke the handle beside its commits; waits for one that runs, and tells it once.
+    pub(crate) fn lost_a_takeover(&self) -> bool {
+        let _ = self.writer().wait();
+        self.tables().lost_a_takeover()
+    }
+
+    /// Ends all reading and writing through this handle, also that of a takeover.
     pub(crate) fn retire(&self) {
         self.handle.allow(Access::Nothing);
+        // The log's next reader finds out what became of it.
+        let _ = self.writer().hand.wait();
     }
 
     /// Lets readers use the handle again, for want of a better one.
@@ -182,69 +181,71 @@ impl Generation {
         self.handle.allow(Access::Read);
     }
 
-    fn database(&self) -> &Database {
+    fn tables(&self) -> &Arc<Tables> {
         // Taken only in `drop`.
-        self.database.as_ref().expect("a generation holds its database until it is dropped")
+        self.tables.as_ref().expect("a generation holds its tables until it is dropped")
+    }
+
+    fn writer(&self) -> MutexGuard<'_, Writer> {
+        // A panic is an error, after which nothing more is written through this handle.
+        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits for the takeover whose part the batch needs. If that failed, the handle takes no commits.
+    pub(crate) fn make_room(&self, batch: &WriteBatch) {
+        let mut writer = self.writer();
+        if writer.log.place(batch) != Place::Here {
+            let _ = writer.wait();
+        }
     }
 
     /// Writes the batch, durably, with one sync: into the log, or with all of the log into redb.
     pub(crate) fn commit(&self, batch: &WriteBatch) -> Result<(), StoreError> {
-        let mut log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
-        if !log.append(&self.handle, batch)? {
-            return self.take_over(&mut log, batch);
+        let mut writer = self.writer();
+        match writer.log.place(batch) {
+            Place::Here => {}
+            Place::OtherPart if writer.other_part_is_free()? => self.freeze(&mut writer)?,
+            // Too large for a part; or both are in use and nobody is at it: so a crash left them.
+            Place::OtherPart | Place::Redb => return self.take_all_over(&mut writer, batch),
         }
-        let mut seen = self.seen.write().unwrap_or_else(PoisonError::into_inner);
-        if let Some(seen) = seen.as_mut() {
-            Arc::make_mut(&mut seen.logged).absorb(batch);
-        }
+        writer.log.append(&self.handle, batch)?;
+        self.tables().lay_over(batch)
+    }
+
+    /// Goes on in the other part of the log, and lets the one that was written be taken over.
+    fn freeze(&self, writer: &mut Writer) -> Result<(), StoreError> {
+        let frozen = self.tables().freeze()?;
+        writer.log.freeze();
+        let (tables, kept) = (Arc::clone(self.tables()), writer.log.last());
+        writer.hand.begin(move || {
+            // The next commit, or a read that fails, puts a new handle in this one's place, which reads the log
+            // again.
+            contain(|| tables.take_over(&frozen, kept)).inspect_err(|_| tables.note_lost_takeover())
+        });
         Ok(())
     }
 
-    /// Commits what the log holds and one more batch in redb, whose default durability is immediate.
-    /// Readers see what they saw until it is done.
-    fn take_over(&self, log: &mut Log, batch: &WriteBatch) -> Result<(), StoreError> {
-        let kept = log.last() + 1;
-        let logged = self.seen()?.logged;
-        let transaction = self.database().begin_write().map_err(store_error)?;
-        write(&transaction, &logged)?;
-        write(&transaction, batch)?;
-        if self.handle.log_bytes() > 0 {
-            let mut identity = transaction.open_table(IDENTITY).map_err(store_error)?;
-            identity.insert(KEPT, &kept.to_be_bytes()[..]).map_err(store_error)?;
-        }
-        transaction.commit().map_err(store_error)?;
-        log.restart(kept);
-        let pages = Arc::new(self.database().begin_read().map_err(store_error)?);
-        let now = Seen { pages, logged: Arc::default() };
-        let before = self.seen.write().unwrap_or_else(PoisonError::into_inner).replace(now);
-        // Nobody waits for what it holds to be given back.
-        drop(before);
+    /// Commits what the log holds and one more batch in redb, here and now.
+    fn take_all_over(&self, writer: &mut Writer, batch: &WriteBatch) -> Result<(), StoreError> {
+        writer.wait()?;
+        let kept = writer.log.last() + 1;
+        self.tables().take_all_over(batch, kept)?;
+        writer.log.restart(kept);
         Ok(())
     }
 
     /// Leaves nothing in the log.
     fn empty_log(&self) -> Result<(), StoreError> {
-        let mut log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
-        if log.is_empty() { Ok(()) } else { self.take_over(&mut log, &WriteBatch::default()) }
-    }
-
-    fn seen(&self) -> Result<Seen, StoreError> {
-        let seen = self.seen.read().unwrap_or_else(PoisonError::into_inner);
-        seen.clone().ok_or_else(|| StoreError::Io("the store was closed".to_owned()))
+        let mut writer = self.writer();
+        writer.wait()?;
+        if writer.log.is_empty() { Ok(()) } else { self.take_all_over(&mut writer, &WriteBatch::default()) }
     }
 
     pub(crate) fn value(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        let seen = self.seen.read().unwrap_or_else(PoisonError::into_inner);
-        // What is kept of the log past the lock would have to be copied by a commit meanwhile.
-        let (pages, logged) = match &*seen {
-            Some(seen) => (Arc::clone(&seen.pages), seen.logged.written(table, key)),
-            None => return Err(StoreError::Io("the store was closed".to_owned())),
-        };
-        if let Some(value) = logged {
-            return Ok(value.map(<[u8]>::to_vec));
+        match self.tables().look(|seen| seen.written(table, key))? {
+            (_, Some(value)) => Ok(value),
+            (pages, None) => stored_value(&pages, table, key),
         }
-        drop(seen);
-        stored_value(&pages, table, key)
     }
 
     pub(crate) fn rows(
@@ -253,27 +254,42 @@ impl Generation {
         range: KeyRange<'_>,
         limit: usize,
     ) -> Result<Vec<Row>, StoreError> {
-        self.seen()?.rows(table, range, limit)
+        let (pages, written) = self.tables().look(|seen| seen.first_written(table, range, limit))?;
+        first_rows(&pages, table, range, limit, written)
     }
 
     pub(crate) fn last_row(&self, table: Table, range: KeyRange<'_>) -> Result<Option<Row>, StoreError> {
-        self.seen()?.last_row(table, range)
+        let (pages, written) = self.tables().look(|seen| seen.last_written(table, range))?;
+        last_row(&pages, table, range, written)
     }
 
     /// Moves pages to the front of the file and cuts it; needs the handle for itself.
     pub(crate) fn shrink(&mut self) -> Result<(), StoreError> {
         self.empty_log()?;
-        // redb moves no page that somebody reads.
-        *self.seen.get_mut().unwrap_or_else(PoisonError::into_inner) = None;
-        let Some(database) = &mut self.database else { return Ok(()) };
-        // Each call moves what it can; none is left to move when it says so.
-        while database.compact().map_err(store_error)? {}
-        Ok(())
+        // No takeover runs, so nobody else holds the tables.
+        self.tables.as_mut().and_then(Arc::get_mut).map_or(Ok(()), Tables::compact)
     }
 
     /// The last commit, kept.
     pub(crate) fn snapshot(self: &Arc<Self>) -> Result<Snapshot, StoreError> {
-        Ok(Snapshot { seen: self.seen()?, generation: self.clone() })
+        Ok(Snapshot { seen: self.tables().seen()?, generation: self.clone() })
+    }
+}
+
+impl Writer {
+    /// Waits for the takeover that was begun, if one was; then its part is free.
+    fn wait(&mut self) -> Result<(), StoreError> {
+        if let Some(done) = self.hand.wait() {
+            done?;
+            self.log.release();
+        }
+        Ok(())
+    }
+
+    /// Whether the part of the log that is not written is free, now or when its takeover has ended.
+    fn other_part_is_free(&mut self) -> Result<bool, StoreError> {
+        self.wait()?;
+        Ok(!self.log.is_frozen())
     }
 }
 
@@ -285,84 +301,14 @@ impl Drop for Generation {
         if self.takes_commits() {
             let _ = contain(|| self.empty_log());
         }
-        *self.seen.get_mut().unwrap_or_else(PoisonError::into_inner) = None;
-        let database = self.database.take();
+        // What is left to do is done here, and not where a takeover ends.
+        let _ = self.writer().hand.wait();
+        let tables = self.tables.take();
         let _ = contain(|| {
-            drop(database);
+            drop(tables);
             Ok(())
         });
     }
-}
-
-/// Finds out what the file is, or makes it a store.
-fn identify(database: &Database, missing: WhenMissing) -> Result<StoreId, Refusal> {
-    if let Some(id) = identity(database)? {
-        return Ok(id);
-    }
-    match missing {
-        WhenMissing::Refuse => Err(Refusal::Missing),
-        WhenMissing::Create(id) => {
-            let transaction = database.begin_write().map_err(store_error)?;
-            let mut table = transaction.open_table(IDENTITY).map_err(store_error)?;
-            table.insert(SCHEMA, &SCHEMA_VERSION.to_be_bytes()[..]).map_err(store_error)?;
-            table.insert(ID, id.as_bytes()).map_err(store_error)?;
-            drop(table);
-            transaction.commit().map_err(store_error)?;
-            Ok(id)
-        }
-    }
-}
-
-/// What the file says it is; nothing when it holds no table at all.
-fn identity(database: &Database) -> Result<Option<StoreId>, Refusal> {
-    let transaction = database.begin_read().map_err(store_error)?;
-    let table = match transaction.open_table(IDENTITY) {
-        Ok(table) => table,
-        Err(TableError::TableDoesNotExist(_)) => {
-            let mut tables = transaction.list_tables().map_err(store_error)?;
-            return if tables.next().is_none() { Ok(None) } else { Err(Refusal::NotAStore) };
-        }
-        Err(TableError::Storage(error)) => return Err(store_error(error).into()),
-        Err(_) => return Err(Refusal::NotAStore),
-    };
-    let row = |key| -> Result<Vec<u8>, StoreError> {
-        let row = table.get(key).map_err(store_error)?;
-        row.map(|row| row.value().to_vec()).ok_or_else(|| StoreError::Corrupt(format!("it has no {key}")))
-    };
-    let version = row(SCHEMA)?.try_into().map(u32::from_be_bytes);
-    let version = version.map_err(|_| StoreError::Corrupt("its schema version is no number".to_owned()))?;
-    if version > SCHEMA_VERSION {
-        return Err(Refusal::Newer { found: version });
-    }
-    let id = StoreId::from_slice(&row(ID)?);
-    Ok(Some(id.ok_or_else(|| StoreError::Corrupt("its id has the wrong length".to_owned()))?))
-}
-
-/// Number of the last batch of the log that redb holds.
-fn kept(pages: &ReadTransaction) -> Result<u64, StoreError> {
-    let table = pages.open_table(IDENTITY).map_err(store_error)?;
-    let Some(row) = table.get(KEPT).map_err(store_error)? else { return Ok(0) };
-    let number = row.value().try_into().map(u64::from_be_bytes);
-    number.map_err(|_| StoreError::Corrupt("the number of its last commit is none".to_owned()))
-}
-
-/// Writes the rows of a batch.
-fn write(transaction: &redb::WriteTransaction, batch: &WriteBatch) -> Result<(), StoreError> {
-    let mut writes = batch.iter().peekable();
-    while let Some((table, ..)) = writes.peek().copied() {
-        let mut rows = transaction.open_table(definition(table)).map_err(store_error)?;
-        while let Some((_, key, value)) = writes.next_if(|write| write.0 == table) {
-            match value {
-                Some(value) => rows.insert(key, value).map_err(store_error)?,
-                None => rows.remove(key).map_err(store_error)?,
-            };
-        }
-    }
-    Ok(())
-}
-
-pub(crate) fn definition(table: Table) -> TableDefinition<'static, &'static [u8], &'static [u8]> {
-    TableDefinition::new(table.name())
 }
 
 /// Whether the bytes are those of a redb file whose creation a crash cut short: no magic number yet,

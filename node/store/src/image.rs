@@ -7,7 +7,8 @@ use std::sync::Arc;
 /// Bytes of one block: redb's page size, so that one page write touches one block.
 pub(crate) const BLOCK_BYTES: usize = 4096;
 
-type Block = [u8; BLOCK_BYTES];
+/// The bytes of one block.
+pub(crate) type Block = [u8; BLOCK_BYTES];
 
 /// The image; cloning it shares the blocks.
 #[derive(Clone, Default)]
@@ -54,6 +55,12 @@ impl Image {
             Arc::make_mut(block)[start..start + taken].copy_from_slice(&bytes[range]);
         }
         self.len = self.len.max(offset + bytes.len() as u64);
+    }
+
+    /// Writes the whole of one block, which the length grows to hold, without copying it.
+    pub(crate) fn put(&mut self, number: u64, block: Arc<Block>) {
+        self.blocks.insert(number, block);
+        self.len = self.len.max((number + 1) * BLOCK_BYTES as u64);
     }
 
     /// Copies the blocks that were written over `out` and leaves the rest of it alone.
@@ -104,6 +111,18 @@ mod tests {
             assert_eq!(bytes(&image), model);
         }
         assert_eq!(image.blocks(), 0);
+    }
+
+    #[test]
+    fn a_block_put_is_a_block_written_and_shared_until_somebody_writes_into_it() {
+        let (mut put, mut written) = (Image::default(), Image::default());
+        put.put(2, Arc::new([7; BLOCK_BYTES]));
+        written.write(2 * BLOCK_BYTES as u64, &[7; BLOCK_BYTES]);
+        assert_eq!((put.len(), bytes(&put)), (written.len(), bytes(&written)));
+        let before = put.clone();
+        put.write(2 * BLOCK_BYTES as u64 + 5, b"five");
+        assert_eq!(bytes(&before), bytes(&written));
+        assert_ne!(bytes(&put), bytes(&written));
     }
 
     #[test]

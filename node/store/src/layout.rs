@@ -2,7 +2,12 @@
 //!
 //! A medium without that first block is one of a release before the log: redb's pages begin at its first
 //! byte. It is read and written as such, and every commit is one of redb's.
+//!
+//! Version 2 of the layout has a log of two parts, the halves of what is one part in version 1. A release
+//! that knows version 1 only would take the end of the first for the end of the log, so it must refuse the
+//! store. A store of version 1 is read as such, and becomes one of version 2 where its log is found empty.
 
+use std::io::Result as IoResult;
 use std::ops::Bound;
 
 use redb::{BackendError, StorageBackend};
@@ -15,7 +20,9 @@ use crate::image::BLOCK_BYTES;
 /// First bytes of a medium laid out as here.
 const MAGIC: [u8; 8] = *b"starling";
 /// Version of this layout.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
+/// The version whose log has one part.
+const VERSION_OF_ONE_PART: u32 = 1;
 /// Magic, version, blocks of the log, and the first half of the SHA-256 of those.
 const FIRST_BYTES: usize = 8 + 4 + 4 + 16;
 
@@ -25,25 +32,41 @@ pub(crate) const LOG_BLOCKS_MAX: u32 = 16 * 1024;
 /// Where log and pages lie.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Layout {
+    version: u32,
     /// Blocks of the log; none where a release before it made the store.
-    pub(crate) log_blocks: u32,
+    log_blocks: u32,
 }
 
 impl Layout {
     /// redb's pages and nothing else.
-    const PAGES_ONLY: Layout = Layout { log_blocks: 0 };
+    const PAGES_ONLY: Layout = Layout { version: VERSION, log_blocks: 0 };
 
     /// Offset of the log's first block.
     pub(crate) const LOG_START: u64 = BLOCK_BYTES as u64;
 
     /// Bytes of the log.
-    pub(crate) fn log_bytes(self) -> usize {
+    fn log_bytes(self) -> usize {
         self.log_blocks as usize * BLOCK_BYTES
+    }
+
+    /// Whether there is a log.
+    pub(crate) fn has_log(self) -> bool {
+        self.log_blocks > 0
+    }
+
+    /// Parts of the log.
+    pub(crate) fn parts(self) -> usize {
+        if self.version <= VERSION_OF_ONE_PART { 1 } else { 2 }
+    }
+
+    /// Blocks of each part.
+    pub(crate) fn part_blocks(self) -> usize {
+        self.log_blocks as usize / self.parts()
     }
 
     /// Offset of redb's first page.
     pub(crate) fn pages_start(self) -> u64 {
-        if self == Self::PAGES_ONLY { 0 } else { Self::LOG_START + self.log_bytes() as u64 }
+        if self.has_log() { Self::LOG_START + self.log_bytes() as u64 } else { 0 }
     }
 
     /// What lies on the medium. What is nothing known counts as redb's, which then says what it is.
@@ -59,13 +82,13 @@ impl Layout {
         }
         let number = |at: usize| u32::from_be_bytes([first[at], first[at + 1], first[at + 2], first[at + 3]]);
         let (version, log_blocks) = (number(8), number(12));
-        if first != (Self { log_blocks }).first_bytes(version) {
+        let found = Self { version, log_blocks };
+        if first != found.first_bytes() {
             return Err(StoreError::Corrupt("its first block is not as it was written".to_owned()).into());
         }
         if version > VERSION {
-            return Err(Refusal::Newer { found: version });
+            return Err(Refusal::Newer { found: version, known: VERSION });
         }
-        let found = Self { log_blocks };
         // The log is read into memory, and whoever made the file says how long it is.
         if log_blocks > LOG_BLOCKS_MAX || found.pages_start() > len {
             return Err(
@@ -78,7 +101,7 @@ impl Layout {
     /// Lays out an empty medium. The log is written once with zeros, so that the disk has room for it
     /// from then on and a commit changes no metadata of the file system. Without a log nothing is written.
     pub(crate) fn create(backend: &dyn StorageBackend, log_blocks: u32) -> Result<Self, Refusal> {
-        let layout = Self { log_blocks };
+        let layout = Self { version: VERSION, log_blocks };
         if layout == Self::PAGES_ONLY {
             return Ok(layout);
         }
@@ -98,23 +121,52 @@ impl Layout {
             backend.set_len(layout.pages_start())?;
             backend.write(Self::LOG_START, &vec![0; layout.log_bytes()])?;
             backend.sync_data()?;
-            let mut first = vec![0; BLOCK_BYTES];
-            first[..FIRST_BYTES].copy_from_slice(&layout.first_bytes(VERSION));
-            backend.write(0, &first)?;
-            backend.sync_data()
+            layout.write(backend)
         };
         write().map_err(Refusal::Disk)?;
         Ok(layout)
     }
 
-    fn first_bytes(self, version: u32) -> [u8; FIRST_BYTES] {
+    /// Whether it is of a version before this one, with a log that could have two parts.
+    pub(crate) fn is_old(self) -> bool {
+        self.version < VERSION && self.has_log()
+    }
+
+    /// Makes it one of this version, durably; the log must be empty. Nothing moves: what changes lies in the
+    /// medium's first sector, which a disk writes whole.
+    pub(crate) fn raise(self, backend: &dyn StorageBackend) -> IoResult<Self> {
+        let raised = Self { version: VERSION, ..self };
+        raised.write(backend)?;
+        Ok(raised)
+    }
+
+    /// Writes the first block, and syncs.
+    fn write(self, backend: &dyn StorageBackend) -> IoResult<()> {
+        let mut first = vec![0; BLOCK_BYTES];
+        first[..FIRST_BYTES].copy_from_slice(&self.first_bytes());
+        backend.write(0, &first)?;
+        backend.sync_data()
+    }
+
+    fn first_bytes(self) -> [u8; FIRST_BYTES] {
         let mut bytes = [0; FIRST_BYTES];
         bytes[..8].copy_from_slice(&MAGIC);
-        bytes[8..12].copy_from_slice(&version.to_be_bytes());
+        bytes[8..12].copy_from_slice(&self.version.to_be_bytes());
         bytes[12..16].copy_from_slice(&self.log_blocks.to_be_bytes());
         let digest = Sha256::digest(&bytes[..16]);
         bytes[16..].copy_from_slice(&digest[..16]);
         bytes
+    }
+}
+
+#[cfg(test)]
+impl Layout {
+    /// Lays out an empty medium as the version before did.
+    pub(crate) fn create_of_one_part(backend: &dyn StorageBackend, log_blocks: u32) -> Self {
+        Self::create(backend, log_blocks).unwrap();
+        let layout = Self { version: VERSION_OF_ONE_PART, log_blocks };
+        layout.write(backend).unwrap();
+        layout
     }
 }
 
@@ -132,10 +184,20 @@ mod tests {
     }
 
     #[test]
+    fn a_layout_of_the_version_before_is_read_and_can_be_raised() {
+        let disk = LossyBackend::new();
+        let old = Layout::create_of_one_part(&disk, 4);
+        assert_eq!((Layout::read(&disk).unwrap(), old.parts(), old.part_blocks()), (old, 1, 4));
+        let raised = old.raise(&disk).unwrap();
+        assert_eq!((Layout::read(&disk).unwrap(), raised.parts(), raised.part_blocks()), (raised, 2, 2));
+        assert!(old.is_old() && !raised.is_old() && old.pages_start() == raised.pages_start());
+    }
+
+    #[test]
     fn a_log_that_the_file_cannot_hold_is_refused_unread() {
         for log_blocks in [3, LOG_BLOCKS_MAX + 1, u32::MAX] {
             let mut bytes = vec![0; 3 * BLOCK_BYTES];
-            bytes[..FIRST_BYTES].copy_from_slice(&Layout { log_blocks }.first_bytes(VERSION));
+            bytes[..FIRST_BYTES].copy_from_slice(&Layout { version: VERSION, log_blocks }.first_bytes());
             let found = Layout::read(&LossyBackend::holding(&bytes));
             assert!(matches!(found, Err(Refusal::Store(StoreError::Corrupt(_)))), "{log_blocks}: {found:?}");
         }
@@ -160,8 +222,8 @@ mod tests {
             assert!(matches!(found, Err(Refusal::Store(StoreError::Corrupt(_)))), "byte {at}: {found:?}");
         }
         let mut bytes = disk.contents();
-        bytes[..FIRST_BYTES].copy_from_slice(&Layout { log_blocks: 3 }.first_bytes(VERSION + 1));
+        bytes[..FIRST_BYTES].copy_from_slice(&Layout { version: VERSION + 1, log_blocks: 3 }.first_bytes());
         let found = Layout::read(&LossyBackend::holding(&bytes));
-        assert!(matches!(found, Err(Refusal::Newer { found: 2 })), "{found:?}");
+        assert!(matches!(found, Err(Refusal::Newer { found: 3, known: VERSION })), "{found:?}");
     }
 }

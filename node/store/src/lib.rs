@@ -20,9 +20,12 @@ mod medium;
 mod open;
 mod seen;
 mod store;
+mod tables;
+mod takeover;
 
 pub use open::{OpenError, StoreOptions, WhenMissing};
 pub use store::RedbStore;
+pub use takeover::Takeover;
 
 /// The version of the tables' layout that this program writes.
 pub const SCHEMA_VERSION: u32 = 0;

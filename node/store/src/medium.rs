@@ -9,6 +9,7 @@ use std::fmt;
 use std::fs::File;
 use std::io::{Error as IoError, ErrorKind, Result as IoResult, Write};
 use std::ops::Bound;
+use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
@@ -37,6 +38,8 @@ pub(crate) struct Medium {
 pub(crate) struct OnFile {
     /// The file the backend uses.
     pub(crate) file: File,
+    /// The same file, opened once more, for the log alone: a write that returned is durable.
+    pub(crate) log: File,
     /// Its path.
     pub(crate) path: PathBuf,
 }
@@ -52,6 +55,22 @@ impl Medium {
 
     fn pages(&self, layout: Layout) -> Pages<'_> {
         Pages { backend: self.backend(), start: layout.pages_start() }
+    }
+
+    /// Writes into the log, durably.
+    ///
+    /// Linux reports that a page could not be written once to each opening of a file. With one opening for
+    /// the log and redb, the sync of a takeover could be told of a block of the log, and the commit that
+    /// wrote it not. And what the log's opening writes waits for its own blocks only, not for what redb
+    /// wrote meanwhile.
+    fn append_log(&self, offset: u64, bytes: &[u8]) -> IoResult<()> {
+        match &self.file {
+            Some(on_file) => on_file.log.write_all_at(bytes, offset),
+            None => {
+                self.backend.write(offset, bytes)?;
+                self.backend.sync_data()
+            }
+        }
     }
 
     /// Whether a full disk has room again. Asked by writing: free space as a number knows nothing of
@@ -214,9 +233,14 @@ impl Handle {
         self.medium.pages(self.layout)
     }
 
-    /// Bytes of the log; none where there is no log.
-    pub(crate) fn log_bytes(&self) -> usize {
-        self.layout.log_bytes()
+    /// Where log and pages lie.
+    pub(crate) fn layout(&self) -> Layout {
+        self.layout
+    }
+
+    /// Makes the layout one of this version.
+    pub(crate) fn raise_layout(&self) -> IoResult<Layout> {
+        self.with(Access::ReadAndWrite, || self.layout.raise(self.medium.backend()))
     }
 
     /// Reads the log from its start.
@@ -227,11 +251,19 @@ impl Handle {
         self.with(Access::Read, || self.medium.backend.read(Layout::LOG_START, out))
     }
 
-    /// Writes so far into the log, and syncs.
-    pub(crate) fn write_log(&self, at: u64, bytes: &[u8]) -> IoResult<()> {
+    /// Writes so far into the log, durably.
+    pub(crate) fn append_log(&self, at: usize, bytes: &[u8]) -> IoResult<()> {
+        let offset = Layout::LOG_START + at as u64;
+        self.with(Access::ReadAndWrite, || self.medium.append_log(offset, bytes))
+    }
+
+    /// Writes pieces of the log, each so far into it, and syncs the whole medium.
+    pub(crate) fn settle_log(&self, pieces: &[(usize, Vec<u8>)]) -> IoResult<()> {
         self.with(Access::ReadAndWrite, || {
-            self.medium.backend.write(Layout::LOG_START + at, bytes)?;
-            self.medium.backend.sync_data()
+            for (at, bytes) in pieces {
+                self.medium.backend.write(Layout::LOG_START + *at as u64, bytes)?;
+            }
+            if pieces.is_empty() { Ok(()) } else { self.medium.backend.sync_data() }
         })
     }
 

@@ -6,7 +6,8 @@ use starling_crdt::id::StoreId;
 use starling_crdt::store::StoreError;
 
 use crate::generation::Refusal;
-use crate::{CACHE_BYTES, LOG_BYTES, SCHEMA_VERSION};
+use crate::takeover::Takeover;
+use crate::{CACHE_BYTES, LOG_BYTES};
 
 /// What to do where no store is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,17 +29,23 @@ pub struct StoreOptions {
     /// Bytes of the log of a store that is created now; [`LOG_BYTES`] says what too small and too large do.
     /// Without a log, as in stores of releases before it, every commit is one of redb's.
     pub log_bytes: usize,
+    /// Who takes a full part of the log over into redb.
+    pub takeover: Takeover,
 }
 
 impl StoreOptions {
     /// Opens the store, or creates it with `id`.
     pub fn create(id: StoreId) -> Self {
-        Self { when_missing: WhenMissing::Create(id), cache_bytes: CACHE_BYTES, log_bytes: LOG_BYTES }
+        Self::of(WhenMissing::Create(id))
     }
 
     /// Opens the store, which must be there.
     pub fn existing() -> Self {
-        Self { when_missing: WhenMissing::Refuse, cache_bytes: CACHE_BYTES, log_bytes: LOG_BYTES }
+        Self::of(WhenMissing::Refuse)
+    }
+
+    fn of(when_missing: WhenMissing) -> Self {
+        Self { when_missing, cache_bytes: CACHE_BYTES, log_bytes: LOG_BYTES, takeover: Takeover::Beside }
     }
 }
 
@@ -132,7 +139,7 @@ impl OpenError {
             Refusal::InUse => Self::AlreadyOpen { place },
             Refusal::Missing => Self::Missing { place },
             Refusal::NotAStore => Self::NotAStore { place },
-            Refusal::Newer { found } => Self::Newer { place, found, known: SCHEMA_VERSION },
+            Refusal::Newer { found, known } => Self::Newer { place, found, known },
             Refusal::Disk(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
                 Self::NotPermitted { place, source: error }
             }

@@ -2,12 +2,13 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{Error as IoError, ErrorKind};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use redb::StorageBackend;
 use redb::backends::FileBackend;
+use rustix::fs::OFlags;
 use starling_crdt::id::StoreId;
 use starling_crdt::store::{KeyRange, Row, Store, StoreError, StoreRead, Table, WriteBatch};
 
@@ -26,8 +27,6 @@ const READ_ATTEMPTS: usize = 64;
 /// readers kept beyond that get errors.
 pub struct RedbStore {
     shared: Arc<Shared>,
-    medium: Arc<Medium>,
-    how: How,
     /// The last commit met a full disk: room is looked for before the next one is tried.
     full: bool,
 }
@@ -35,10 +34,12 @@ pub struct RedbStore {
 /// What the writer and the readers share.
 struct Shared {
     id: StoreId,
+    medium: Arc<Medium>,
+    how: How,
     /// `None` once the store is closed.
     current: RwLock<Option<Arc<Generation>>>,
     /// Held through a commit and through what repairs after one. A reader waits for it only after
-    /// its read failed, to learn whether there is a new handle.
+    /// its read failed, to learn whether there is a new handle, or to get one after a takeover failed.
     writing: Mutex<()>,
 }
 
@@ -55,7 +56,8 @@ impl RedbStore {
         let backend = file.try_clone().map_err(disk)?;
         let backend =
             FileBackend::new(backend).map_err(|error| OpenError::at(place.clone(), error.into()))?;
-        let on_file = OnFile { file, path: path.to_owned() };
+        let log = open_log(path, &file).map_err(disk)?;
+        let on_file = OnFile { file, log, path: path.to_owned() };
         let store = Self::on_medium(Medium::new(Box::new(backend), Some(on_file)), options, place.clone())?;
         if !existed {
             // The file's name must survive a crash as well as its bytes.
@@ -79,15 +81,17 @@ impl RedbStore {
             cache_bytes: options.cache_bytes,
             log_blocks: u32::try_from(options.log_bytes / BLOCK_BYTES)
                 .map_or(LOG_BLOCKS_MAX, |blocks| blocks.min(LOG_BLOCKS_MAX)),
+            takeover: options.takeover,
         };
         let generation = Generation::open(&medium, how).map_err(|refusal| OpenError::at(place, refusal))?;
         let shared = Shared {
             id: generation.id(),
+            medium,
+            how: How { missing: WhenMissing::Refuse, ..how },
             current: RwLock::new(Some(Arc::new(generation))),
             writing: Mutex::new(()),
         };
-        let how = How { missing: WhenMissing::Refuse, ..how };
-        Ok(Self { shared: Arc::new(shared), medium, how, full: false })
+        Ok(Self { shared: Arc::new(shared), full: false })
     }
 
     /// Makes the file as small as what it holds, and closes the store. Readers must be gone.
@@ -104,40 +108,14 @@ impl RedbStore {
         }
     }
 
-    /// Puts a new handle in the place of a broken one; when the disk does not allow that, at least a
-    /// view for the readers.
-    fn recover(&mut self, broken: &Arc<Generation>) -> Result<(), StoreError> {
-        if !broken.is_view() {
-            broken.retire();
-        }
-        self.medium.distrust_cache();
-        let opened = Generation::open(&self.medium, self.how);
-        let refusal = match opened {
-            Ok(generation) if generation.id() == self.shared.id => {
-                self.shared.replace(Some(generation));
-                broken.retire();
-                return Ok(());
-            }
-            Ok(_) => Refusal::Store(StoreError::Corrupt("another store is in its place".to_owned())),
-            Err(refusal) => refusal,
-        };
-        if !broken.is_view() {
-            match Generation::view(&self.medium, self.how) {
-                Ok(view) if view.id() == self.shared.id => self.shared.replace(Some(view)),
-                // Nothing has been written since, so the pages it reads are still the right ones.
-                _ => broken.keep_for_reading(),
-            }
-        }
-        Err(refused(refusal))
-    }
-
     fn try_commit(&mut self, batch: &WriteBatch) -> Result<(), StoreError> {
         let mut generation = self.shared.current()?;
-        if self.full && !self.medium.has_room() {
+        if self.full && !self.shared.medium.has_room() {
             return Err(StoreError::Full);
         }
+        generation.make_room(batch);
         if !generation.takes_commits() {
-            self.recover(&generation)?;
+            self.shared.recover(&generation)?;
             generation = self.shared.current()?;
         }
         if batch.is_empty() {
@@ -146,7 +124,7 @@ impl RedbStore {
         contain(|| generation.commit(batch)).inspect_err(|_| {
             generation.note_failure();
             // Whether or not a new handle can be had now, this batch failed; the next commit tries again.
-            let _ = self.recover(&generation);
+            let _ = self.shared.recover(&generation);
         })
     }
 }
@@ -157,7 +135,7 @@ fn refused(refusal: Refusal) -> StoreError {
         Refusal::Disk(error) => crate::fault::io_error(&error),
         Refusal::InUse => StoreError::Io("another process took the store".to_owned()),
         Refusal::Missing | Refusal::NotAStore => StoreError::Corrupt("its first page is gone".to_owned()),
-        Refusal::Newer { found } => StoreError::Corrupt(format!("its schema version became {found}")),
+        Refusal::Newer { found, .. } => StoreError::Corrupt(format!("its schema version became {found}")),
     }
 }
 
@@ -178,10 +156,50 @@ fn open_file(path: &Path, when_missing: WhenMissing, place: &str) -> Result<File
     if metadata.is_file() { Ok(file) } else { Err(OpenError::NotAStore { place: place.to_owned() }) }
 }
 
+/// Opens the file of a store once more, for the log alone: what is written through it is durable when the
+/// write returns. Locks belong to the other opening and stay with it.
+fn open_log(path: &Path, file: &File) -> Result<File, IoError> {
+    let flags = OFlags::DSYNC.bits().cast_signed();
+    let log = OpenOptions::new().write(true).custom_flags(flags).open(path)?;
+    let place = |file: &File| file.metadata().map(|metadata| (metadata.dev(), metadata.ino()));
+    if place(&log)? == place(file)? {
+        Ok(log)
+    } else {
+        Err(IoError::other("another file took its place while it was opened"))
+    }
+}
+
 impl Shared {
     fn current(&self) -> Result<Arc<Generation>, StoreError> {
         let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
         current.clone().ok_or_else(|| StoreError::Io("the store was closed".to_owned()))
+    }
+
+    /// Puts a new handle in the place of a broken one; when the disk does not allow that, at least a
+    /// view for the readers. Whoever calls this holds `writing`.
+    fn recover(&self, broken: &Arc<Generation>) -> Result<(), StoreError> {
+        if !broken.is_view() {
+            broken.retire();
+        }
+        self.medium.distrust_cache();
+        let opened = Generation::open(&self.medium, self.how);
+        let refusal = match opened {
+            Ok(generation) if generation.id() == self.id => {
+                self.replace(Some(generation));
+                broken.retire();
+                return Ok(());
+            }
+            Ok(_) => Refusal::Store(StoreError::Corrupt("another store is in its place".to_owned())),
+            Err(refusal) => refusal,
+        };
+        if !broken.is_view() {
+            match Generation::view(&self.medium, self.how) {
+                Ok(view) if view.id() == self.id => self.replace(Some(view)),
+                // Nothing has been written since, so the pages it reads are still the right ones.
+                _ => broken.keep_for_reading(),
+            }
+        }
+        Err(refused(refusal))
     }
 
     fn replace(&self, generation: Option<Generation>) {
@@ -198,8 +216,14 @@ impl Shared {
             match contain(|| look(&generation)) {
                 Ok(found) => return Ok(found),
                 Err(error) => {
-                    drop(self.writing.lock().unwrap_or_else(PoisonError::into_inner));
-                    let current = self.current()?;
+                    let writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+                    let mut current = self.current()?;
+                    if Arc::ptr_eq(&current, &generation) && generation.lost_a_takeover() {
+                        // No commit was there to notice, and none may come.
+                        let _ = self.recover(&generation);
+                        current = self.current()?;
+                    }
+                    drop(writing);
                     if Arc::ptr_eq(&current, &generation) {
                         // redb goes on after damage it could name, but not after an error of the disk.
                         if !matches!(error, StoreError::Corrupt(_)) {

@@ -9,9 +9,13 @@ use redb::backends::InMemoryBackend;
 use starling_crdt::id::StoreId;
 use starling_crdt::store::{KeyRange, MemoryStore, Store, StoreRead, Table, WriteBatch, contract};
 use starling_store::backend::{Loss, LossyBackend};
-use starling_store::{RedbStore, StoreOptions};
+use starling_store::{RedbStore, StoreOptions, Takeover};
 
 const ID: StoreId = StoreId([7; 16]);
+
+/// Logs: none, too short for any batch, often full, and never full.
+const LOG_BYTES: [usize; 4] = [0, 4 * 1024, 16 * 1024, 1024 * 1024];
+const TAKEOVERS: [Takeover; 2] = [Takeover::Beside, Takeover::InTurn];
 
 fn batch(rows: &[(Table, &[u8], &[u8])]) -> WriteBatch {
     let mut batch = WriteBatch::default();
@@ -32,18 +36,20 @@ fn memory_keeps_the_contract() {
 fn a_file_keeps_the_contract() {
     let directory = tempfile::tempdir().unwrap();
     let mut stores = 0;
-    contract::check(&mut || {
-        stores += 1;
-        let path = directory.path().join(format!("{stores}.redb"));
-        Box::new(RedbStore::open(&path, StoreOptions::create(ID)).unwrap())
-    });
+    for log_bytes in LOG_BYTES {
+        let options = StoreOptions { log_bytes, ..StoreOptions::create(ID) };
+        contract::check(&mut || {
+            stores += 1;
+            let path = directory.path().join(format!("{stores}.redb"));
+            Box::new(RedbStore::open(&path, options).unwrap())
+        });
+    }
 }
 
 #[test]
 fn a_disk_that_loses_unsynced_writes_keeps_the_contract() {
-    // Without a log, with one that is often full, and with one that never is.
-    for log_bytes in [0, 8 * 1024, 1024 * 1024] {
-        let options = StoreOptions { log_bytes, ..StoreOptions::create(ID) };
+    for (log_bytes, takeover) in LOG_BYTES.into_iter().flat_map(|bytes| TAKEOVERS.map(|how| (bytes, how))) {
+        let options = StoreOptions { log_bytes, takeover, ..StoreOptions::create(ID) };
         contract::check(&mut || Box::new(RedbStore::with_backend(LossyBackend::new(), options).unwrap()));
     }
 }
@@ -87,7 +93,7 @@ fn a_reader_outlives_the_store_and_then_gets_errors() {
 
 #[test]
 fn readers_see_whole_commits_while_the_writer_writes() {
-    // redb takes the log over every few commits.
+    // A part of the log is full after two commits.
     let options = StoreOptions { log_bytes: 16 * 1024, ..StoreOptions::create(ID) };
     let mut store = RedbStore::with_backend(LossyBackend::new(), options).unwrap();
     let commits = 200_u64;
@@ -136,9 +142,10 @@ proptest! {
     fn whatever_the_log_holds_reads_are_those_of_one_table(
         commits in vec(vec((0..24_u8, proptest::option::of(any::<u8>())), 1..6), 1..24),
         looks in vec((0..3_u8, 0..24_u8, 0..3_u8, 0..24_u8, 0..9_usize), 1..12),
-        log_blocks in 2..9_usize,
+        log_blocks in 2..13_usize,
+        takeover in proptest::sample::select(&TAKEOVERS[..]),
     ) {
-        let options = StoreOptions { log_bytes: log_blocks * 4096, ..StoreOptions::create(ID) };
+        let options = StoreOptions { log_bytes: log_blocks * 4096, takeover, ..StoreOptions::create(ID) };
         let mut store = RedbStore::with_backend(LossyBackend::new(), options).unwrap();
         let mut model = MemoryStore::new(ID);
         for rows in commits {

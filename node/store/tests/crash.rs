@@ -6,18 +6,21 @@ use std::collections::BTreeMap;
 use starling_crdt::id::StoreId;
 use starling_crdt::store::{KeyRange, Store, StoreRead, Table, WriteBatch};
 use starling_store::backend::{Loss, LossyBackend};
-use starling_store::{OpenError, RedbStore, StoreOptions};
+use starling_store::{OpenError, RedbStore, StoreOptions, Takeover};
 
 type Contents = BTreeMap<(Table, Vec<u8>), Vec<u8>>;
 
 /// Outcomes drawn for each place at which the power goes.
 const SEEDS: u64 = 4;
 
-/// Logs of the stores: none, one that is full after two commits, and one that takes all but the large ones.
+/// Logs of the stores: none, one of which each part is full after two commits, and one that takes all but the
+/// large ones.
 const LOG_BYTES: [usize; 3] = [0, 16 * 1024, 128 * 1024];
 
 fn options(log_bytes: usize) -> StoreOptions {
-    StoreOptions { log_bytes, ..StoreOptions::create(StoreId([3; 16])) }
+    // One order of operations in every run.
+    let takeover = Takeover::InTurn;
+    StoreOptions { log_bytes, takeover, ..StoreOptions::create(StoreId([3; 16])) }
 }
 
 fn opened(disk: &LossyBackend, log_bytes: usize) -> Result<RedbStore, OpenError> {

@@ -6,17 +6,21 @@ use std::io::ErrorKind;
 use starling_crdt::id::StoreId;
 use starling_crdt::store::{KeyRange, Store, StoreError, StoreRead, Table, WriteBatch};
 use starling_store::backend::{Loss, LossyBackend, Operation};
-use starling_store::{RedbStore, StoreOptions};
+use starling_store::{RedbStore, StoreOptions, Takeover};
 
 /// A cache too small for the rows below, so that reads come from the disk.
 const SMALL_CACHE: usize = 64 * 1024;
 const ROWS: u32 = 2_000;
-/// A log of eight small commits, so that the large ones go to redb.
-const LOG_BYTES: usize = 8 * 4096;
+/// A log whose parts take eight small commits each, so that the large ones go to redb.
+const LOG_BYTES: usize = 2 * 8 * 4096;
 
 fn options() -> StoreOptions {
+    taken_over(Takeover::Beside)
+}
+
+fn taken_over(takeover: Takeover) -> StoreOptions {
     let sizes = StoreOptions::create(StoreId([5; 16]));
-    StoreOptions { cache_bytes: SMALL_CACHE, log_bytes: LOG_BYTES, ..sizes }
+    StoreOptions { cache_bytes: SMALL_CACHE, log_bytes: LOG_BYTES, takeover, ..sizes }
 }
 
 fn row(number: u32) -> (Vec<u8>, Vec<u8>) {
@@ -33,7 +37,11 @@ fn rows(numbers: std::ops::Range<u32>) -> WriteBatch {
 }
 
 fn filled(disk: &LossyBackend) -> RedbStore {
-    let mut store = RedbStore::with_backend(disk.clone(), options()).unwrap();
+    filled_with(disk, options())
+}
+
+fn filled_with(disk: &LossyBackend, options: StoreOptions) -> RedbStore {
+    let mut store = RedbStore::with_backend(disk.clone(), options).unwrap();
     store.commit(&rows(0..ROWS)).unwrap();
     store
 }
@@ -93,12 +101,17 @@ fn a_disk_that_refuses_every_change_still_serves_reads_and_recovers() {
 
 #[test]
 fn a_full_disk_takes_what_the_log_has_room_for_and_then_refuses() {
+    [Takeover::Beside, Takeover::InTurn].into_iter().for_each(fill_the_disk);
+}
+
+fn fill_the_disk(takeover: Takeover) {
     let disk = LossyBackend::new();
-    let mut store = filled(&disk);
+    let mut store = filled_with(&disk, taken_over(takeover));
     disk.limit_room(disk.occupied());
     let taken =
         (ROWS..ROWS + 100).take_while(|number| store.commit(&rows(*number..number + 1)).is_ok()).count();
-    assert!((8..100).contains(&taken), "{taken}");
+    // Both parts: the takeover of the first fails beside the commits into the second.
+    assert!((16..100).contains(&taken), "{takeover:?}: {taken}");
     let assert_all = |store: &dyn StoreRead| {
         assert_reads(store);
         let found = store.rows(Table::Deltas, KeyRange::ALL, usize::MAX).unwrap().len();

@@ -7,10 +7,11 @@ use std::path::Path;
 use std::process::Command;
 
 use redb::{Database, TableDefinition};
+use sha2::{Digest, Sha256};
 use starling_crdt::id::StoreId;
 use starling_crdt::store::{KeyRange, Store, StoreRead, Table, WriteBatch};
-use starling_store::backend::LossyBackend;
-use starling_store::{OpenError, RedbStore, SCHEMA_VERSION, StoreOptions};
+use starling_store::backend::{Loss, LossyBackend};
+use starling_store::{OpenError, RedbStore, SCHEMA_VERSION, StoreOptions, Takeover};
 
 fn options() -> StoreOptions {
     StoreOptions::create(StoreId([9; 16]))
@@ -173,6 +174,74 @@ fn a_store_from_before_the_log_opens_and_keeps_its_rows() {
         let mut batch = WriteBatch::default();
         batch.put(Table::Spaces, vec![round], vec![]);
         store.commit(&batch).unwrap();
+    }
+}
+
+/// The first block of a store of the version before, whose log has one part: its head, as that version wrote it.
+fn first_block_of_version_1(log_blocks: u32) -> Vec<u8> {
+    let mut first = b"starling\x00\x00\x00\x01".to_vec();
+    first.extend_from_slice(&log_blocks.to_be_bytes());
+    let digest = Sha256::digest(&first);
+    first.extend_from_slice(&digest[..16]);
+    first
+}
+
+#[test]
+fn a_store_whose_log_has_one_part_opens_with_what_it_holds_and_goes_on() {
+    let small = StoreOptions { log_bytes: 16 * 4096, takeover: Takeover::InTurn, ..options() };
+    let disk = LossyBackend::new();
+    let mut store = RedbStore::with_backend(disk.clone(), small).unwrap();
+    let put = |store: &mut RedbStore, number: u8| {
+        let mut batch = WriteBatch::default();
+        batch.put(Table::Spaces, vec![number], vec![number; 50]);
+        store.commit(&batch).unwrap();
+    };
+    let count = |store: &RedbStore| store.rows(Table::Spaces, KeyRange::ALL, 99).unwrap().len();
+    // The first part of two, in part full, is what the one part looks like.
+    (0..5).for_each(|number| put(&mut store, number));
+    let mut bytes = disk.contents();
+    let first = first_block_of_version_1(16);
+    bytes[..first.len()].copy_from_slice(&first);
+    // It is not divided while its log holds batches, which go on across the middle.
+    let disk = LossyBackend::holding(&bytes);
+    let mut store = RedbStore::with_backend(disk.clone(), small).unwrap();
+    (5..12).for_each(|number| put(&mut store, number));
+    assert_eq!((count(&store), disk.contents()[11]), (12, 1));
+    let disk = disk.restart(Loss::All);
+    let mut store = RedbStore::with_backend(disk.clone(), small).unwrap();
+    assert_eq!((count(&store), disk.contents()[11]), (12, 1));
+    (12..20).for_each(|number| put(&mut store, number));
+    drop(store);
+    // Closed, its log is empty: the next open divides it.
+    let mut store = RedbStore::with_backend(disk.clone(), small).unwrap();
+    assert_eq!((count(&store), disk.contents()[11]), (20, 2));
+    (20..40).for_each(|number| put(&mut store, number));
+    let store = RedbStore::with_backend(disk.restart(Loss::All), small).unwrap();
+    assert_eq!(count(&store), 40);
+}
+
+#[test]
+fn a_power_cut_while_a_log_is_divided_loses_nothing() {
+    let small = StoreOptions { log_bytes: 16 * 4096, takeover: Takeover::InTurn, ..options() };
+    let disk = LossyBackend::new();
+    let mut store = RedbStore::with_backend(disk.clone(), small).unwrap();
+    let mut batch = WriteBatch::default();
+    batch.put(Table::Spaces, vec![1], vec![2]);
+    store.commit(&batch).unwrap();
+    drop(store);
+    let mut bytes = disk.contents();
+    let first = first_block_of_version_1(16);
+    bytes[..first.len()].copy_from_slice(&first);
+    let whole = LossyBackend::holding(&bytes);
+    drop(RedbStore::with_backend(whole.clone(), small).unwrap());
+    for at in 0..whole.operations() {
+        for loss in [Loss::All, Loss::Nothing, Loss::Some { seed: at }] {
+            let disk = LossyBackend::holding(&bytes);
+            disk.cut_power_after(at);
+            drop(RedbStore::with_backend(disk.clone(), small));
+            let store = RedbStore::with_backend(disk.restart(loss), small).unwrap();
+            assert_eq!(store.value(Table::Spaces, &[1]).unwrap(), Some(vec![2]), "{at} {loss:?}");
+        }
     }
 }
 

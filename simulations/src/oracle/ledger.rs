@@ -3,7 +3,7 @@
 //! Filled from what nodes acknowledge, from the frontiers their stores show, and from the chunks their
 //! stores hold; nothing here asks the core what it thinks.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::chunk::{Change, Hash};
 use crate::world::queue::Time;
@@ -14,6 +14,9 @@ pub type Actor = [u8; 16];
 pub type Document = String;
 /// One actor's run in one document.
 pub type RunKey = (Document, Actor);
+
+/// Changes looked at to see whether heads rest on earlier ones.
+const PAST_WALKED_MAX: usize = 4_096;
 
 /// One change.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,6 +60,8 @@ pub enum Wrong {
     Forked {
         /// Whose run.
         author: usize,
+        /// Which, where that is known.
+        actor: Option<Actor>,
         /// Where.
         document: Document,
         /// At which place.
@@ -78,6 +83,13 @@ pub enum Wrong {
         /// Which.
         seq: u64,
     },
+    /// A node holds a change without one that it rests on.
+    Bare {
+        /// In which document.
+        document: Document,
+        /// Which.
+        seq: u64,
+    },
     /// A run by nobody who may write: no honest node made it.
     Foreign {
         /// In which document.
@@ -89,7 +101,9 @@ pub enum Wrong {
 #[derive(Default)]
 pub struct Ledger {
     runs: BTreeMap<RunKey, Vec<Entry>>,
-    by_hash: BTreeMap<Hash, (RunKey, u64)>,
+    /// By document and hash: one actor that makes the same change in two documents which began alike gives both one
+    /// hash.
+    by_hash: BTreeMap<Document, BTreeMap<Hash, (RunKey, u64)>>,
     holdings: Vec<Holding>,
     acknowledged: u64,
     /// Acknowledged changes that are excused.
@@ -141,10 +155,41 @@ impl Ledger {
         self.runs.range(first..=last)
     }
 
-    /// The change with this hash: its run, its place in it, and the entry.
-    pub fn change(&self, hash: &Hash) -> Option<(&RunKey, u64, &Entry)> {
-        let (key, seq) = self.by_hash.get(hash)?;
+    fn place(&self, document: &str, hash: &Hash) -> Option<&(RunKey, u64)> {
+        self.by_hash.get(document)?.get(hash)
+    }
+
+    /// The change with this hash in a document: its run, its place in it, and the entry.
+    pub fn change(&self, document: &str, hash: &Hash) -> Option<(&RunKey, u64, &Entry)> {
+        let (key, seq) = self.place(document, hash)?;
         Some((key, *seq, self.runs.get(key)?.get(*seq as usize - 1)?))
+    }
+
+    /// Whether a node holds the change with this hash in a document. Of changes that nobody knows nobody holds any.
+    pub fn holds(&self, node: usize, document: &str, hash: &Hash) -> bool {
+        let Some((key, seq)) = self.place(document, hash) else { return false };
+        let tips = self.holdings.get(node).map(|holding| &holding.tips);
+        tips.and_then(|tips| tips.get(key)).is_some_and(|(held, _)| held >= seq)
+    }
+
+    /// Of the heads a document had, the first that is neither among its new heads nor in their past.
+    pub fn dropped(&self, document: &str, before: &[Hash], after: &[Hash]) -> Option<Hash> {
+        // Changes that every node started with are known by no hash, and everything rests on them.
+        let gone = before.iter().filter(|head| !after.contains(head) && self.place(document, head).is_some());
+        let mut gone: BTreeSet<Hash> = gone.copied().collect();
+        let (mut next, mut seen) = (VecDeque::from(after.to_vec()), BTreeSet::new());
+        while let Some(hash) = next.pop_front().filter(|_| !gone.is_empty()) {
+            // What is that far away is not told any more.
+            if seen.len() >= PAST_WALKED_MAX {
+                return None;
+            }
+            gone.remove(&hash);
+            let Some((_, _, entry)) = self.change(document, &hash).filter(|_| seen.insert(hash)) else {
+                continue;
+            };
+            next.extend(&entry.dependencies);
+        }
+        gone.pop_first()
     }
 
     /// A run's changes.
@@ -189,7 +234,8 @@ impl Ledger {
         let run = self.runs.entry(key.clone()).or_default();
         if let Some(known) = seq.checked_sub(1).and_then(|place| run.get(place as usize)) {
             let forked = known.hash != change.hash;
-            return forked.then(|| Wrong::Forked { author, document: key.0.clone(), seq });
+            let actor = Some(key.1);
+            return forked.then(|| Wrong::Forked { author, actor, document: key.0.clone(), seq });
         }
         if seq != run.len() as u64 + 1 {
             return None;
@@ -205,13 +251,13 @@ impl Ledger {
             bytes: change.bytes,
             excused: false,
         });
-        self.by_hash.insert(change.hash, (key.clone(), seq));
+        self.by_hash.entry(key.0.clone()).or_default().insert(change.hash, (key.clone(), seq));
         None
     }
 
     /// Notes that a client was told that the change with this hash is durable. Gives who made it.
-    pub fn acknowledge(&mut self, hash: &Hash, at: Time) -> Option<usize> {
-        let (key, seq) = self.by_hash.get(hash)?.clone();
+    pub fn acknowledge(&mut self, document: &str, hash: &Hash, at: Time) -> Option<usize> {
+        let (key, seq) = self.place(document, hash)?.clone();
         let entry = self.runs.get_mut(&key)?.get_mut(seq as usize - 1)?;
         let author = entry.author;
         if entry.acknowledged.is_some() {
@@ -235,7 +281,7 @@ impl Ledger {
         if let Some(known) = run.and_then(|run| run.get(seq as usize - 1)) {
             if known.hash != hash {
                 let author = known.author;
-                return Err(Wrong::Forked { author, document: key.0.clone(), seq });
+                return Err(Wrong::Forked { author, actor: Some(key.1), document: key.0.clone(), seq });
             }
         } else if !self.founding.contains(key) {
             return Err(Wrong::Foreign { document: key.0.clone() });
@@ -309,7 +355,7 @@ mod tests {
         ledger.holding(1);
         for seq in 1..=3 {
             assert_eq!(ledger.born(&key, &change(seq), 0, seq), None);
-            ledger.acknowledge(&[seq as u8; 32], seq);
+            ledger.acknowledge("d", &[seq as u8; 32], seq);
         }
         ledger.hold(0, &key, 3, [3; 32]).unwrap();
         ledger.hold(1, &key, 1, [1; 32]).unwrap();
@@ -346,5 +392,36 @@ mod tests {
         assert!(matches!(ledger.hold(0, &key, 2, [2; 32]), Err(Wrong::Shrunk { from: 3, to: 2, .. })));
         let unknown = ("d".to_owned(), [7; 16]);
         assert!(matches!(ledger.hold(0, &unknown, 1, [7; 32]), Err(Wrong::Foreign { .. })));
+    }
+
+    #[test]
+    fn heads_that_went_without_a_successor_are_told_from_those_that_were_built_on() {
+        let (mut ledger, _) = ledger();
+        let (key, hash) = (("d".to_owned(), [2; 16]), |byte: u8| [byte; 32]);
+        let on = |seq: u64, own: u8, on: &[u8]| Change {
+            hash: hash(own),
+            dependencies: on.iter().map(|on| hash(*on)).collect(),
+            ..change(seq)
+        };
+        ledger.born(&key, &on(1, 21, &[1]), 1, 1);
+        ledger.born(&key, &on(2, 22, &[21, 3]), 1, 2);
+        assert_eq!(ledger.dropped("d", &[hash(21)], &[hash(22)]), None, "built on");
+        assert_eq!(ledger.dropped("d", &[hash(21)], &[hash(21), hash(3)]), None, "still there");
+        assert_eq!(ledger.dropped("d", &[hash(22)], &[hash(21)]), Some(hash(22)), "set back");
+        assert_eq!(ledger.dropped("d", &[hash(77)], &[hash(21)]), None, "from the founding");
+        assert!(ledger.holds(0, "d", &hash(3)) && !ledger.holds(1, "d", &hash(3)));
+        assert!(!ledger.holds(0, "d", &hash(77)) && !ledger.holds(0, "e", &hash(3)));
+    }
+
+    #[test]
+    fn the_same_change_in_two_documents_is_two_changes() {
+        let (mut ledger, _) = ledger();
+        let key = ("e".to_owned(), [1; 16]);
+        assert_eq!(ledger.born(&key, &change(1), 0, 4), None);
+        assert_eq!((ledger.acknowledged(), ledger.missing(1)), (3, 2));
+        ledger.acknowledge("e", &[1; 32], 5);
+        assert_eq!((ledger.acknowledged(), ledger.missing(1)), (4, 3));
+        assert_eq!(ledger.change("d", &[1; 32]).map(|(key, ..)| key.0.as_str()), Some("d"));
+        assert!(ledger.holds(1, "d", &[1; 32]) && !ledger.holds(1, "e", &[1; 32]));
     }
 }

@@ -180,17 +180,34 @@ impl Oracle {
         let of = document.map_or(Vec::new(), |name| [name.as_bytes(), &[0]].concat());
         // A store that cannot be read now is looked at again at the next change or sweep.
         let Ok(tips) = self.frontiers(store, &of) else { return wrong };
+        let mut news = Vec::new();
         for (key, seq, hash) in tips {
             if self.ledger.holding(node).tips.get(&key) == Some(&(seq, hash)) {
                 continue;
             }
             self.births(world, store, node, &key, seq, &mut wrong);
             match self.ledger.hold(node, &key, seq, hash) {
-                Ok((first, last)) => self.arrived(world.now(), node, &key, first, last),
+                Ok((first, last)) => {
+                    self.arrived(world.now(), node, &key, first, last);
+                    news.push((key, first, last));
+                }
                 Err(found) => wrong.push(found),
             }
         }
+        let bare = news.iter().filter_map(|(key, first, last)| self.bare(node, key, *first, *last));
+        wrong.extend(bare);
         wrong
+    }
+
+    /// The first of these changes of a run that a node holds without something it rests on.
+    fn bare(&self, node: usize, key: &RunKey, first: u64, last: u64) -> Option<Wrong> {
+        let run = self.ledger.run(key)?.iter().enumerate();
+        let mut news = run.take(last as usize).skip(first.saturating_sub(1) as usize);
+        // What every node started with is known by no hash: sweeps look at the whole.
+        let lacks =
+            |on: &Hash| self.ledger.change(&key.0, on).is_some() && !self.ledger.holds(node, &key.0, on);
+        let (place, _) = news.find(|(_, entry)| entry.dependencies.iter().any(lacks))?;
+        Some(Wrong::Bare { document: key.0.clone(), seq: place as u64 + 1 })
     }
 
     /// Takes note of changes of a run that nobody has seen before, if their author made them.

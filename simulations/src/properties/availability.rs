@@ -31,6 +31,12 @@ pub fn check(fared: &Fared) -> Option<Finding> {
     (fared.took > ANSWER_WITHIN).then(|| Finding::at(13, fared.node, words))
 }
 
+/// A document that could not be read at a node that runs.
+pub fn check_read(node: usize, document: &str, harmed: bool, why: &str) -> Option<Finding> {
+    let words = format!("did not let a document be read on its own host: {why}");
+    (!harmed).then(|| Finding::at(13, node, words).in_document(document))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -43,5 +49,11 @@ mod tests {
         assert!(check(&refused).is_some());
         assert_eq!(check(&Fared { harmed: true, ..refused }), None);
         assert!(check(&Fared { took: ANSWER_WITHIN + 1, ..fared }).is_some());
+    }
+
+    #[test]
+    fn a_document_that_a_sound_node_does_not_let_be_read_is_found() {
+        assert!(check_read(0, "d", false, "locked").is_some());
+        assert_eq!(check_read(0, "d", true, "rotten"), None);
     }
 }

@@ -1,5 +1,7 @@
 //! 3. No acknowledged write is lost: it is in its document, or quarantined with a reason.
 
+use std::collections::BTreeSet;
+
 use super::Finding;
 
 /// What became of one acknowledged write.
@@ -52,6 +54,38 @@ pub fn check_hidden(hidden: &Hidden) -> Option<Finding> {
     Some(Finding::at(3, hidden.node, words).in_document(&hidden.document))
 }
 
+/// A change that came to a node, of which the node says that it has it, and which it does not hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Vanished {
+    /// Where.
+    pub node: usize,
+    /// In which document.
+    pub document: String,
+    /// Who wrote it.
+    pub author: usize,
+    /// Its number.
+    pub write: u64,
+    /// The name of whoever sent it.
+    pub from: String,
+    /// What it rests on and the node did not hold yet: a write and the name of who wrote it.
+    pub before: Option<(u64, String)>,
+}
+
+/// What vanished where a node vouched for it: nobody will send it again.
+pub fn check_vanished(vanished: &Vanished) -> Finding {
+    let Vanished { node, document, author, write, from, before } = vanished;
+    let words = match before {
+        Some((rests_on, by)) => format!(
+            "received write {write} of {{other}} from {from} before write {rests_on} of {by}, on which it rests, \
+             vouched for it and let it vanish: a lost orphan"
+        ),
+        None => {
+            format!("received write {write} of {{other}} from {from}, vouched for it and does not hold it")
+        }
+    };
+    Finding::at(3, *node, words).in_document(document).about(*author)
+}
+
 /// Where a write puts its value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Place {
@@ -89,6 +123,8 @@ pub struct Reading {
     pub effects: Vec<Effect>,
     /// Values of writes without an answer: each may be there or not.
     pub perhaps: Vec<(Place, String)>,
+    /// Everything that anybody was asked to write there.
+    pub asked: BTreeSet<(Place, String)>,
 }
 
 /// A document that shows less than its history says.
@@ -103,6 +139,7 @@ pub fn check_shown(reading: &Reading) -> Vec<Finding> {
         .flatten()
         .filter_map(|item| item.as_str())
         .collect();
+    findings.extend(invented(reading, &items).map(found));
     let mut places: Vec<Place> = reading.effects.iter().map(|effect| effect.place).collect();
     places.sort_unstable();
     places.dedup();
@@ -122,6 +159,18 @@ pub fn check_shown(reading: &Reading) -> Vec<Finding> {
         }
     }
     findings
+}
+
+/// Something that the document shows and nobody was asked to write.
+fn invented(reading: &Reading, items: &[&str]) -> Option<String> {
+    let members = reading.json.get("map").and_then(|map| map.as_object()).into_iter().flatten();
+    let members = members.filter_map(|(name, value)| {
+        let member = name.strip_prefix('k')?.parse().ok()?;
+        Some((Place::Member(member), value.as_str()?))
+    });
+    let mut shown = items.iter().map(|item| (Place::Item, *item)).chain(members);
+    let (_, value) = shown.find(|(place, value)| !reading.asked.contains(&(*place, (*value).to_owned())))?;
+    Some(format!("shows {value:?}, which nobody was asked to write there"))
 }
 
 /// What is wrong with a place that holds one value: it must be of a write that no other replaced.
@@ -181,6 +230,23 @@ mod tests {
         assert!(check_hidden(&Hidden { without_reason: vec![4], ..hidden }).is_some());
     }
 
+    #[test]
+    fn a_change_that_vanished_is_told_with_where_it_came_from_and_what_it_rests_on() {
+        let vanished = Vanished {
+            node: 2,
+            document: "d".into(),
+            author: 0,
+            write: 41,
+            from: "node-1".into(),
+            before: Some((40, "node-3".into())),
+        };
+        let found = check_vanished(&vanished);
+        assert_eq!((found.node, found.other), (Some(2), Some(0)));
+        assert!(found.words.contains("from node-1 before write 40 of node-3"), "{}", found.words);
+        let whole = check_vanished(&Vanished { before: None, ..vanished });
+        assert!(whole.words.contains("does not hold it"), "{}", whole.words);
+    }
+
     fn effect(place: Place, value: &str, replaced: bool) -> Effect {
         Effect { place, value: value.into(), replaced, may_repeat: false }
     }
@@ -194,7 +260,9 @@ mod tests {
             effect(Place::Item, "two", false),
             effect(Place::Text, "words", false),
         ];
-        Reading { node: 0, document: "d".into(), json, effects, perhaps: Vec::new() }
+        let asked = effects.iter().map(|effect| (effect.place, effect.value.clone()));
+        let asked = asked.chain([(Place::Member(1), "late".to_owned())]).collect();
+        Reading { node: 0, document: "d".into(), json, effects, perhaps: Vec::new(), asked }
     }
 
     #[test]
@@ -213,6 +281,20 @@ mod tests {
             json!({"map": {"k1": "new"}, "list": ["one", "two"], "text": {"$text": ""}}),
         ] {
             assert_eq!(check_shown(&reading(wrong.clone())).len(), 1, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn something_that_nobody_wrote_is_found() {
+        let sound = json!({"map": {"k1": "new"}, "list": ["one", "two"], "text": {"$text": "words"}});
+        for (place, value) in [("/map/k7", "new"), ("/list/2", "three")] {
+            let mut wrong = sound.clone();
+            match place.rsplit_once('/') {
+                Some(("/map", member)) => wrong["map"][member] = json!(value),
+                _ => wrong["list"].as_array_mut().expect("a list").push(json!(value)),
+            }
+            let found = check_shown(&reading(wrong));
+            assert!(found.iter().any(|found| found.words.contains("nobody was asked")), "{place}: {found:?}");
         }
     }
 

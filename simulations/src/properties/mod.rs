@@ -51,6 +51,8 @@ pub struct Finding {
     pub document: Option<String>,
     /// Whom it is about, if not the node where it shows: `{other}` in the words.
     pub other: Option<usize>,
+    /// The hostile node that sent what should have been refused, if it is known.
+    pub sent_by: Option<usize>,
     /// Since when what went wrong may have happened, if before it was noticed.
     pub since: Option<u64>,
     /// What, in a sentence.
@@ -60,7 +62,8 @@ pub struct Finding {
 impl Finding {
     /// A finding about the whole fleet.
     pub fn fleet(property: u32, words: impl Into<String>) -> Self {
-        Self { property, node: None, document: None, other: None, since: None, words: words.into() }
+        let words = words.into();
+        Self { property, node: None, document: None, other: None, sent_by: None, since: None, words }
     }
 
     /// A finding at one node.
@@ -79,6 +82,13 @@ impl Finding {
     #[must_use]
     pub fn about(mut self, other: usize) -> Self {
         self.other = Some(other);
+        self
+    }
+
+    /// The same, of something that this hostile node sent.
+    #[must_use]
+    pub fn sent_by(mut self, node: Option<usize>) -> Self {
+        self.sent_by = node;
         self
     }
 

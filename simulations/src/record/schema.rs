@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use super::{Missed, NodeRecord, RunRecord, Violation};
+use super::{Missed, NodeRecord, Received, RunRecord, Violation};
 use crate::report::sample::{held, violated};
 
 fn schema() -> Value {
@@ -66,12 +66,14 @@ fn whole() -> RunRecord {
     record.planted = Some("a-defect".into());
     record.timings.convergence_us = Some(1);
     record.nodes.push(NodeRecord { disk_full_us: Some(1), ..NodeRecord::default() });
-    record.missed.push(Missed { until_us: Some(1), fault: Some(0), ..Missed::default() });
+    let received = Some(Received { before: Some(1), ..Received::default() });
+    record.missed.push(Missed { until_us: Some(1), fault: Some(0), received, ..Missed::default() });
     let place = Violation {
         property: Some(1),
         node: Some(0),
         document: Some("d".into()),
         fault: Some(0),
+        culprits: vec![0],
         ..Violation::default()
     };
     record.violations.push(place);

@@ -34,6 +34,9 @@ fn violations(record: &RunRecord, out: &mut String) {
         let node = violation.node.map_or(String::new(), |node| format!(" at {}", record.node_name(node)));
         let time = words::time(violation.at_us);
         let _ = writeln!(out, "  {time:>12}  {}{node}: {}", words::title(violation), violation.words);
+        if let Some(culprits) = words::culprits(record, violation) {
+            let _ = writeln!(out, "  {:>12}  at fault: {culprits}", "");
+        }
         if let Some(fault) = words::blamed(record, violation) {
             let _ = writeln!(out, "  {:>12}  because of {}", "", words::fault(record, fault));
         }
@@ -66,6 +69,9 @@ fn lost(record: &RunRecord, out: &mut String) {
             words::time(missed.since_us),
             words::because(record, missed),
         );
+        if let Some(received) = words::received(record, missed) {
+            let _ = writeln!(out, "    {} {received}", record.node_name(missed.node));
+        }
     }
     more(lost.len(), out);
 }

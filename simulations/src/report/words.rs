@@ -139,7 +139,9 @@ fn violated(record: &RunRecord, violation: &Violation) -> String {
     if let (None, Some(judged)) = (violation.property, missed) {
         let fault = blamed(record, violation)
             .map_or(String::new(), |fault| format!(" The fault behind it: {}.", self::fault(record, fault)));
-        return format!("Expected {} {}, measured {}.{fault}", judged.name, judged.bound, measured(judged));
+        let uncharged = if judged.name == "offences_min" { uncharged(record) } else { String::new() };
+        let measured = measured(judged);
+        return format!("Expected {} {}, measured {measured}.{uncharged}{fault}", judged.name, judged.bound);
     }
     let place = match (violation.node, &violation.document) {
         (Some(node), Some(document)) => format!(", at {} in {document}", record.node_name(node)),
@@ -147,10 +149,13 @@ fn violated(record: &RunRecord, violation: &Violation) -> String {
         (None, Some(document)) => format!(", in {document}"),
         (None, None) => String::new(),
     };
-    let blamed = blamed(record, violation).map_or_else(
-        || " No fault was going on there.".into(),
-        |fault| format!(" The fault behind it: {}.", self::fault(record, fault)),
-    );
+    let culprits = culprits(record, violation).map(|culprits| format!(" At fault: {culprits}."));
+    let blamed = blamed(record, violation)
+        .map(|fault| format!(" The fault behind it: {}.", self::fault(record, fault)));
+    let blamed = match (culprits, blamed) {
+        (None, None) => " No fault was going on there.".into(),
+        (culprits, blamed) => culprits.unwrap_or_default() + &blamed.unwrap_or_default(),
+    };
     format!("{} Noticed at {}{place}.{blamed}", sentence(&violation.words), time(violation.at_us))
 }
 
@@ -173,6 +178,45 @@ pub fn fault(record: &RunRecord, fault: &FaultRecord) -> String {
 /// Most nodes named in a sentence.
 const NAMES_MAX: usize = 4;
 
+/// Whose doing a violation is, where that can be told: `node-1, and liar-0, which does not keep to the protocol
+/// (forge)`.
+pub fn culprits(record: &RunRecord, violation: &Violation) -> Option<String> {
+    let mut named: Vec<String> =
+        violation.culprits.iter().take(NAMES_MAX).map(|node| who(record, violation, *node)).collect();
+    if violation.culprits.len() > NAMES_MAX {
+        named.push("…".into());
+    }
+    (!named.is_empty()).then(|| named.join(", and "))
+}
+
+/// A node, with what it does if it does not keep to the protocol.
+fn who(record: &RunRecord, violation: &Violation, node: u32) -> String {
+    let name = record.node_name(node).to_owned();
+    let behaviour = record.nodes.get(node as usize).map_or("", |node| node.behaviour.as_str());
+    if !matches!(behaviour, "honest" | "") {
+        return format!("{name}, which does not keep to the protocol ({behaviour})");
+    }
+    let struck = |fault: &&FaultRecord| {
+        fault.kind == "hostile" && fault.spans.iter().any(|span| span.nodes.contains(&node))
+    };
+    let blamed = violation.fault.and_then(|fault| record.faults.get(fault as usize)).filter(struck);
+    match blamed.or(record.faults.iter().find(struck)) {
+        Some(fault) => {
+            let does = fault.words.split(" at ").next().unwrap_or_default();
+            format!("{name}, which did not keep to the protocol ({does})")
+        }
+        None => name,
+    }
+}
+
+/// Hostile nodes that nobody charged with anything, in a sentence.
+fn uncharged(record: &RunRecord) -> String {
+    let hostile = record.nodes.iter().filter(|node| node.behaviour != "honest" && node.offences_done == 0);
+    let names: Vec<String> =
+        hostile.take(NAMES_MAX).map(|node| format!("{} ({})", node.name, node.behaviour)).collect();
+    if names.is_empty() { String::new() } else { format!(" Nobody charged {}.", names.join(", ")) }
+}
+
 /// The fault behind a violation: the one it names, or the one that kept most of what is still missing
 /// there away.
 pub fn blamed<'a>(record: &'a RunRecord, violation: &Violation) -> Option<&'a FaultRecord> {
@@ -181,6 +225,8 @@ pub fn blamed<'a>(record: &'a RunRecord, violation: &Violation) -> Option<&'a Fa
     let mut counts: BTreeMap<u32, usize> = BTreeMap::new();
     lost.filter_map(|missed| missed.fault).for_each(|fault| *counts.entry(fault).or_default() += 1);
     let most = counts.into_iter().max_by_key(|(_, count)| *count).map(|(fault, _)| fault);
+    // What is missing tells nothing about a violation of another kind.
+    let most = most.filter(|_| matches!(violation.property, None | Some(1 | 2 | 12)));
     record.faults.get(violation.fault.or(most)? as usize)
 }
 
@@ -192,6 +238,23 @@ pub fn sentence(words: &str) -> String {
     format!("{first}{rest}.")
 }
 
+/// What became of a write that came to a node and was not held afterwards.
+pub fn received(record: &RunRecord, missed: &Missed) -> Option<String> {
+    let received = missed.received.as_ref()?;
+    let before = received.before.map_or(String::new(), |write| {
+        let known = record.missed.iter().find(|missed| missed.write == write);
+        let by = known.map_or(String::new(), |missed| format!(" of {}", record.node_name(missed.author)));
+        format!(" before write {write}{by}, on which it rests")
+    });
+    let then = match (received.accepted, missed.until_us) {
+        (true, _) => "vouched for it and did not hold it: it vanished there",
+        (false, None) => "set it aside, and never took it",
+        (false, Some(_)) => "set it aside until then",
+    };
+    let (at, from) = (time(received.at_us), record.node_name(received.from));
+    Some(format!("received it from {from} at {at}{before}, {then}"))
+}
+
 /// Why somebody was without a write.
 pub fn because(record: &RunRecord, missed: &Missed) -> String {
     let fault = missed.fault.and_then(|fault| record.faults.get(fault as usize));
@@ -201,6 +264,7 @@ pub fn because(record: &RunRecord, missed: &Missed) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::record::Received;
 
     #[test]
     fn figures_read_as_people_say_them() {
@@ -249,6 +313,37 @@ mod tests {
         assert!(cause(&record).contains("1 node did not keep to the protocol"), "{}", cause(&record));
         record.faults.clear();
         assert!(cause(&record).starts_with("1 node did not"), "{}", cause(&record));
+    }
+
+    #[test]
+    fn whose_doing_it_is_is_said_with_what_they_do() {
+        let mut record = super::super::sample::violated();
+        record.nodes[1].behaviour = "forge".into();
+        record.missed.clear();
+        record.violations = vec![Violation {
+            property: Some(5),
+            words: "took change 3 for west-1's, which never signed it".into(),
+            node: Some(0),
+            culprits: vec![0, 1],
+            ..Violation::default()
+        }];
+        let (first, second) = (record.nodes[0].name.clone(), record.nodes[1].name.clone());
+        let said = format!("At fault: {first}, and {second}, which does not keep to the protocol (forge).");
+        assert!(cause(&record).ends_with(&said), "{}", cause(&record));
+    }
+
+    #[test]
+    fn a_write_that_came_and_vanished_is_told_from_one_that_waits() {
+        let mut record = super::super::sample::violated();
+        let come = Received { at_us: 2_000_000, from: 0, accepted: true, before: Some(7) };
+        let missed = Missed { received: Some(come.clone()), ..record.missed[0].clone() };
+        let said = received(&record, &missed).expect("it came");
+        assert!(said.contains("at 2 s before write 7, on which it rests"), "{said}");
+        assert!(said.ends_with("it vanished there"), "{said}");
+        record.missed.clear();
+        let waits = Missed { received: Some(Received { accepted: false, ..come }), until_us: None, ..missed };
+        assert!(received(&record, &waits).is_some_and(|said| said.ends_with("never took it")));
+        assert_eq!(received(&record, &Missed { received: None, ..waits }), None);
     }
 
     #[test]

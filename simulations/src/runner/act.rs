@@ -425,6 +425,9 @@ impl Run<'_> {
         for band in &mut self.bands {
             band.to_us = band.to_us.min(now);
         }
+        for (node, _) in std::mem::take(&mut self.harmed).into_iter().filter(|(_, reasons)| *reasons > 0) {
+            self.harmed_until.insert(node, now);
+        }
         for node in 0..self.world.nodes().len() {
             self.world.resume(node);
             self.world.io_errors(node, None);
@@ -433,12 +436,9 @@ impl Run<'_> {
                 self.world.end(node, Death::Unsynced);
             }
             if !self.world.node(node).runs() {
+                self.harmed_until.insert(node, now);
                 self.start(node);
             }
-        }
-        self.harmed.clear();
-        for node in 0..self.world.nodes().len() {
-            self.harmed_until.insert(node, now);
         }
     }
 
@@ -449,8 +449,9 @@ impl Run<'_> {
             return;
         }
         let did = self.world.misbehave(node, round);
-        if let Some(fault) = fault {
-            self.fired[fault] += did;
+        match fault {
+            Some(fault) => self.fired[fault] += did,
+            None => *self.acts.entry(node).or_default() += did,
         }
         let at = self.world.now() + SECOND / 2;
         self.put(at, Agenda::Hostile { fault, time, node, round: round + 1 });

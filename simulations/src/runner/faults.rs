@@ -302,6 +302,10 @@ pub fn words(kind: &FaultKind, sides: &[Vec<usize>], name: impl Fn(usize) -> Str
         FaultKind::ClockDrift { ppm } => format!("clocks {ppm} ppm fast"),
         FaultKind::IoError { rate } => format!("{} % of commits fail", rate * 100.0),
         FaultKind::BitRot { bits } => format!("{bits} bits flipped"),
+        FaultKind::Hostile { does } => {
+            let does = serde_json::to_value(does).ok();
+            does.and_then(|does| does.as_str().map(str::to_owned)).unwrap_or_default()
+        }
         other => other.name().replace('-', " "),
     }
 }

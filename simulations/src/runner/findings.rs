@@ -24,6 +24,13 @@ impl Run<'_> {
         }
         let at = self.world.now();
         let fault = self.culprit(&finding, at);
+        let culprits = self.culprits(&finding, fault);
+        let mut words = finding.words;
+        for (place, node) in [("{other}", finding.other), ("{sender}", finding.sent_by)] {
+            if let Some(node) = node {
+                words = words.replace(place, &self.world.node(node).name);
+            }
+        }
         self.findings.push(Violation {
             property: Some(finding.property),
             name: properties::name(finding.property).to_owned(),
@@ -31,11 +38,23 @@ impl Run<'_> {
             node: finding.node.map(|node| node as u32),
             document: finding.document,
             fault,
-            words: match finding.other {
-                Some(other) => finding.words.replace("{other}", &self.world.node(other).name),
-                None => finding.words,
-            },
+            words,
+            culprits,
         });
+    }
+
+    /// The nodes whose doing it is, where that can be told: whoever went wrong, and who was hostile.
+    fn culprits(&self, finding: &Finding, fault: Option<u32>) -> Vec<u32> {
+        let places = match finding.property {
+            // What a node does wrong that nothing struck is its own doing.
+            3 | 4 | 8 | 10 | 16 if fault.is_none() => vec![finding.node],
+            // Whoever forked, wherever it was noticed.
+            7 => vec![finding.other],
+            5 => vec![finding.node, finding.sent_by],
+            12 => self.oracle.hostile.iter().copied().map(Some).collect(),
+            _ => Vec::new(),
+        };
+        places.into_iter().flatten().map(|node| node as u32).collect()
     }
 
     /// The fault that explains a finding best, if one could.
@@ -46,7 +65,7 @@ impl Run<'_> {
             // What a node loses or does wrong by itself is explained by what struck it, never by a line.
             3 | 7 | 8 | 10 | 16 => self.strike_at(finding.other.unwrap_or(node), from, at),
             // Whatever strangers make a node show or suffer, somebody hostile sent.
-            5 | 12 => self.hostility(at),
+            5 | 12 => self.hostility(finding.sent_by, at),
             _ => self.blame(node, finding.other, from, at),
         }
     }
@@ -66,8 +85,9 @@ impl Run<'_> {
         struck.max().map(|(_, fault)| fault)
     }
 
-    /// The last fault that made somebody hostile until then.
-    fn hostility(&self, until: Time) -> Option<u32> {
+    /// The last fault that made this node, or somebody, hostile until then.
+    fn hostility(&self, whom: Option<usize>, until: Time) -> Option<u32> {
+        let is_meant = |span: &&FaultSpan| whom.is_none_or(|whom| span.nodes.contains(&(whom as u32)));
         let hostile = self
             .faults
             .iter()
@@ -75,7 +95,7 @@ impl Run<'_> {
             .enumerate()
             .filter(|(_, (fault, _))| matches!(fault.kind, FaultKind::Hostile { .. }));
         let begun = hostile.flat_map(|(number, (_, spans))| {
-            let begun = spans.iter().filter(|span| span.from_us <= until);
+            let begun = spans.iter().filter(is_meant).filter(|span| span.from_us <= until);
             begun.map(move |span| (span.from_us, number as u32))
         });
         begun.max().map(|(_, fault)| fault)
@@ -94,11 +114,17 @@ impl Run<'_> {
             apart && touches && overlaps(band.from_us, band.to_us)
         });
         between.map(|band| band.fault).or_else(|| {
+            let keeps_away = |fault: usize| {
+                // What comes twice, or later than what was sent after it, comes all the same.
+                !matches!(self.faults[fault].kind, FaultKind::Duplicate { .. } | FaultKind::Reorder { .. })
+            };
             let strikes = |span: &FaultSpan| {
                 let struck = |node: usize| span.nodes.contains(&(node as u32));
                 (struck(node) || other.is_some_and(struck)) && overlaps(span.from_us, span.to_us)
             };
-            self.spans.iter().position(|spans| spans.iter().any(strikes)).map(|fault| fault as u32)
+            let mut faults = self.spans.iter().enumerate();
+            let found = faults.find(|(fault, spans)| keeps_away(*fault) && spans.iter().any(strikes));
+            found.map(|(fault, _)| fault as u32)
         })
     }
 }

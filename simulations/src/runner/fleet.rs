@@ -42,7 +42,7 @@ pub fn setup(scenario: &Scenario, founding: &Founding, seed: u64) -> Result<Worl
             PlannedDisk::Redb => DiskKind::Redb,
         };
         let disk = Disk::new(kind, StoreId(id));
-        let mut store = disk.open(StoreId(id)).map_err(|error| error.to_string())?;
+        let mut store = disk.open(StoreId(id), plans.len()).map_err(|error| error.to_string())?;
         store.commit(&founding.rows).map_err(|error| error.to_string())?;
         drop(store);
         let mut clock = Clock::default();

@@ -2,21 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use sha2::{Digest, Sha256};
-use starling_crdt::id::DocumentName;
-use starling_crdt::incarnation::Incarnation;
-use starling_crdt::store::tables::{DeltaRecord, delta_key, record};
-use starling_crdt::store::{StoreRead, Table};
+use starling_crdt::store::Table;
 
 use super::faults::PlannedFault;
 use super::run::Run;
 use crate::oracle::ledger::RunKey;
 use crate::oracle::{self, chunk};
-use crate::properties::{
-    self, Finding, authenticity, availability, bounds, durability, integrity, isolation, quiescence,
-};
+use crate::properties::{self, availability, bounds, durability, integrity, isolation, quiescence};
 use crate::record::FaultSpan;
-use crate::scenario::{FaultKind, Role};
+use crate::scenario::FaultKind;
 use crate::world::queue::Time;
 
 /// When a sweep is made.
@@ -99,72 +93,6 @@ impl Run<'_> {
         })
     }
 
-    /// While somebody lies, signatures are looked at with every change, so that what is found is found
-    /// next to its cause; otherwise sweeps do.
-    pub(super) fn look_at_authors(&mut self, node: usize, document: &str) {
-        if !self.is_honest(node) || self.world.nodes().iter().all(|node| node.hostile.is_none()) {
-            return;
-        }
-        let Some(reader) = self.world.node(node).reader() else { return };
-        let Some(holding) = self.oracle.ledger.holdings().get(node) else { return };
-        let (first, last) = ((document.to_owned(), [0; 16]), (document.to_owned(), [0xff; 16]));
-        let keys = holding.tips.range(first..=last).map(|(key, _)| key);
-        let found: Vec<Finding> = keys.flat_map(|key| self.unsigned(node, reader.store(), key)).collect();
-        self.count_check(5);
-        for finding in found {
-            self.find(finding);
-        }
-    }
-
-    /// Deltas of a run that nobody signed who may.
-    fn unsigned(&self, node: usize, store: &dyn StoreRead, key: &RunKey) -> Vec<Finding> {
-        let index = self.oracle.space_index();
-        let actor = starling_crdt::id::Actor(key.1);
-        let Ok(name) = DocumentName::new(key.0.as_str()) else { return Vec::new() };
-        let Ok(rows) = oracle::rows(store, Table::Deltas, &index.actor_rows(&name, actor)) else {
-            return Vec::new();
-        };
-        let certificate = store.value(Table::Incarnations, &index.incarnation(actor)).ok().flatten();
-        let author =
-            certificate.as_deref().and_then(|bytes| record::<Incarnation>(bytes, "incarnation").ok());
-        let Some(author) = author else {
-            return vec![
-                Finding::at(5, node, "shows changes of an actor without an author").in_document(&key.0),
-            ];
-        };
-        let place = self.world.nodes_of(author.author).next();
-        let may_write =
-            place.and_then(|place| self.plans.get(place)).is_some_and(|plan| plan.group.role != Role::Reader);
-        let mut found = Vec::new();
-        for (row, value) in rows {
-            let digest: [u8; 32] = Sha256::digest([row.as_slice(), &value].concat()).into();
-            if delta_key(&row).is_none() || self.oracle.has_verified(&digest) {
-                continue;
-            }
-            let Ok(delta) = record::<DeltaRecord>(&value, "delta record") else { continue };
-            let Some(last) = delta.changes.last().and_then(|bytes| chunk::read(bytes)) else { continue };
-            let signed = authenticity::Signed {
-                node,
-                space: self.founding.space.0,
-                document: key.0.clone(),
-                actor: key.1,
-                last_seq: last.seq,
-                last_hash: last.hash,
-                author: author.author.0,
-                signature: delta.signature,
-                may_write,
-            };
-            match authenticity::check(&signed) {
-                Some(finding) => found.push(match place {
-                    Some(place) => finding.about(place).since(0),
-                    None => finding,
-                }),
-                None => self.oracle.note_verified(digest),
-            }
-        }
-        found
-    }
-
     /// The judgement at the end.
     pub(super) fn judge_end(&mut self) {
         self.sweep_all(Occasion::End);
@@ -178,7 +106,9 @@ impl Run<'_> {
         let all: u64 = missing.iter().map(|(_, missing)| missing).sum();
         let within = self.world.now() - self.healed.unwrap_or(0);
         self.count_check(2);
-        let settled = properties::liveness::Settled { missing, states: states.len(), within };
+        let down = (0..self.world.nodes().len()).filter(|node| self.is_honest(*node));
+        let down = down.filter(|node| !self.world.node(*node).runs()).collect();
+        let settled = properties::liveness::Settled { missing, down, states: states.len(), within };
         for finding in properties::liveness::check(&settled) {
             self.find(finding);
         }
@@ -192,8 +122,16 @@ impl Run<'_> {
         let requested = self.faults.iter().zip(&self.fired).filter(|(fault, _)| !fault.drawn);
         let requested: Vec<(&str, u64)> =
             requested.map(|(fault, fired)| (fault.kind.name(), *fired)).collect();
-        let never = properties::firing::check(requested);
+        let mut never = properties::firing::check(requested);
+        let behaved =
+            self.plans.iter().enumerate().filter(|(_, plan)| plan.group.behaviour.hostility().is_some());
+        let behaved =
+            behaved.map(|(node, plan)| (plan.name.as_str(), self.acts.get(&node).copied().unwrap_or(0)));
+        never.extend(properties::firing::check_behaviours(behaved));
         self.undecided.extend(never);
+        if self.world.unseen() > 0 {
+            self.undecided.push(format!("{} things happened that nobody looked at", self.world.unseen()));
+        }
         if self.writes.is_empty() && self.scenario.workload.rate > 0.0 {
             self.undecided.push("the workload wrote nothing".to_owned());
         }
@@ -250,15 +188,16 @@ impl Run<'_> {
 
     fn answers(&mut self) {
         let now = self.world.now();
-        let open: Vec<(usize, u64, u64)> = self
+        let open: Vec<(usize, u64, u64, bool)> = self
             .asked
             .values()
             .filter(|asked| !asked.answered)
-            .map(|asked| (asked.node, asked.at, asked.starts))
+            .map(|asked| (asked.node, asked.at, asked.starts, asked.fair))
             .collect();
-        for (node, at, starts) in open {
+        for (node, at, starts, fair) in open {
             self.counts.unanswered += 1;
             let harmed = self.world.node(node).starts != starts || self.is_harmed(node);
+            self.fair.0 += u64::from(fair && !harmed);
             let fared = availability::Fared { node, took: now - at, refused: None, harmed };
             if let Some(found) = availability::check(&fared) {
                 self.find(found);

@@ -4,7 +4,9 @@
 //! shows something no other node in the sample does, so that no state of a document goes unread.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use starling_crdt::document::Document;
 use starling_crdt::id::{ChangeHash, DocumentName};
 use starling_crdt::store::tables::{QuarantineRecord, record};
 use starling_crdt::store::{StoreRead, Table};
@@ -15,8 +17,10 @@ use super::workload::{PlannedEdit, PlannedWrite};
 use crate::oracle::causal::{Causality, Past};
 use crate::oracle::chunk::Hash;
 use crate::properties::durability::{self, Effect, Hidden, Place, Reading};
-use crate::properties::{convergence, idempotence};
+use crate::properties::panics::Misbehaved;
+use crate::properties::{availability, convergence, idempotence, panics};
 use crate::world::founding::document_name;
+use crate::world::process;
 
 /// Nodes of which every document is read as JSON in one sweep; of larger fleets, as many evenly spread.
 const JSON_NODES_MAX: usize = 24;
@@ -38,6 +42,18 @@ struct Subject {
     /// What each set of heads rests on.
     pasts: BTreeMap<Vec<Hash>, Past>,
     perhaps: Vec<(Place, String)>,
+    /// Everything that anybody was asked to write.
+    asked: BTreeSet<(Place, String)>,
+}
+
+/// Why a document could not be read.
+enum Unread {
+    /// No process is there that could read it.
+    NoProcess,
+    /// The node says why.
+    Refused(String),
+    /// Reading it panicked.
+    Panicked(String),
 }
 
 /// Where a planned write puts its value; nowhere if it adds to a counter.
@@ -71,6 +87,7 @@ impl Run<'_> {
         let every = nodes.len().div_ceil(JSON_NODES_MAX).max(1);
         let sample: BTreeSet<usize> = nodes.iter().copied().step_by(every).collect();
         let mut perhaps = self.unanswered();
+        let mut asked = self.asked_values();
         for number in 0..self.scenario.workload.documents {
             let name = document_name(number);
             let mut subject = Subject {
@@ -79,6 +96,7 @@ impl Run<'_> {
                 name,
                 pasts: BTreeMap::new(),
                 perhaps: perhaps.remove(&number).unwrap_or_default(),
+                asked: asked.remove(&number).unwrap_or_default(),
             };
             self.read_one(&mut subject, &nodes, &sample, occasion);
         }
@@ -97,6 +115,19 @@ impl Run<'_> {
         all
     }
 
+    /// What anybody was asked to write until now, by document.
+    fn asked_values(&self) -> BTreeMap<u32, BTreeSet<(Place, String)>> {
+        let mut all: BTreeMap<u32, BTreeSet<(Place, String)>> = BTreeMap::new();
+        for asked in self.asked.values() {
+            let write = &self.writes[asked.planned];
+            if let Some(place) = place_of(write) {
+                let value = write.value(self.scenario.workload.value.0);
+                all.entry(write.document).or_default().insert((place, value));
+            }
+        }
+        all
+    }
+
     fn read_one(
         &mut self,
         subject: &mut Subject,
@@ -107,10 +138,19 @@ impl Run<'_> {
         let mut shown = Vec::new();
         let mut read: BTreeSet<Vec<Hash>> = BTreeSet::new();
         for node in nodes {
-            let Some(mut here) = self.heads_at(*node, subject) else { continue };
+            let mut here = match self.heads_at(*node, subject) {
+                Ok(here) => here,
+                Err(unread) => {
+                    self.unread(*node, subject, unread, occasion);
+                    continue;
+                }
+            };
             self.hidden(*node, subject, &here);
             if read.insert(here.heads.clone()) || sample.contains(node) {
-                here.json = self.json_at(*node, subject);
+                match self.json_at(*node, &subject.name) {
+                    Ok(json) => here.json = Some(json),
+                    Err(unread) => self.unread(*node, subject, unread, occasion),
+                }
                 self.shows(*node, subject, &here, occasion);
             }
             shown.push(here);
@@ -130,32 +170,82 @@ impl Run<'_> {
         }
     }
 
+    /// A document that a node could not read.
+    fn unread(&mut self, node: usize, subject: &Subject, unread: Unread, occasion: Occasion) {
+        let why = match unread {
+            Unread::NoProcess => return,
+            Unread::Panicked(words) => {
+                let found = panics::check(node, &Misbehaved::Panicked(words));
+                self.find(found.in_document(subject.name.as_str()));
+                return;
+            }
+            Unread::Refused(why) => why,
+        };
+        // A disk that failed until a moment ago is read again after the next commit; one whose bits rotted may
+        // have lost anything, and one that was lost may not hold it yet.
+        let harmed = occasion == Occasion::Heal || self.is_rotten(node) || self.bare.contains(&node);
+        self.count_check(13);
+        if let Some(found) = availability::check_read(node, subject.name.as_str(), harmed, &why) {
+            self.find(found);
+        }
+    }
+
+    /// Reads a document as somebody on a node's host does, through any partition.
+    pub(super) fn read_locally(&mut self, node: usize, number: u32) {
+        let name = document_name(number);
+        let read = self.json_at(node, &name);
+        let harmed = self.is_rotten(node) || self.bare.contains(&node);
+        self.count_check(13);
+        let found = match read {
+            Ok(_) | Err(Unread::NoProcess) => None,
+            Err(Unread::Panicked(words)) => Some(panics::check(node, &Misbehaved::Panicked(words))),
+            Err(Unread::Refused(why)) => availability::check_read(node, name.as_str(), harmed, &why),
+        };
+        if let Some(found) = found {
+            self.find(found);
+        }
+    }
+
+    /// Builds a document at a node and looks at it, as a reader on its host does.
+    fn view_at<T>(
+        &self,
+        node: usize,
+        name: &DocumentName,
+        look: impl FnOnce(&Document) -> T,
+    ) -> Result<T, Unread> {
+        let reader = self.world.node(node).reader().ok_or(Unread::NoProcess)?;
+        let view = || reader.view(self.founding.space, name, |view, _| look(view.document()));
+        match catch_unwind(AssertUnwindSafe(view)) {
+            Ok(Ok((seen, _))) => Ok(seen),
+            Ok(Err(fault)) => Err(Unread::Refused(fault.to_string())),
+            Err(panic) => Err(Unread::Panicked(process::words(&*panic))),
+        }
+    }
+
     /// The heads that whoever reads a document at a node is shown.
     fn built_heads_at(&self, node: usize, subject: &Subject) -> Option<Vec<Hash>> {
-        let reader = self.world.node(node).reader()?;
-        let read = reader.view(self.founding.space, &subject.name, |view, _| view.document().heads());
-        read.ok().map(|(heads, _)| heads.into_iter().map(|head| head.0).collect())
+        let heads = self.view_at(node, &subject.name, |document| document.heads()).ok()?;
+        Some(heads.into_iter().map(|head| head.0).collect())
     }
 
     /// What a node holds of a document and which heads it shows.
-    fn heads_at(&self, node: usize, subject: &Subject) -> Option<convergence::Shown> {
-        let reader = self.world.node(node).reader()?;
+    fn heads_at(&self, node: usize, subject: &Subject) -> Result<convergence::Shown, Unread> {
+        let reader = self.world.node(node).reader().ok_or(Unread::NoProcess)?;
         let document = subject.name.as_str().to_owned();
         let of = [document.as_bytes(), &[0]].concat();
         // From the same commit as the heads: the ledger may hear of the node's last step only later.
-        let tips = self.oracle.frontiers(reader.store(), &of).ok()?;
+        let tips = self.oracle.frontiers(reader.store(), &of).map_err(Unread::Refused)?;
         let records = tips.into_iter().map(|(key, seq, hash)| (key.1, seq, hash)).collect();
-        let known = reader.document(self.founding.space, &subject.name).ok()?;
+        let known = reader.document(self.founding.space, &subject.name);
+        let known = known.map_err(|fault| Unread::Refused(fault.to_string()))?;
         let heads = known.heads.iter().map(|head| head.0).collect();
-        Some(convergence::Shown { node, document, records, heads, json: None })
+        Ok(convergence::Shown { node, document, records, heads, json: None })
     }
 
-    fn json_at(&self, node: usize, subject: &Subject) -> Option<String> {
-        let reader = self.world.node(node).reader()?;
-        let read = reader.view(self.founding.space, &subject.name, |view, _| {
-            view.document().read(None, None).ok().map(|json| json.to_text())
-        });
-        read.ok().and_then(|(json, _)| json)
+    fn json_at(&self, node: usize, name: &DocumentName) -> Result<String, Unread> {
+        let read =
+            self.view_at(node, name, |document| document.read(None, None).map(|json| json.to_text()))?;
+        read.map_err(|fault| Unread::Refused(fault.to_string()))
     }
 
     /// What a node holds, does not show, and gives no reason for.
@@ -188,6 +278,13 @@ impl Run<'_> {
         }
     }
 
+    /// Whether a node keeps a change out of a document and says why.
+    pub(super) fn is_quarantined(&self, node: usize, document: &str, hash: Hash) -> bool {
+        let reader = self.world.node(node).reader();
+        let name = DocumentName::new(document).ok();
+        reader.zip(name).is_some_and(|(reader, name)| self.has_reason(reader.store(), &name, hash))
+    }
+
     fn has_reason(&self, store: &dyn StoreRead, name: &DocumentName, hash: Hash) -> bool {
         let key = self.oracle.space_index().quarantined(name, ChangeHash(hash));
         let value = store.value(Table::Quarantine, &key).ok().flatten();
@@ -205,7 +302,7 @@ impl Run<'_> {
         }
         let Some(past) = subject.pasts.get(&here.heads) else { return };
         let in_view = |written: &&Written| {
-            let change = self.oracle.ledger.change(&written.hash);
+            let change = self.oracle.ledger.change(subject.name.as_str(), &written.hash);
             change.is_some_and(|(key, seq, _)| past.get(&key.1).is_some_and(|shown| *shown >= seq))
         };
         let written: Vec<&Written> =
@@ -222,8 +319,8 @@ impl Run<'_> {
             }
         });
         let document = here.document.clone();
-        let perhaps = subject.perhaps.clone();
-        let reading = Reading { node, document, effects: effects.collect(), json, perhaps };
+        let (perhaps, asked) = (subject.perhaps.clone(), subject.asked.clone());
+        let reading = Reading { node, document, effects: effects.collect(), json, perhaps, asked };
         *self.checks.entry(3).or_default() += reading.effects.len() as u64;
         for finding in durability::check_shown(&reading) {
             self.find(finding);
@@ -234,8 +331,8 @@ impl Run<'_> {
     fn counts_right(&mut self, node: usize, subject: &Subject, json: &serde_json::Value) {
         let destroyed = (0..self.world.nodes().len()).any(|node| self.destroyed_ever(node));
         let Some((sure, perhaps)) = self.increments.get(&subject.number).copied() else { return };
-        let Some(value) = json.get("counter") else { return };
-        let Some(value) = value.get("$counter").unwrap_or(value).as_i64() else { return };
+        let value = json.get("counter").map(|value| value.get("$counter").unwrap_or(value));
+        let value = value.and_then(|value| value.as_i64());
         if destroyed || self.oracle.ledger.missing(node) > 0 {
             return;
         }

@@ -6,6 +6,8 @@ use std::time::Instant;
 use super::faults::{self, PlannedFault};
 use super::presence::Presences;
 use super::reading::Written;
+use super::receipts::Receipts;
+use super::sides::Standing;
 use super::workload::{self, PlannedWrite};
 use super::{fleet, judge};
 use crate::oracle::Oracle;
@@ -122,6 +124,8 @@ pub(super) struct AskedWrite {
     pub(super) at: Time,
     pub(super) starts: u64,
     pub(super) answered: bool,
+    /// Nothing was wrong with the node.
+    pub(super) fair: bool,
 }
 
 /// A run under way.
@@ -163,10 +167,16 @@ pub(super) struct Run<'a> {
     pub(super) increments: BTreeMap<u32, (i64, i64)>,
     /// Acknowledged writes whose value can be told, by document.
     pub(super) written: BTreeMap<u32, Vec<Written>>,
+    /// Changes that came and were not held afterwards.
+    pub(super) receipts: Receipts,
     pub(super) counts: Writes,
     pub(super) fair: (u64, u64),
     pub(super) healed: Option<Time>,
     pub(super) heal_noted: Option<judge::HealNoted>,
+    /// What stands between the nodes.
+    pub(super) standing: Standing,
+    /// What nodes did that are hostile from the start.
+    pub(super) acts: BTreeMap<usize, u64>,
     /// When last something was wrong beside what hostile nodes did.
     pub(super) disturbed: Time,
     pub(super) converged: Option<Time>,
@@ -233,10 +243,13 @@ impl<'a> Run<'a> {
             replies: BTreeMap::new(),
             increments: BTreeMap::new(),
             written: BTreeMap::new(),
+            receipts: Receipts::new(),
             counts: Writes::default(),
             fair: (0, 0),
             healed: None,
             heal_noted: None,
+            standing: Standing::default(),
+            acts: BTreeMap::new(),
             disturbed: 0,
             converged: None,
             idle_from: None,

@@ -10,6 +10,7 @@ impl Run<'_> {
     pub(super) fn sample(&mut self) {
         let at = self.world.now();
         self.progress();
+        self.sides_agree();
         self.lag.at_us.push(at);
         let mut states = BTreeSet::new();
         let (mut missing_all, mut used_max) = (0, properties::bounds::Use::default());

@@ -1,5 +1,7 @@
 //! What a run was, as the record that every report is made from.
 
+use std::collections::BTreeSet;
+
 use sha2::{Digest, Sha256};
 
 use super::faults;
@@ -10,10 +12,13 @@ use crate::record::{
     FaultRecord, Judged, MISSED_MAX, Missed, NodeRecord, Propagation, PropertyCount, Quantile,
     RECORD_VERSION, RunRecord, Timings, Verdict, Violation,
 };
-use crate::scenario::{Expect, Scenario};
+use crate::scenario::{Expect, FaultKind, Scenario};
 
 /// Points of the distribution of delays.
 const QUANTILES: [f64; 14] = [0.01, 0.05, 0.1, 0.25, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.999, 1.0];
+
+/// Most nodes named in the words of a fault.
+const WHOM_MAX: usize = 4;
 
 /// A fault in words, with the sides it has at one time.
 pub(super) fn span_words(run: &Run<'_>, fault: usize, sides: &[Vec<usize>]) -> String {
@@ -143,7 +148,7 @@ impl Run<'_> {
                 spans.iter_mut().for_each(|span| span.to_us = span.to_us.min(now));
                 FaultRecord {
                     kind: fault.kind.name().to_owned(),
-                    words: span_words(self, number, &sides),
+                    words: span_words(self, number, &sides) + &self.whom(number),
                     drawn: fault.drawn,
                     occurrences: self.spans[number].len() as u64,
                     fired: self.fired[number],
@@ -152,6 +157,20 @@ impl Run<'_> {
                 }
             })
             .collect()
+    }
+
+    /// Whom a fault struck, where neither its words nor the fleet's size say so: ` at node-1, node-2`.
+    fn whom(&self, number: usize) -> String {
+        let fault = &self.faults[number];
+        let struck = fault.occurrences.iter().flat_map(|occurrence| occurrence.nodes.iter().copied());
+        let struck: BTreeSet<usize> = struck.collect();
+        let says_it = matches!(fault.kind, FaultKind::Partition(_))
+            || span_words(self, number, &[]) == fault.kind.name().replace('-', " ");
+        if says_it || struck.len() > WHOM_MAX || struck.len() == self.plans.len() {
+            return String::new();
+        }
+        let names: Vec<&str> = struck.iter().map(|node| self.world.node(*node).name.as_str()).collect();
+        if names.is_empty() { String::new() } else { format!(" at {}", names.join(", ")) }
     }
 
     /// What nodes never got, and what they waited for longest.
@@ -173,6 +192,7 @@ impl Run<'_> {
                     since_us,
                     until_us: None,
                     fault: self.blame(node, Some(entry.author), since_us, now),
+                    received: self.received(node, key, seq),
                 });
             }
         }
@@ -190,6 +210,7 @@ impl Run<'_> {
                 since_us: entry.born,
                 until_us: Some(wait.at),
                 fault: self.blame(wait.node, Some(entry.author), entry.born, wait.at),
+                received: self.received(wait.node, &wait.key, wait.seq),
             });
         }
         all.sort_by_key(|missed| {

@@ -4,6 +4,7 @@ use starling_crdt::replica::{LocalRequest, Note};
 use starling_crdt::store::StoreError;
 
 use super::run::{Agenda, Run};
+use crate::oracle::chunk::Hash;
 use crate::oracle::ledger::Wrong;
 use crate::properties;
 use crate::world::event::{Observation, Seen};
@@ -35,8 +36,11 @@ impl Run<'_> {
                 self.wrongs(*node, wrong);
                 self.clothe(*node, seen.at);
                 self.look_at_authors(*node, name);
-                let heads = change.heads.iter().map(|head| head.0).collect();
+                let heads: Vec<Hash> = change.heads.iter().map(|head| head.0).collect();
+                let before = self.oracle.ledger.holding(*node).heads.get(name).cloned();
+                self.went_on(*node, name, &before.unwrap_or_default(), &heads);
                 self.oracle.ledger.show(*node, name, heads);
+                self.count_check(4);
                 self.count_check(7);
                 self.count_check(8);
                 self.count_anew();
@@ -71,6 +75,9 @@ impl Run<'_> {
             }
             None => {
                 let now = self.oracle.ledger.holding(node).clone();
+                for (document, heads) in &before.heads {
+                    self.went_on(node, document, heads, now.heads.get(document).map_or(&[], Vec::as_slice));
+                }
                 for (key, (from, _)) in &before.tips {
                     let to = now.tips.get(key).map_or(0, |(to, _)| *to);
                     if to < *from {
@@ -85,6 +92,19 @@ impl Run<'_> {
         self.sweep_store(node);
         if let Some(goal) = self.oracle.goal {
             self.set_goal(goal.since);
+        }
+    }
+
+    /// Whether what a node shows of a document goes on from what it showed before.
+    fn went_on(&mut self, node: usize, document: &str, before: &[Hash], after: &[Hash]) {
+        if !self.is_honest(node) || self.is_rotten(node) {
+            return;
+        }
+        let dropped = self.oracle.ledger.dropped(document, before, after);
+        // What left the view for a reason is told by the reason.
+        let dropped = dropped.filter(|head| !self.is_quarantined(node, document, *head));
+        if let Some(found) = properties::sessions::monotonic_heads(node, document, dropped.is_some()) {
+            self.find(found);
         }
     }
 
@@ -112,8 +132,17 @@ impl Run<'_> {
             return;
         }
         for wrong in wrongs {
+            let forged = self.forged_fork(node, &wrong);
+            if !forged.is_empty() {
+                self.count_check(5);
+                for found in forged {
+                    self.find(found);
+                }
+                continue;
+            }
             let found = properties::selffork::check(node, &wrong, |author| self.is_honest(author))
                 .or_else(|| properties::sessions::monotonic(node, &wrong))
+                .or_else(|| properties::closure::bare(node, &wrong).filter(|_| !self.is_rotten(node)))
                 .or_else(|| properties::authenticity::foreign(node, &wrong))
                 .or_else(|| {
                     let hollow = properties::integrity::hollow(node, &wrong);
@@ -139,6 +168,9 @@ impl Run<'_> {
                     *fired += by;
                 }
             }
+            Observation::Taken { node, from, message, verdict } => {
+                self.took(at, node, from, message, verdict)
+            }
             Observation::Offence { node, peer, .. } => {
                 if let Some(charged) = self.world.nodes_of(peer).next() {
                     *self.offences.entry((node, charged)).or_default() += 1;
@@ -148,7 +180,8 @@ impl Run<'_> {
             Observation::Ended { node } => self.ended(at, node),
             Observation::Noted { node, note: Note::Fork { document, author, seq, .. } } => {
                 let Some(author) = self.world.nodes_of(author).next() else { return };
-                let wrong = Wrong::Forked { author, document: document.as_str().to_owned(), seq };
+                let wrong =
+                    Wrong::Forked { author, actor: None, document: document.as_str().to_owned(), seq };
                 self.wrongs(node, vec![wrong]);
             }
             Observation::Stepped { node, inputs, effects, .. } => {

@@ -6,9 +6,20 @@ use super::run::{AskedWrite, Run};
 use super::workload::{PlannedEdit, PlannedWrite};
 use crate::properties;
 use crate::world::founding::document_name;
-use crate::world::queue::Time;
+use crate::world::queue::{SECOND, Time};
+
+/// With one write of so many the document is read before, as a client does that wants to see what it changes.
+const READ_EVERY: u64 = 16;
+/// How long after its disk was broken a node is not read: the next commit makes it whole.
+const CALM_AFTER: Time = 10 * SECOND;
 
 impl Run<'_> {
+    /// Whether nothing was wrong with a node's disk for a while.
+    fn is_calm(&self, node: usize) -> bool {
+        let until = self.harmed_until.get(&node);
+        until.is_none_or(|until| until + CALM_AFTER < self.world.now())
+    }
+
     pub(super) fn write(&mut self, planned: usize) {
         let write = self.writes[planned].clone();
         let node = write.node;
@@ -17,8 +28,8 @@ impl Run<'_> {
         }
         self.counts.asked += 1;
         let harmed = self.is_harmed(node);
-        if !harmed {
-            self.fair.0 += 1;
+        if !harmed && write.number.is_multiple_of(READ_EVERY) && self.is_calm(node) {
+            self.read_locally(node, write.document);
         }
         let request = write.request(self.founding.space, self.scenario.workload.value.0);
         if let PlannedEdit::Counter(by) = write.what
@@ -30,7 +41,8 @@ impl Run<'_> {
             Some(ticket) => {
                 let starts = self.world.node(node).starts;
                 let at = self.world.now();
-                self.asked.insert(ticket, AskedWrite { planned, node, at, starts, answered: false });
+                let asked = AskedWrite { planned, node, at, starts, answered: false, fair: !harmed };
+                self.asked.insert(ticket, asked);
             }
             None => self.counts.unanswered += 1,
         }
@@ -39,16 +51,19 @@ impl Run<'_> {
     pub(super) fn replied(&mut self, at: Time, node: usize, ticket: u64, reply: Result<Reply, Refusal>) {
         let Some(asked) = self.asked.get_mut(&ticket) else { return };
         asked.answered = true;
-        let (asked_at, planned) = (asked.at, asked.planned);
+        let (asked_at, planned, fair) = (asked.at, asked.planned, asked.fair);
         let took = at - asked_at;
         let harmed =
             self.is_harmed(node) || self.harmed_until.get(&node).is_some_and(|until| *until >= asked_at);
         let write = self.writes[planned].clone();
         self.count_check(13);
+        // What was harmed while it was at it counts for nothing.
+        let fair = fair && !harmed;
+        self.fair.0 += u64::from(fair);
         let refused = match reply {
             Ok(Reply::Written(written)) => {
                 self.counts.acknowledged += 1;
-                self.fair.1 += u64::from(!harmed);
+                self.fair.1 += u64::from(fair);
                 let heads: Vec<[u8; 32]> = written.heads.iter().map(|head| head.0).collect();
                 self.acknowledged(at, node, &write, heads, written.changed);
                 None
@@ -96,11 +111,12 @@ impl Run<'_> {
             return;
         }
         self.note_written(node, write, &heads);
-        let mut is_known = false;
+        let mut is_held = !heads.is_empty();
         for head in &heads {
-            is_known |= self.oracle.ledger.acknowledge(head, at).is_some();
+            self.oracle.ledger.acknowledge(name.as_str(), head, at);
+            is_held &= self.oracle.ledger.holds(node, name.as_str(), head);
         }
-        if let Some(found) = properties::sessions::own_write(node, name.as_str(), is_known) {
+        if let Some(found) = properties::sessions::own_write(node, name.as_str(), is_held) {
             self.find(found);
         }
     }

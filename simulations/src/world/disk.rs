@@ -11,7 +11,7 @@ use super::chance::Draws;
 use starling_crdt::id::StoreId;
 use starling_crdt::store::{KeyRange, MemoryStore, Row, Store, StoreError, StoreRead, Table, WriteBatch};
 use starling_store::backend::{Loss, LossyBackend, Operation};
-use starling_store::{OpenError, RedbStore, StoreOptions};
+use starling_store::{OpenError, RedbStore, StoreOptions, Takeover};
 
 /// Which kind of disk a node has.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -25,9 +25,16 @@ pub enum DiskKind {
 /// Pages redb may cache in one simulated node, in bytes: small, so that reads reach the disk.
 const CACHE_BYTES: usize = 1024 * 1024;
 
-/// Bytes of the store's log in one simulated node: small, so that a run sees it fill up often, and a full
-/// disk refuses commits soon.
-const LOG_BYTES: usize = 16 * 1024;
+/// Bytes of the store's log in one simulated node of a small fleet: small, so that a run sees it fill up often, and
+/// a full disk refuses commits soon.
+const LOG_BYTES: usize = 32 * 1024;
+
+/// The same in a larger fleet, a quarter of the product's: with less, such a run does little but take logs over
+/// into redb.
+const LARGE_FLEET_LOG_BYTES: usize = 256 * 1024;
+
+/// Nodes from which on a fleet is a large one.
+const LARGE_FLEET: usize = 20;
 
 /// A node's disk. It outlives the node's process.
 #[derive(Clone)]
@@ -58,16 +65,23 @@ impl Disk {
         }
     }
 
-    /// Opens the store, creating it with `id` where none is.
+    /// Opens the store of a node in a fleet of so many, creating it with `id` where none is.
     ///
     /// # Errors
     /// What the store says.
-    pub fn open(&self, id: StoreId) -> Result<SimStore, OpenError> {
+    pub fn open(&self, id: StoreId, fleet: usize) -> Result<SimStore, OpenError> {
         let inner = match self {
             Self::Memory(store) => Inner::Memory(store.clone()),
             Self::Blocks(disk) => {
                 let sizes = StoreOptions::create(id);
-                let options = StoreOptions { cache_bytes: CACHE_BYTES, log_bytes: LOG_BYTES, ..sizes };
+                let log_bytes = if fleet < LARGE_FLEET { LOG_BYTES } else { LARGE_FLEET_LOG_BYTES };
+                let options = StoreOptions {
+                    cache_bytes: CACHE_BYTES,
+                    log_bytes,
+                    // One seed, one order of what reaches the disk.
+                    takeover: Takeover::InTurn,
+                    ..sizes
+                };
                 Inner::Redb(Box::new(RedbStore::with_backend(disk.clone(), options)?))
             }
         };
@@ -225,7 +239,7 @@ mod tests {
     #[test]
     fn a_disk_takes_no_more_than_its_capacity() {
         let disk = Disk::new(DiskKind::Redb, StoreId([1; 16]));
-        let mut store = disk.open(StoreId([1; 16])).unwrap();
+        let mut store = disk.open(StoreId([1; 16]), 1).unwrap();
         disk.limit(256 * 1024);
         let mut commit = |number: u8| {
             let mut batch = WriteBatch::default();
@@ -241,12 +255,12 @@ mod tests {
     fn an_image_of_either_kind_holds_what_was_committed() {
         for kind in [DiskKind::Memory, DiskKind::Redb] {
             let disk = Disk::new(kind, StoreId([1; 16]));
-            let mut store = disk.open(StoreId([1; 16])).unwrap();
+            let mut store = disk.open(StoreId([1; 16]), 1).unwrap();
             let mut batch = WriteBatch::default();
             batch.put(Table::Meta, b"key".to_vec(), b"value".to_vec());
             store.commit(&batch).unwrap();
             drop(store);
-            let copy = disk.image(StoreId([2; 16])).unwrap().open(StoreId([2; 16])).unwrap();
+            let copy = disk.image(StoreId([2; 16])).unwrap().open(StoreId([2; 16]), 1).unwrap();
             assert_eq!(copy.value(Table::Meta, b"key").unwrap(), Some(b"value".to_vec()), "{kind:?}");
         }
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use starling_crdt::connect::DialTarget;
 use starling_crdt::id::{AuthorKey, Position};
 use starling_crdt::presence::StateChange;
-use starling_crdt::replica::{Counted, DocumentChange, Effect, Note, Refusal, Reply};
+use starling_crdt::replica::{Counted, DocumentChange, Effect, Note, Refusal, Reply, Verdict};
 
 use super::queue::Time;
 
@@ -20,9 +20,9 @@ pub(super) enum Event {
     /// A frame arrives.
     Arrive { connection: u64, way: usize, parcel: Parcel },
     /// A dial reaches somebody, or nobody.
-    Dialled { node: usize, process: u64, target: DialTarget, expected: Option<AuthorKey>, to: Option<usize> },
+    Dialled { node: usize, process: u64, dial: Box<Dial> },
     /// A dial is given up.
-    DialFailed { node: usize, process: u64, target: DialTarget },
+    DialFailed { node: usize, process: u64, target: Box<DialTarget> },
     /// A question was not answered in time.
     AskTimeout { node: usize, process: u64, peer: AuthorKey, id: u64 },
     /// Upkeep of a process's gossip mesh.
@@ -35,6 +35,15 @@ pub(super) enum Event {
     Offered { connection: u64, way: usize, message: u32 },
     /// The time of whoever drives the world.
     Agenda(u64),
+}
+
+/// A dial under way. Events are many and dials few, so it lies beside its event.
+pub(super) struct Dial {
+    pub(super) target: DialTarget,
+    /// Who must answer.
+    pub(super) expected: Option<AuthorKey>,
+    /// Who is there.
+    pub(super) to: Option<usize>,
 }
 
 /// What travels over a connection.
@@ -98,6 +107,17 @@ pub enum Observation {
         /// How.
         change: DocumentChange,
     },
+    /// A node judged a change that came by gossip, and did not reject it.
+    Taken {
+        /// Where.
+        node: usize,
+        /// From whom it came.
+        from: usize,
+        /// The message it came in.
+        message: u32,
+        /// Accepted: it is in history now or was before. Ignored: it may wait for something.
+        verdict: Verdict,
+    },
     /// A node charged a peer with an offence.
     Offence {
         /// Who charges.
@@ -136,13 +156,6 @@ pub enum Observation {
         fault: usize,
         /// How often.
         by: u64,
-    },
-    /// One step had more inputs than the driver hands to one.
-    Overfull {
-        /// Where.
-        node: usize,
-        /// How many waited.
-        waiting: usize,
     },
     /// A step gave out effects.
     Stepped {

@@ -12,6 +12,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
+use starling_crdt::delta::VerifiedDelta;
 use starling_crdt::gossip::{ScreenedAnnouncement, ScreenedDelta, ScreenedFrame};
 use starling_crdt::id::{AuthorKey, SpaceId, Topic};
 use starling_crdt::limits::INBOX_INPUTS_MAX;
@@ -19,7 +20,7 @@ use starling_crdt::replica::{Input, MessageToken, Verdict};
 
 use super::World;
 use super::chance::Purpose;
-use super::event::{Event, Parcel};
+use super::event::{Event, Observation, Parcel};
 use super::link::Carriage;
 use super::queue::{SECOND, Time};
 
@@ -48,6 +49,23 @@ pub(super) struct Message {
     screened: Option<(Option<SpaceId>, ScreenedFrame)>,
     /// Whether it carries changes.
     pub(super) is_data: bool,
+    /// The nodes whose processes have seen it, one bit each: a message under way is asked about again and
+    /// again, and each node is one of hundreds.
+    seen_by: Vec<u64>,
+}
+
+impl Message {
+    fn is_seen_by(&self, node: usize) -> bool {
+        self.seen_by.get(node / 64).is_some_and(|word| word >> (node % 64) & 1 == 1)
+    }
+
+    fn see(&mut self, node: usize) {
+        let word = node / 64;
+        if self.seen_by.len() <= word {
+            self.seen_by.resize(word + 1, 0);
+        }
+        self.seen_by[word] |= 1 << (node % 64);
+    }
 }
 
 /// Every message of the last minute, by number.
@@ -61,6 +79,27 @@ pub(super) struct Messages {
 impl Messages {
     pub(super) fn get(&self, number: u32) -> Option<&Message> {
         self.held.get(number.checked_sub(self.first)? as usize)
+    }
+
+    /// Whether a node's process has seen a message. What is kept no more counts as seen by everyone.
+    fn is_seen(&self, number: u32, node: usize) -> bool {
+        self.get(number).is_none_or(|message| message.is_seen_by(node))
+    }
+
+    fn see(&mut self, number: u32, node: usize) {
+        let place = number.checked_sub(self.first).map(|place| place as usize);
+        if let Some(message) = place.and_then(|place| self.held.get_mut(place)) {
+            message.see(node);
+        }
+    }
+
+    /// A node's process is another one: it has seen nothing yet.
+    pub(super) fn unsee(&mut self, node: usize) {
+        for message in &mut self.held {
+            if let Some(word) = message.seen_by.get_mut(node / 64) {
+                *word &= !(1 << (node % 64));
+            }
+        }
     }
 
     fn forget(&mut self, before: Time) {
@@ -79,9 +118,6 @@ pub(super) struct Neighbourhood {
     pub(super) topics: BTreeSet<Topic>,
     /// Neighbours with whom messages are exchanged eagerly, and their places.
     mesh: BTreeSet<usize>,
-    /// Numbers of the messages seen, one bit each, and the number of the first bit.
-    seen: VecDeque<u64>,
-    seen_from: u32,
     recent: VecDeque<(u32, Time)>,
     /// The part of a heartbeat by which this process's beats are late, and whether one is scheduled.
     phase: Time,
@@ -93,27 +129,6 @@ pub(super) struct Neighbourhood {
 impl Neighbourhood {
     pub(super) fn new(phase: Time) -> Self {
         Self { phase, ..Self::default() }
-    }
-
-    fn has_seen(&self, message: u32) -> bool {
-        let Some(bit) = message.checked_sub(self.seen_from) else { return true };
-        self.seen.get(bit as usize / 64).is_some_and(|word| word >> (bit % 64) & 1 == 1)
-    }
-
-    fn see(&mut self, message: u32) {
-        let Some(bit) = message.checked_sub(self.seen_from) else { return };
-        let word = bit as usize / 64;
-        if self.seen.len() <= word {
-            self.seen.resize(word + 1, 0);
-        }
-        self.seen[word] |= 1 << (bit % 64);
-    }
-
-    fn forget(&mut self, before: u32) {
-        while self.seen_from + 64 <= before {
-            self.seen.pop_front();
-            self.seen_from += 64;
-        }
     }
 }
 
@@ -148,6 +163,7 @@ impl World {
             published: self.now,
             screened,
             is_data,
+            seen_by: vec![0; self.nodes.len().div_ceil(64)],
         });
         self.messages.by_hash.insert(hash, number);
         number
@@ -158,10 +174,10 @@ impl World {
         let number = self.message(topic, payload);
         let now = self.now;
         let Some(process) = self.nodes[node].process.as_mut() else { return };
-        if process.gossip.has_seen(number) {
+        if self.messages.is_seen(number, node) {
             return;
         }
-        process.gossip.see(number);
+        self.messages.see(number, node);
         process.gossip.recent.push_back((number, now));
         self.beat_soon(node);
         let Some(process) = self.nodes[node].process.as_ref() else { return };
@@ -195,7 +211,7 @@ impl World {
         if !there.gossip.topics.contains(&message.topic) {
             return;
         }
-        if there.gossip.has_seen(number) {
+        if message.is_seen_by(other) {
             // It will arrive and be dropped as seen: it costs its bytes and nothing else.
             self.traffic.count_gossip(node, bytes as u64, is_data, false);
             return;
@@ -213,12 +229,12 @@ impl World {
         if !process.gossip.topics.contains(&topic) {
             return;
         }
-        let seen = process.gossip.has_seen(number);
+        let seen = message.is_seen_by(node);
         self.traffic.count_gossip(from, bytes, is_data, !seen);
         if (seen && !again) || process.inbox.len() >= INBOX_INPUTS_MAX {
             return;
         }
-        process.gossip.see(number);
+        self.messages.see(number, node);
         process.gossip.tokens += 1;
         let token = process.gossip.tokens;
         process.gossip.unjudged.insert(token, (number, from));
@@ -249,6 +265,10 @@ impl World {
         let now = self.now;
         let Some(process) = self.nodes[node].process.as_mut() else { return };
         let Some((number, from)) = process.gossip.unjudged.remove(&token.0) else { return };
+        if verdict != Verdict::Reject && self.messages.get(number).is_some_and(|message| message.is_data) {
+            self.observe(Observation::Taken { node, from, message: number, verdict });
+        }
+        let Some(process) = self.nodes[node].process.as_mut() else { return };
         if verdict != Verdict::Accept {
             return;
         }
@@ -259,6 +279,14 @@ impl World {
             if let Some(connection) = self.connection_between(node, to) {
                 self.send_gossip(node, connection, number);
             }
+        }
+    }
+
+    /// The delta that a message carries, while the message is kept.
+    pub fn delta_of(&self, message: u32) -> Option<&VerifiedDelta> {
+        match self.messages.get(message)?.screened.as_ref()? {
+            (_, ScreenedFrame::Delta(ScreenedDelta::Verified(delta, _))) => Some(delta),
+            _ => None,
         }
     }
 
@@ -314,13 +342,11 @@ impl World {
     pub(super) fn heartbeat(&mut self, node: usize, process_number: u64) {
         let now = self.now;
         let beat = now / HEARTBEAT;
-        let first = self.messages.first;
         let Some(process) = self.nodes[node].process.as_mut().filter(|p| p.number == process_number) else {
             return;
         };
         let gossip = &mut process.gossip;
         gossip.beats = false;
-        gossip.forget(first);
         while gossip.recent.front().is_some_and(|(_, at)| at + OFFERED_FOR < now) {
             gossip.recent.pop_front();
         }
@@ -374,13 +400,12 @@ impl World {
 
     /// Offers messages to a neighbour; what it lacks comes after its request.
     fn offer(&mut self, node: usize, connection: u64, other: usize, recent: &[u32]) {
-        if self.is_cut(node, other) || self.is_cut(other, node) || self.nodes[other].paused {
+        let hears = self.nodes[other].runs() && !self.nodes[other].paused;
+        if self.is_cut(node, other) || self.is_cut(other, node) || !hears {
             return;
         }
         for number in recent {
-            let lacks =
-                self.nodes[other].process.as_ref().is_some_and(|there| !there.gossip.has_seen(*number));
-            if !lacks || self.messages.get(*number).is_none() {
+            if self.messages.is_seen(*number, other) {
                 continue;
             }
             self.traffic.count_control(other, ID_BYTES);

@@ -26,6 +26,8 @@ use crate::scenario::Hostility;
 const PER_ACT: usize = 8;
 /// Bytes of one piece of garbage, at most.
 const GARBAGE_MAX: u64 = 2_000;
+/// Forged deltas that are remembered with who sent them; of later ones it is not told.
+const FORGED_MAX: usize = 100_000;
 /// Deltas looked at to find one to work on.
 const DELTAS_READ_MAX: usize = 512;
 
@@ -60,9 +62,9 @@ impl World {
         let mut draws = self.chance.stream(Purpose::Hostile, node as u64, round);
         match hostile {
             Hostility::Garbage => self.send_garbage(node, &mut draws),
-            Hostility::Forge => self.send_changed(node, &mut draws, forged),
-            Hostility::Alter => self.send_changed(node, &mut draws, altered),
-            Hostility::Replay => self.send_changed(node, &mut draws, |frame, _| frame),
+            Hostility::Forge => self.send_changed(node, &mut draws, Some(forged)),
+            Hostility::Alter => self.send_changed(node, &mut draws, Some(altered)),
+            Hostility::Replay => self.send_changed(node, &mut draws, None),
             Hostility::Withhold => self.announce(node, &mut draws),
             Hostility::OrphanFlood | Hostility::Poison if round == 0 => self.write_once(node),
             Hostility::OrphanFlood => self.send_made(node, &mut draws, orphan),
@@ -73,6 +75,20 @@ impl World {
     /// Whether a hostile node made the change with this hash beside its core.
     pub fn made_by_hand(&self, hash: &[u8; 32]) -> bool {
         self.made_by_hand.contains(hash)
+    }
+
+    /// The hostile node that first sent a delta which its author did not sign, if it is known. Answers are
+    /// bent bit by bit: what comes of one is not known beforehand.
+    pub fn forger(&self, last_hash: &[u8; 32], signature: &[u8; 64]) -> Option<usize> {
+        self.forged.get(&(*last_hash, *signature)).copied()
+    }
+
+    fn note_forged(&mut self, node: usize, frame: &Frame, genuine: Option<([u8; 32], [u8; 64])>) {
+        // A bit bent in a checksum that is made anew leaves what the author signed.
+        let Some(key) = signed_as(frame).filter(|key| Some(*key) != genuine) else { return };
+        if self.forged.len() < FORGED_MAX {
+            self.forged.entry(key).or_insert(node);
+        }
     }
 
     fn send_frame(&mut self, node: usize, frame: &Frame) {
@@ -121,12 +137,16 @@ impl World {
         &mut self,
         node: usize,
         draws: &mut Draws,
-        change: impl Fn(Frame, &mut Draws) -> Frame,
+        change: Option<fn(Frame, &mut Draws) -> Frame>,
     ) -> u64 {
         let mut sent = 0;
         for _ in 0..PER_ACT {
-            if let Some(frame) = self.held_delta(node, draws) {
-                let frame = change(frame, draws);
+            if let Some(mut frame) = self.held_delta(node, draws) {
+                if let Some(change) = change {
+                    let genuine = signed_as(&frame);
+                    frame = change(frame, draws);
+                    self.note_forged(node, &frame, genuine);
+                }
                 self.send_frame(node, &frame);
                 sent += 1;
             }
@@ -224,6 +244,13 @@ impl World {
             change.dependencies.is_empty().then_some(change.hash.0)
         })
     }
+}
+
+/// The hash of a delta's last change, and its signature.
+fn signed_as(frame: &Frame) -> Option<([u8; 32], [u8; 64])> {
+    let Frame::Delta { delta, .. } = frame else { return None };
+    let hashed = delta.changes.last().and_then(|change| change.get(8..)).unwrap_or_default();
+    Some((Sha256::digest(hashed).into(), delta.signature.0))
 }
 
 fn garbage(draws: &mut Draws) -> Vec<u8> {

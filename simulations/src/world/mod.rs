@@ -9,6 +9,7 @@
 
 pub mod chance;
 pub mod clock;
+mod connections;
 pub mod cut;
 pub mod disk;
 pub mod event;
@@ -32,12 +33,12 @@ use starling_crdt::replica::{Input, LocalRequest, RequestTicket};
 use starling_crdt::seal::EpochKey;
 
 use self::chance::Chance;
+use self::connections::Connections;
 use self::cut::Cut;
 use self::event::{Event, Observation, Seen};
 use self::gossip::Messages;
 use self::link::{Added, Link};
 use self::log::EventLog;
-use self::network::Connection;
 use self::node::{Node, NodeSetup};
 use self::queue::{Queue, Time};
 use self::trace::Trace;
@@ -134,8 +135,7 @@ pub struct World {
     topic: Topic,
     epoch_key: EpochKey,
     messages: Messages,
-    connections: BTreeMap<u64, Connection>,
-    next_connection: u64,
+    connections: Connections,
     links: Vec<Link>,
     link_of: Vec<u16>,
     local: bool,
@@ -152,6 +152,10 @@ pub struct World {
     under_way: u64,
     /// Hashes of the changes that hostile nodes made beside their cores.
     made_by_hand: BTreeSet<[u8; 32]>,
+    /// Who sent a delta that its author did not sign, by the hash of its last change and its signature.
+    forged: BTreeMap<([u8; 32], [u8; 64]), usize>,
+    /// Observations that found no room.
+    unseen: u64,
 }
 
 impl World {
@@ -172,8 +176,7 @@ impl World {
             topic,
             epoch_key: setup.epoch_key,
             messages: Messages::default(),
-            connections: BTreeMap::new(),
-            next_connection: 0,
+            connections: Connections::default(),
             links: setup.links,
             link_of: setup.link_of,
             local: setup.local,
@@ -188,6 +191,8 @@ impl World {
             events: 0,
             under_way: 0,
             made_by_hand: BTreeSet::new(),
+            forged: BTreeMap::new(),
+            unseen: 0,
         }
     }
 
@@ -267,9 +272,16 @@ impl World {
         std::mem::replace(&mut self.observations, emptied)
     }
 
+    /// Observations that found no room: a run that has any cannot tell.
+    pub fn unseen(&self) -> u64 {
+        self.unseen
+    }
+
     fn observe(&mut self, what: Observation) {
         if self.observations.len() < OBSERVATIONS_MAX {
             self.observations.push(Seen { at: self.now, what });
+        } else {
+            self.unseen += 1;
         }
     }
 
@@ -308,11 +320,9 @@ impl World {
                 self.under_way -= 1;
                 self.arrive(connection, way, parcel);
             }
-            Event::Dialled { node, process, target, expected, to } => {
-                self.dialled(node, process, target, expected, to);
-            }
+            Event::Dialled { node, process, dial } => self.dialled(node, process, *dial),
             Event::DialFailed { node, process, target } => {
-                self.hand_over(node, process, Input::DialFailed { target });
+                self.hand_over(node, process, Input::DialFailed { target: *target });
             }
             Event::AskTimeout { node, process, peer, id } => self.ask_timed_out(node, process, peer, id),
             Event::Heartbeat { node, process } => self.heartbeat(node, process),

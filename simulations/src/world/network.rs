@@ -15,8 +15,9 @@ use starling_crdt::limits::{CONNECTIONS_MAX, INBOX_INPUTS_MAX};
 use starling_crdt::replica::Input;
 
 use super::chance::Purpose;
+use super::connections::Connection;
 use super::cut::Cut;
-use super::event::{Event, Parcel};
+use super::event::{Dial, Event, Parcel};
 use super::link::{Added, Carriage, Link, Way};
 use super::process::{address, place};
 use super::queue::{MILLISECOND, SECOND, Time};
@@ -34,16 +35,6 @@ const SILENCE_LOCAL: (Time, Time) = (2_500 * MILLISECOND, 5 * SECOND);
 const STALLED_MAX: usize = 4_096;
 /// Bytes that framing adds to a question or an answer.
 const FRAME_BYTES: usize = 80;
-
-/// A connection between two processes. Way 0 leads from the first end to the second.
-pub(super) struct Connection {
-    ends: [usize; 2],
-    processes: [u64; 2],
-    ways: [Way; 2],
-    stalled: [Vec<Parcel>; 2],
-    /// Since when one direction carries nothing, as a number that changes with each cut.
-    cut: Option<u64>,
-}
 
 impl Traffic {
     /// Moves what was counted as control to where it belongs.
@@ -129,13 +120,13 @@ impl World {
 
     /// The ends of a connection as a way sees them: from, to.
     pub(super) fn ends(&self, connection: u64, way: usize) -> Option<(usize, usize)> {
-        let held = self.connections.get(&connection)?;
+        let held = self.connections.get(connection)?;
         Some((held.ends[way], held.ends[1 - way]))
     }
 
     /// The other end of a node's connection, with the way that leads there.
     pub(super) fn other_end(&self, node: usize, connection: u64) -> Option<(usize, usize)> {
-        let held = self.connections.get(&connection)?;
+        let held = self.connections.get(connection)?;
         let way = usize::from(held.ends[0] != node);
         Some((way, held.ends[1 - way]))
     }
@@ -151,7 +142,7 @@ impl World {
 
     /// Pairs of nodes connected now.
     pub fn connections(&self) -> impl Iterator<Item = (usize, usize)> + '_ {
-        self.connections.values().map(|connection| (connection.ends[0], connection.ends[1]))
+        self.connections.iter().map(|(_, connection)| (connection.ends[0], connection.ends[1]))
     }
 
     /// A node dials.
@@ -164,7 +155,8 @@ impl World {
     ) {
         let Some(process) = self.nodes[node].process.as_ref().map(|process| process.number) else { return };
         let to = addresses.iter().find_map(place).filter(|to| *to < self.nodes.len());
-        let event = Event::Dialled { node, process, target: target.clone(), expected, to };
+        let dial = Dial { target: target.clone(), expected, to };
+        let event = Event::Dialled { node, process, dial: Box::new(dial) };
         let counter = self.events;
         let mut draws = self.chance.stream(Purpose::Latency, node as u64 + (1 << 32), counter);
         let Some(to) = to else {
@@ -176,7 +168,7 @@ impl World {
         let cutting: Vec<usize> = [self.cutting(node, to), self.cutting(to, node)].concat();
         if !cutting.is_empty() || self.nodes[to].paused {
             self.fired(&cutting);
-            let given_up = Event::DialFailed { node, process, target };
+            let given_up = Event::DialFailed { node, process, target: Box::new(target) };
             self.queue.schedule(self.now + DIAL_TIMEOUT, given_up);
             return;
         }
@@ -184,14 +176,8 @@ impl World {
     }
 
     /// A dial has reached its end.
-    pub(super) fn dialled(
-        &mut self,
-        node: usize,
-        process: u64,
-        target: DialTarget,
-        expected: Option<AuthorKey>,
-        to: Option<usize>,
-    ) {
+    pub(super) fn dialled(&mut self, node: usize, process: u64, dial: Dial) {
+        let Dial { target, expected, to } = dial;
         if self.nodes[node].process.as_ref().is_none_or(|running| running.number != process) {
             return;
         }
@@ -202,7 +188,8 @@ impl World {
         let cutting: Vec<usize> = [self.cutting(node, to), self.cutting(to, node)].concat();
         if !cutting.is_empty() {
             self.fired(&cutting);
-            self.queue.schedule(self.now + DIAL_TIMEOUT, Event::DialFailed { node, process, target });
+            let given_up = Event::DialFailed { node, process, target: Box::new(target) };
+            self.queue.schedule(self.now + DIAL_TIMEOUT, given_up);
             return;
         }
         let peer = self.nodes[to].key;
@@ -228,7 +215,7 @@ impl World {
     }
 
     fn is_half_open(&self, connection: u64) -> bool {
-        self.connections.get(&connection).is_none_or(|held| {
+        self.connections.get(connection).is_none_or(|held| {
             (0..2).any(|end| {
                 let process = self.nodes[held.ends[end]].process.as_ref();
                 process.is_none_or(|process| process.number != held.processes[end])
@@ -261,8 +248,6 @@ impl World {
             }
         }
         let numbers = [node, to].map(|end| self.nodes[end].process.as_ref().map_or(0, |p| p.number));
-        self.next_connection += 1;
-        let number = self.next_connection;
         let connection = Connection {
             ends: [node, to],
             processes: numbers,
@@ -270,7 +255,7 @@ impl World {
             stalled: [Vec::new(), Vec::new()],
             cut: None,
         };
-        self.connections.insert(number, connection);
+        let number = self.connections.add(connection);
         for (here, there) in [(node, peer), (to, key)] {
             if let Some(process) = self.nodes[here].process.as_mut() {
                 process.links.insert(there, number);
@@ -293,7 +278,7 @@ impl World {
 
     /// Ends a connection, and tells both ends that are there.
     fn drop_connection(&mut self, number: u64) {
-        let Some(connection) = self.connections.remove(&number) else { return };
+        let Some(connection) = self.connections.remove(number) else { return };
         let [a, b] = connection.ends;
         for (end, other, process) in [(a, b, connection.processes[0]), (b, a, connection.processes[1])] {
             let peer = self.nodes[other].key;
@@ -324,7 +309,7 @@ impl World {
 
     /// One end of a connection is gone: the other learns it soon, or when it notices the silence.
     pub(super) fn break_from(&mut self, number: u64, node: usize, silent: bool) {
-        let Some(connection) = self.connections.get(&number) else { return };
+        let Some(connection) = self.connections.get(number) else { return };
         let end = usize::from(connection.ends[0] != node);
         let (other, process) = (connection.ends[1 - end], connection.processes[1 - end]);
         let peer = self.nodes[node].key;
@@ -342,9 +327,9 @@ impl World {
     }
 
     pub(super) fn lost(&mut self, node: usize, process: u64, peer: AuthorKey, connection: u64) {
-        let Some(held) = self.connections.get(&connection) else { return };
+        let Some(held) = self.connections.get(connection) else { return };
         let other = held.ends[usize::from(held.ends[0] == node)];
-        self.connections.remove(&connection);
+        self.connections.remove(connection);
         self.forget_link(node, process, peer, connection, other);
     }
 
@@ -353,19 +338,19 @@ impl World {
         let (least, most) = self.patience();
         let mut dead = Vec::new();
         let mut alive = Vec::new();
-        for (number, connection) in &self.connections {
+        for (number, connection) in self.connections.iter() {
             let [a, b] = connection.ends;
             let cut = self.is_cut(a, b) || self.is_cut(b, a) || self.nodes[a].paused || self.nodes[b].paused;
             match (cut, connection.cut) {
-                (true, None) => dead.push(*number),
-                (false, Some(_)) => alive.push(*number),
+                (true, None) => dead.push(number),
+                (false, Some(_)) => alive.push(number),
                 _ => {}
             }
         }
         for number in dead {
             self.handles += 1;
             let cut = self.handles;
-            if let Some(connection) = self.connections.get_mut(&number) {
+            if let Some(connection) = self.connections.get_mut(number) {
                 connection.cut = Some(cut);
                 let first = connection.ends[0] as u64;
                 let delay = self.chance.stream(Purpose::Detection, first, number).between(least, most);
@@ -383,7 +368,7 @@ impl World {
     }
 
     fn revive(&mut self, number: u64) {
-        let Some(connection) = self.connections.get_mut(&number) else { return };
+        let Some(connection) = self.connections.get_mut(number) else { return };
         connection.cut = None;
         let stalled = std::mem::take(&mut connection.stalled);
         let ends = connection.ends;
@@ -396,7 +381,7 @@ impl World {
 
     /// A connection that has carried nothing for long is noticed to be dead, if it still is.
     pub(super) fn silence(&mut self, number: u64, cut: u64) {
-        let Some(connection) = self.connections.get(&number) else { return };
+        let Some(connection) = self.connections.get(number) else { return };
         if connection.cut != Some(cut) {
             return;
         }
@@ -413,7 +398,7 @@ impl World {
         let bytes = self.bytes_of(&parcel);
         let now = self.now;
         let key = (node as u64) << 24 | other as u64;
-        let Some(connection) = self.connections.get_mut(&number) else { return };
+        let Some(connection) = self.connections.get_mut(number) else { return };
         let counter = number << 32 | connection.ways[way].sent;
         let mut draws = self.chance.stream(Purpose::Loss, key, counter);
         let fare = link.send(&mut connection.ways[way], now, bytes, carriage, &mut draws);
@@ -458,14 +443,14 @@ impl World {
         let faults = self.cutting(from, to);
         if !faults.is_empty() {
             self.fired(&faults);
-            let Some(connection) = self.connections.get_mut(&number) else { return };
+            let Some(connection) = self.connections.get_mut(number) else { return };
             connection.stalled[way].push(parcel);
             if connection.stalled[way].len() > STALLED_MAX {
                 self.drop_connection(number);
             }
             return;
         }
-        let Some(connection) = self.connections.get(&number) else { return };
+        let Some(connection) = self.connections.get(number) else { return };
         let expected = connection.processes[1 - way];
         if self.nodes[to].process.as_ref().is_none_or(|process| process.number != expected) {
             return;

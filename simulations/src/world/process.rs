@@ -110,6 +110,7 @@ impl World {
         };
         let standing = process.replica.standing_effects();
         self.nodes[node].process = Some(process);
+        self.messages.unsee(node);
         self.trace_note(node, b"start");
         self.observe(Observation::Started { node });
         self.release(node, starts, standing);
@@ -126,7 +127,7 @@ impl World {
         at: starling_crdt::time::Now,
     ) -> Result<Process, String> {
         let here = &self.nodes[node];
-        let store = here.disk.open(id).map_err(|error| error.to_string())?;
+        let store = here.disk.open(id, self.fleet).map_err(|error| error.to_string())?;
         let commits = store.commits();
         let label = |text: &str| Label::new(text).map_err(|error| error.to_string());
         let options = Options { name: label(&here.name)?, version: label("sim")?, seeds: here.seeds.clone() };
@@ -420,7 +421,8 @@ fn outward(effect: &Effect) -> usize {
     }
 }
 
-fn words(panic: &(dyn std::any::Any + Send)) -> String {
+/// The words of a panic.
+pub(crate) fn words(panic: &(dyn std::any::Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
     text.or_else(|| panic.downcast_ref::<String>().cloned())
         .unwrap_or_else(|| "a panic without words".to_owned())

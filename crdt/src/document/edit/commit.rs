@@ -42,13 +42,14 @@ impl Document {
         let counters_left = self.counters_left();
         self.automerge.set_actor(bridge::actor_id(commit.actor));
         let mut tx = self.automerge.transaction();
-        let mut writer = Writer { tx: &mut tx, index: &self.index, base, value_bytes: 0 };
+        let mut writer = Writer { tx: &mut tx, index: &self.index, base, value_bytes: 0, increment: None };
         let Ok(written) = catch_unwind(AssertUnwindSafe(|| steps::write(&mut writer, edit))) else {
             // Dropping the transaction would roll it back, which may panic again and abort.
             std::mem::forget(tx);
             self.damaged = true;
             return Err(EditError::Crash);
         };
+        let increment = writer.increment.take();
         let ops = tx.pending_ops();
         let created = match written {
             Ok(created) if (ops as u64) < counters_left => created,
@@ -78,14 +79,21 @@ impl Document {
             self.damaged = true;
             return Err(EditError::Crash);
         };
-        let change = self.export(&hash)?;
+        let expected = increment
+            .filter(|_| ops == 1)
+            .and_then(|increment| increment.change(commit, self.heads(), &self.index));
+        let change = self.export(&hash, expected)?;
         Ok(Some(Outcome { change: Some(change), created }))
     }
 
     /// The bytes of a change just committed, entered into the index; or the change taken back,
-    /// since nothing leaves this node that others would refuse.
-    fn export(&mut self, hash: &automerge::ChangeHash) -> Result<LocalChange, EditError> {
-        let read = catch_unwind(AssertUnwindSafe(|| self.automerge.get_change_by_hash(hash))).ok().flatten();
+    /// since nothing leaves this node that others would refuse. `expected` is the change, if it is known.
+    fn export(
+        &mut self,
+        hash: &automerge::ChangeHash,
+        expected: Option<Change>,
+    ) -> Result<LocalChange, EditError> {
+        let read = expected.filter(|change| change.hash() == *hash).or_else(|| self.collect(hash));
         let Some(change) = read else {
             self.damaged = true;
             return Err(EditError::Crash);
@@ -103,6 +111,14 @@ impl Document {
             self.take_back(&[own]);
         }
         verdict
+    }
+
+    fn collect(&mut self, hash: &automerge::ChangeHash) -> Option<Change> {
+        #[cfg(test)]
+        {
+            self.collected += 1;
+        }
+        catch_unwind(AssertUnwindSafe(|| self.automerge.get_change_by_hash(hash))).ok().flatten()
     }
 
     /// Writes empty changes over subsets of the heads until one change can have all as dependencies.

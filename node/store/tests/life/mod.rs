@@ -22,7 +22,7 @@ use starling_crdt::time::{Moment, Now, WallTime};
 use starling_crdt::verify::verify;
 use starling_crdt::view::{ReadFault, Reader};
 use starling_store::backend::LossyBackend;
-use starling_store::{OpenError, RedbStore, StoreOptions};
+use starling_store::{OpenError, RedbStore, StoreOptions, Takeover};
 
 /// Steps of a life; the first makes the space.
 pub const STEPS: usize = 9;
@@ -41,8 +41,10 @@ pub type Shown = BTreeMap<String, String>;
 
 /// How a store is opened here. The cache is small, so that reads come from the disk.
 pub fn options() -> StoreOptions {
-    // A log that is full after a few commits, so that a life meets redb's commits as well as the log's.
-    StoreOptions { cache_bytes: 64 * 1024, log_bytes: 16 * 1024, ..StoreOptions::create(ID) }
+    // A log whose parts are full after a few commits, so that a life meets redb's commits as well as the
+    // log's, and one order of operations in every life.
+    let takeover = Takeover::InTurn;
+    StoreOptions { cache_bytes: 64 * 1024, log_bytes: 32 * 1024, takeover, ..StoreOptions::create(ID) }
 }
 
 /// A node that lives.

@@ -90,9 +90,11 @@ impl Chart {
         while log <= most {
             let text = words::time(10f64.powf(log).round() as u64);
             let _ = write!(out, "<path class=\"axis\" d=\"M{:.1} {BOTTOM}v4\"/>", x(log));
+            // Words under the last mark would reach out of the picture.
+            let anchor = if log + 1.0 > most { "end" } else { "middle" };
             let _ = write!(
                 out,
-                "<text class=\"tick\" x=\"{:.1}\" y=\"{}\" text-anchor=\"middle\">{text}</text>",
+                "<text class=\"tick\" x=\"{:.1}\" y=\"{}\" text-anchor=\"{anchor}\">{text}</text>",
                 x(log),
                 BOTTOM + 15.0
             );

@@ -115,7 +115,9 @@ fn fired(record: &RunRecord, index: usize, y: f64, time: TimeAxis, out: &mut Str
         0 => ("did never", "never fired".to_owned()),
         fired => ("did", format!("{} {}", words::count(fired), fault.counted)),
     };
-    let said = shortened(&format!("{did} · {}", words::fault(record, fault)), (room / LETTER) as usize);
+    // Its kind stands at the left.
+    let what = if fault.words == fault.kind { words::fault(record, fault) } else { fault.words.clone() };
+    let said = shortened(&format!("{did} · {what}"), (room / LETTER) as usize);
     let _ = write!(
         out,
         "<text class=\"{class}\" x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"{anchor}\" \
@@ -151,13 +153,11 @@ fn names(record: &RunRecord, rows: &[usize], top: f64, height: f64, out: &mut St
 fn bands(record: &RunRecord, rows: &[usize], out: &mut String) {
     let height = row_height(rows.len()).min(14.0);
     let bottom = 4.0 + height * rows.len() as f64;
-    begin(
-        "Partitions",
-        "Who could hear whom: nodes of one colour did; without colour, no cut.",
-        bottom + 22.0,
-        WIDTH,
-        out,
-    );
+    let mut words = "Who could hear whom: nodes of one colour did; without colour, no cut.".to_owned();
+    if rows.len() < record.nodes.len() {
+        let _ = write!(words, " {} nodes of {}.", rows.len(), record.nodes.len());
+    }
+    begin("Partitions", &words, bottom + 22.0, WIDTH, out);
     let time = TimeAxis::of(record);
     names(record, rows, 4.0, height, out);
     for (row, _) in rows.iter().enumerate() {
