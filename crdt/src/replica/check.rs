@@ -31,7 +31,7 @@ const CHECK_DOCUMENTS: usize = 32;
 const CHECK_CHANGES: u64 = 2_000;
 /// A document of more changes stays built for a while after it was looked at, since building it again at
 /// each change would cost more than keeping it.
-const CHEAP_CHANGES: u64 = 16;
+const CHEAP_CHANGES: u64 = 4;
 /// Rows of the change order read at once when a store is opened.
 const CHANGED_ROWS: usize = 1_024;
 

@@ -29,9 +29,8 @@ const CACHE_BYTES: usize = 1024 * 1024;
 /// a full disk refuses commits soon.
 const LOG_BYTES: usize = 32 * 1024;
 
-/// The same in a larger fleet, a quarter of the product's: with less, such a run does little but take logs over
-/// into redb.
-const LARGE_FLEET_LOG_BYTES: usize = 256 * 1024;
+/// The same in a larger fleet, the product's: with less, such a run does little but take logs over into redb.
+const LARGE_FLEET_LOG_BYTES: usize = starling_store::LOG_BYTES;
 
 /// Nodes from which on a fleet is a large one.
 const LARGE_FLEET: usize = 20;
