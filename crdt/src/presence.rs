@@ -48,6 +48,8 @@ pub const BEACONS_MISSED: u32 = 3;
 /// neighbour is away everywhere well within ten seconds. A node that stood still, or was itself reported
 /// lost, has more patience, and so has every node with a member that came back from a doubt just now.
 pub const SUSPECT_FOR: Duration = Duration::from_secs(4);
+/// Beacons of one author that may overtake one another on their way.
+const OVERTAKEN_MAX: u64 = 16;
 
 /// Who is there in one space.
 #[derive(Debug)]
@@ -111,6 +113,7 @@ impl Presence {
                     deadline: None,
                     looked_at: None,
                     spared: false,
+                    fresh: false,
                     doubts: Doubts::default(),
                 }
             });
@@ -143,6 +146,7 @@ impl Presence {
         }
         sighting.heard = Some(now.into());
         sighting.beacon = Some(beacon);
+        sighting.fresh = true;
         self.voice.unsay(author);
         let connected = self.connected.contains(&author);
         let own = if leaving {
@@ -291,10 +295,17 @@ impl Presence {
         self.voice.counter
     }
 
-    /// When [`Self::tick`] or a beacon is due next.
-    pub fn next_wakeup(&self) -> Moment {
+    /// When [`Self::tick`] or a beacon is due next. Who is no member has nothing to say.
+    pub fn next_wakeup(&self) -> Option<Moment> {
         let deadline = self.deadlines.first().map(|(deadline, _)| *deadline);
-        deadline.map_or(self.voice.next(), |deadline| deadline.min(self.voice.next()))
+        deadline.into_iter().chain(self.belongs.then(|| self.voice.next())).min()
+    }
+
+    /// What to show the author of this beacon, which he sent himself: one of his that was heard before and has
+    /// a higher number. His clock was set back, and only beacons above that number will be heard.
+    pub fn correction(&self, beacon: &VerifiedBeacon) -> Option<&VerifiedBeacon> {
+        let held = self.members.get(&beacon.author)?.beacon.as_ref()?;
+        (held.counter > beacon.counter.saturating_add(OVERTAKEN_MAX)).then_some(held)
     }
 
     /// Every member but this node, ordered by key.
@@ -351,8 +362,11 @@ impl Presence {
             // Still here: say so, unless a beacon that the reporter had not heard was sent just now.
             let just_spoke = self.voice.last.is_some_and(|last| now.since(last) < BEACON_SPACING_MIN);
             if lost.counter >= self.voice.counter || !just_spoke {
-                // That link is bad, or this node was too slow to answer: it may misjudge others, too.
-                self.health.worsens(now);
+                // That link is bad, or this node was too slow to answer: it may misjudge others, too. Every
+                // neighbour reports one loss, and a report that was refuted may still be on its way.
+                if lost.counter >= self.voice.counter && !self.voice.refuting {
+                    self.health.worsens(now);
+                }
                 self.voice.refuting = true;
                 self.voice.speak_early(now + between(rng, Duration::ZERO, REPORT_JITTER / 8));
             }
@@ -381,11 +395,13 @@ impl Presence {
         };
         look_in_time(&mut self.deadlines, author, sighting);
         let from = std::mem::replace(&mut sighting.state, to);
-        let was_seen = sighting.reason != Reason::NeverHeard;
+        // What this node did not see itself, before it started, is no doubt of the member.
+        let was_seen = !matches!(sighting.reason, Reason::NeverHeard | Reason::Remembered);
         sighting.reason = reason;
         if from == to {
             return None;
         }
+        sighting.fresh = true;
         sighting.since = now.into();
         sighting.spared = false;
         if to == State::Alive && was_seen && from != State::Left {

@@ -63,16 +63,18 @@ impl Presence {
     }
 
     /// What the store is to remember of those of whom there is news, or of everybody of whom anything is
-    /// known; nothing for who is no member any more.
+    /// new; nothing for who is no member any more.
     pub fn take_news(&mut self, now: Now, everybody: Everybody) -> Vec<(AuthorKey, Option<SightingRecord>)> {
         let mut news = std::mem::take(&mut self.news);
         if everybody == Everybody::Too {
-            let known = self.members.iter().filter(|(_, sighting)| sighting.reason != Reason::NeverHeard);
-            news.extend(known.map(|(author, _)| *author));
+            let fresh = self.members.iter().filter(|(_, sighting)| sighting.fresh);
+            news.extend(fresh.map(|(author, _)| *author));
         }
-        news.into_iter()
-            .map(|author| (author, self.members.get(&author).map(|sighting| record(now, sighting))))
-            .collect()
+        let told = |author| {
+            let sighting = self.members.get_mut(&author);
+            (author, sighting.map(|sighting| record(now, sighting)))
+        };
+        news.into_iter().map(told).collect()
     }
 
     /// Whether there is news that the store does not know.
@@ -90,7 +92,8 @@ pub enum Everybody {
     Too,
 }
 
-fn record(now: Now, sighting: &super::Sighting) -> SightingRecord {
+fn record(now: Now, sighting: &mut super::Sighting) -> SightingRecord {
+    sighting.fresh = false;
     let wall = |seen: Seen| wall_of(now, seen.age(now.monotonic));
     SightingRecord {
         state: sighting.state,

@@ -143,6 +143,8 @@ pub struct Sighting {
     pub(super) looked_at: Option<Moment>,
     /// It was given more time because this node had stood still.
     pub(super) spared: bool,
+    /// Something is new since the store was told.
+    pub(super) fresh: bool,
     pub(super) doubts: Doubts,
 }
 

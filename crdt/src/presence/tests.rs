@@ -160,7 +160,7 @@ fn a_lost_connection_is_suspected_at_once_reported_soon_and_away_in_seconds() {
     presence.on_peer_up(at(0), who(2).key());
     let change = presence.on_peer_down(at(2_000), &mut rng(), who(2).key()).unwrap();
     assert_eq!((change.to, change.reason), (State::Suspect, Reason::ConnectionLost));
-    assert!(presence.next_wakeup() <= at(2_400));
+    assert!(presence.next_wakeup() <= Some(at(2_400)));
     assert!(presence.beacon_due(at(2_400)));
     let own = presence.beacon(now(2_400), &mut rng(), &who(1), facts());
     assert_eq!(own.lost, [Lost { author: who(2).key(), counter: 7 }]);
@@ -184,7 +184,7 @@ fn a_reconnection_or_a_beacon_clears_the_suspicion() {
             presence.on_beacon(at(millis + 20_100), &mut rng(), heard(2, 9));
         }
         assert_eq!(state(&presence, 2), (State::Alive, reason));
-        let due = presence.next_wakeup();
+        let due = presence.next_wakeup().expect("a member speaks");
         assert!(due > at(millis + 20_500) || presence.beacon_due(due), "nothing is left to report");
     }
 }
@@ -268,15 +268,45 @@ fn a_clock_set_back_between_two_starts_is_overcome() {
     let mut restarted = Presence::new(SPACE, who(2).key(), 5_000, at(0));
     restarted.set_members(at(0), [who(1).key(), who(2).key()]);
     let stale = restarted.beacon(now(0), &mut rng(), &who(2), facts());
+    let held = peer.correction(&stale).expect("the peer holds a later one").clone();
     assert!(peer.on_beacon(at(1_000), &mut rng(), stale).is_empty());
     // The peer shows what it holds; only the node itself can have signed it.
-    let held = peer.member(who(2).key()).unwrap().beacon.clone().unwrap();
     restarted.on_beacon(at(1_000), &mut rng(), held);
     assert!(restarted.beacon_due(at(1_000)));
     let fresh = restarted.beacon(now(1_000), &mut rng(), &who(2), facts());
     assert_eq!(fresh.counter, 1_000_001);
     peer.on_beacon(at(1_000), &mut rng(), fresh);
     assert_eq!(peer.member(who(2).key()).unwrap().counter(), 1_000_001);
+    // Beacons that overtook one another on the way are no reason to correct anybody.
+    assert!(peer.correction(&heard(2, 1_000_000)).is_none());
+}
+
+#[test]
+fn what_nobody_said_anything_new_about_is_not_stored_again() {
+    let mut presence = presence(3);
+    presence.on_beacon(at(0), &mut rng(), heard(2, 1));
+    let told = |presence: &mut Presence, millis| presence.take_news(now(millis), Everybody::Too).len();
+    assert_eq!((told(&mut presence, 1), told(&mut presence, 600_000)), (1, 0));
+    presence.on_beacon(at(601_000), &mut rng(), heard(2, 2));
+    assert_eq!((told(&mut presence, 602_000), told(&mut presence, 603_000)), (1, 0));
+}
+
+#[test]
+fn one_loss_that_many_report_makes_this_node_doubt_itself_once() {
+    let patience = |reporters: std::ops::Range<u8>| {
+        let mut presence = presence(9);
+        let counter = presence.own_counter();
+        for seed in reporters {
+            let lost = vec![Lost { author: who(1).key(), counter }];
+            let report = VerifiedBeacon::sign(beacon(seed, 1, lost), &who(seed));
+            presence.on_beacon(at(0), &mut rng(), report);
+        }
+        presence.on_peer_up(at(1), who(9).key());
+        presence.on_peer_down(at(2), &mut rng(), who(9).key());
+        presence.member(who(9).key()).and_then(|member| member.deadline)
+    };
+    assert_eq!(patience(2..8), patience(2..3));
+    assert!(patience(2..3) > patience(2..2));
 }
 
 #[test]
@@ -314,7 +344,7 @@ fn pauses(presence: &mut Presence, count: u8, documents: impl Fn(u8) -> u8) -> V
     let mut rng = rng();
     let mut last = at(0);
     let pauses = (0..count).map(|n| {
-        let due = presence.next_wakeup();
+        let due = presence.next_wakeup().expect("a member speaks");
         assert!(!presence.beacon_due(Moment(due.0 - 1)) && presence.beacon_due(due));
         let pause = due.since(last);
         last = due;
@@ -349,12 +379,12 @@ fn beacons_without_news_become_rare_and_say_so_until_something_changes() {
     // Nobody takes the silence for an absence.
     assert!(Sighting::period(&sighting(said)) == calm);
     presence.notice(start, &mut rng(), ([1; 8], [9; 8]));
-    assert!(presence.next_wakeup() > start + BEACON_PERIOD_MIN, "nothing is new");
+    assert!(presence.next_wakeup() > Some(start + BEACON_PERIOD_MIN), "nothing is new");
     presence.notice(start, &mut rng(), ([1; 8], [7; 8]));
-    let due = presence.next_wakeup();
+    let due = presence.next_wakeup().expect("a member speaks");
     assert!(due >= start + BEACON_PERIOD_MIN / 2 && due <= start + BEACON_PERIOD_MIN, "{due:?}");
     presence.notice(start + SECOND, &mut rng(), ([1; 8], [6; 8]));
-    assert_eq!(presence.next_wakeup(), due, "further changes wait for the same beacon");
+    assert_eq!(presence.next_wakeup(), Some(due), "further changes wait for the same beacon");
 }
 
 #[test]
@@ -364,7 +394,7 @@ fn somebody_who_comes_back_hears_calm_nodes_soon() {
     let start = presence.voice.last.expect("it has spoken");
     presence.on_beacon(start, &mut rng(), heard(2, 1));
     presence.notice(start, &mut rng(), ([1; 8], [9; 8]));
-    assert!(presence.next_wakeup() <= start + BEACON_PERIOD_MIN);
+    assert!(presence.next_wakeup() <= Some(start + BEACON_PERIOD_MIN));
 }
 
 fn sighting(beacon: VerifiedBeacon) -> Sighting {
@@ -378,6 +408,7 @@ fn sighting(beacon: VerifiedBeacon) -> Sighting {
         deadline: None,
         looked_at: None,
         spared: false,
+        fresh: false,
         doubts: Doubts::default(),
     }
 }

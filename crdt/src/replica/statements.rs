@@ -272,7 +272,14 @@ impl Core {
         }
         match space.presence.member(author) {
             // A beacon that is no news says nothing.
-            Some(seen) if seen.counter() >= beacon.counter => return Verdict::Ignore,
+            Some(seen) if seen.counter() >= beacon.counter => {
+                let shown = space.presence.correction(&beacon).filter(|_| from == author);
+                if let Some(shown) = shown {
+                    let payload = Frame::Beacon(shown.to_bytes().into()).seal(&space.key);
+                    step.effects.push(Effect::Publish { topic: space.topic, payload });
+                }
+                return Verdict::Ignore;
+            }
             Some(_) => {}
             None => {
                 // Its join may not have reached this node yet.

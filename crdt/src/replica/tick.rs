@@ -69,14 +69,14 @@ impl Core {
         while let Some((space, held)) = self.spaces.range_mut((from, Bound::Unbounded)).next() {
             let space = *space;
             from = Bound::Excluded(space);
-            // Before it is witnessed a node is nobody in the space; then it speaks at once.
-            if !held.presence.belongs() {
-                continue;
-            }
             let changes = held.presence.tick(now);
-            let holdings = (held.charter.fingerprint(), held.items.fingerprint().to_be_bytes());
-            held.presence.notice(now, &mut self.rng, holdings);
-            let speaks = held.presence.beacon_due(now);
+            // Before it is witnessed a node is nobody in the space; then it speaks at once.
+            let belongs = held.presence.belongs();
+            if belongs {
+                let holdings = (held.charter.fingerprint(), held.items.fingerprint().to_be_bytes());
+                held.presence.notice(now, &mut self.rng, holdings);
+            }
+            let speaks = belongs && held.presence.beacon_due(now);
             self.member_changes(step, space, changes);
             if speaks {
                 self.speak(step, space, false);
@@ -230,8 +230,7 @@ impl Core {
 
     /// When time alone will bring something about.
     pub(super) fn next_wakeup(&self) -> Moment {
-        let joined = self.spaces.values().filter(|space| space.presence.belongs());
-        let presence = joined.map(|space| space.presence.next_wakeup());
+        let presence = self.spaces.values().filter_map(|space| space.presence.next_wakeup());
         presence
             .chain(self.connect.next_wakeup())
             .chain(self.repair_wakeup().filter(|_| !self.spaces.is_empty()))

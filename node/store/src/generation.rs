@@ -127,9 +127,19 @@ impl Generation {
 
     fn on(database: Database, handle: Handle, how: How, writes: bool) -> Result<Self, Refusal> {
         let (tables, id) = Tables::open(database, how.missing, handle.layout().has_log())?;
-        let (mut log, held) = Log::read(&handle, tables.kept()?)?;
+        let log = Self::read_log(&tables, &handle, writes).inspect_err(|_| {
+            // redb writes when it closes, and an older handle may still be read for want of a better one.
+            handle.allow(Access::Nothing);
+        })?;
+        let writer = Writer { log, hand: Hand::new(how.takeover) };
+        Ok(Self { writer: Mutex::new(writer), tables: Some(Arc::new(tables)), handle, id, writes })
+    }
+
+    /// Reads the log and lays what it holds over redb's tables.
+    fn read_log(tables: &Tables, handle: &Handle, writes: bool) -> Result<Log, Refusal> {
+        let (mut log, held) = Log::read(handle, tables.kept()?)?;
         if writes {
-            log.settle(&handle, &held)?;
+            log.settle(handle, &held)?;
             if log.is_empty() && handle.layout().is_old() {
                 log.divide(handle.raise_layout().map_err(Refusal::Disk)?);
             }
@@ -139,8 +149,7 @@ impl Generation {
             tables.freeze()?;
         }
         held.current.iter().try_for_each(|batch| tables.lay_over(batch))?;
-        let writer = Writer { log, hand: Hand::new(how.takeover) };
-        Ok(Self { writer: Mutex::new(writer), tables: Some(Arc::new(tables)), handle, id, writes })
+        Ok(log)
     }
 
     pub(crate) fn id(&self) -> StoreId {

@@ -83,6 +83,8 @@ impl RedbStore {
                 .map_or(LOG_BLOCKS_MAX, |blocks| blocks.min(LOG_BLOCKS_MAX)),
             takeover: options.takeover,
         };
+        // The last process may have ended after a sync that failed.
+        medium.distrust_cache();
         let generation = Generation::open(&medium, how).map_err(|refusal| OpenError::at(place, refusal))?;
         let shared = Shared {
             id: generation.id(),
@@ -99,6 +101,9 @@ impl RedbStore {
     /// # Errors
     /// [`StoreError`] when the disk fails or somebody still reads; nothing is lost then.
     pub fn shrink(self) -> Result<(), StoreError> {
+        let shared = Arc::clone(&self.shared);
+        // A reader that replaces a broken handle must not open the store again behind this.
+        let _writing = shared.writing.lock().unwrap_or_else(PoisonError::into_inner);
         let mut current = self.shared.current.write().unwrap_or_else(PoisonError::into_inner);
         let taken = current.take().map(Arc::try_unwrap);
         drop(current);
@@ -301,6 +306,8 @@ impl Store for RedbStore {
 
 impl Drop for RedbStore {
     fn drop(&mut self) {
+        // A reader that replaces a broken handle must not open the store again behind this.
+        let _writing = self.shared.writing.lock().unwrap_or_else(PoisonError::into_inner);
         self.shared.replace(None);
     }
 }
