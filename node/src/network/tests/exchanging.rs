@@ -92,6 +92,8 @@ fn requests_to_one_peer_are_bounded_and_end_with_the_connection() {
         assert_eq!(response(&mut a, id), Err(RequestFailure::Disconnected));
     }
     a.wait_down(b.key());
+    // A connection that comes before the old one is gone on both sides goes with it.
+    b.wait_down(a.key());
     connect(&mut a, &mut b);
     a.send(Command::Request { peer: b.key(), id: 99, body: Vec::new() });
     let (peer, id, _) = requested(&mut b);
