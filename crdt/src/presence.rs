@@ -114,6 +114,7 @@ impl Presence {
                     looked_at: None,
                     spared: false,
                     fresh: false,
+                    corrected: None,
                     doubts: Doubts::default(),
                 }
             });
@@ -302,10 +303,17 @@ impl Presence {
     }
 
     /// What to show the author of this beacon, which he sent himself: one of his that was heard before and has
-    /// a higher number. His clock was set back, and only beacons above that number will be heard.
-    pub fn correction(&self, beacon: &VerifiedBeacon) -> Option<&VerifiedBeacon> {
-        let held = self.members.get(&beacon.author)?.beacon.as_ref()?;
-        (held.counter > beacon.counter.saturating_add(OVERTAKEN_MAX)).then_some(held)
+    /// a higher number. His clock was set back, and only beacons above that number will be heard. Nobody is
+    /// shown one more often than members speak.
+    pub fn correction(&mut self, now: Moment, beacon: &VerifiedBeacon) -> Option<&VerifiedBeacon> {
+        let sighting = self.members.get_mut(&beacon.author)?;
+        let is_recent = sighting.corrected.is_some_and(|at| now.since(at) < BEACON_PERIOD_MIN);
+        let held = sighting.beacon.as_ref()?;
+        if is_recent || held.counter <= beacon.counter.saturating_add(OVERTAKEN_MAX) {
+            return None;
+        }
+        sighting.corrected = Some(now);
+        Some(held)
     }
 
     /// Every member but this node, ordered by key.

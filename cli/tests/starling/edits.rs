@@ -5,18 +5,12 @@ use std::fs;
 
 use serde_json::{Value, json};
 
-use crate::support::{Node, run_with_input};
-
-fn node_with_space() -> (tempfile::TempDir, Node) {
-    let directory = tempfile::tempdir().expect("a directory");
-    let node = Node::start(directory.path(), &["--name", "one"]);
-    node.run(&["space", "create", "shop"]).expect(0);
-    (directory, node)
-}
+use crate::node_with_shop;
+use crate::support::run_with_input;
 
 #[test]
 fn patches_are_told_apart_and_hold_as_a_whole() {
-    let (directory, node) = node_with_space();
+    let (directory, node) = node_with_shop("one");
     node.run(&["put", "a", r#"{"port":80,"hosts":["x","z"],"old":1}"#]).expect(0);
     let heads = node.run(&["patch", "a", r#"{"port":81,"old":null}"#]).expect(0);
     assert_eq!(heads.line().len(), 64, "a pipe gets the heads alone: {}", heads.stdout);
@@ -44,7 +38,7 @@ fn patches_are_told_apart_and_hold_as_a_whole() {
 
 #[test]
 fn texts_are_spliced_and_lists_inserted_into() {
-    let (_directory, node) = node_with_space();
+    let (_directory, node) = node_with_shop("one");
     node.run(&["put", "a", r#"{"t":{"$text":"grüße"},"l":[1]}"#]).expect(0);
     node.run(&["splice", "a", "/t", "2", "1", "u"]).expect(0);
     node.run(&["splice", "a", "/t", "5", "0", "-end"]).expect(0);
@@ -61,7 +55,7 @@ fn texts_are_spliced_and_lists_inserted_into() {
 
 #[test]
 fn a_batch_writes_what_is_good_and_names_the_lines_that_are_not() {
-    let (directory, node) = node_with_space();
+    let (directory, node) = node_with_shop("one");
     let lines = concat!(
         r#"{"op":"put","doc":"a","value":{"n":1,"t":{"$text":"x"}}}"#,
         "\n\n",
@@ -109,7 +103,7 @@ fn a_batch_writes_what_is_good_and_names_the_lines_that_are_not() {
 
 #[test]
 fn a_batch_of_many_lines_is_answered_to_the_last() {
-    let (_directory, node) = node_with_space();
+    let (_directory, node) = node_with_shop("one");
     let lines: String = (0..20_000)
         .map(|number| {
             format!("{{\"op\":\"set\",\"doc\":\"d{}\",\"pointer\":\"/n\",\"value\":{number}}}\n", number % 50)
@@ -122,7 +116,7 @@ fn a_batch_of_many_lines_is_answered_to_the_last() {
 
 #[test]
 fn a_write_that_too_few_confirm_is_durable_and_ends_with_6() {
-    let (directory, node) = node_with_space();
+    let (directory, node) = node_with_shop("one");
     let ran = node.run(&["put", "a", "{\"n\":1}", "--confirm", "1", "--timeout", "100ms"]).expect(6);
     assert_eq!(ran.line().len(), 64, "the heads are printed all the same: {}", ran.stdout);
     assert!(ran.stderr.contains("confirmed by 0 others, asked for 1"), "{}", ran.stderr);
@@ -148,7 +142,7 @@ fn a_write_that_too_few_confirm_is_durable_and_ends_with_6() {
 
 #[test]
 fn a_bench_says_how_long_and_leaves_no_document() {
-    let (_directory, node) = node_with_space();
+    let (_directory, node) = node_with_shop("one");
     for workload in ["write", "read", "mixed", "watch", "batch"] {
         let args = ["--output", "json", "bench", "--clients", "2", "--seconds", "1", "--workload", workload];
         let report = node.run(&args).expect(0).json();

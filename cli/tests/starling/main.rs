@@ -38,3 +38,13 @@ mod top;
 mod usage;
 mod views;
 mod watched;
+
+use support::Node;
+
+/// A node with one empty space, in a directory of its own.
+fn node_with_shop(name: &str) -> (tempfile::TempDir, Node) {
+    let directory = tempfile::tempdir().expect("a directory");
+    let node = Node::start(directory.path(), &["--name", name]);
+    node.run(&["space", "create", "shop"]).expect(0);
+    (directory, node)
+}

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use crate::node_with_shop;
 use crate::support::{Node, until, wait_for};
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -98,16 +99,9 @@ impl Drop for Terminal {
     }
 }
 
-fn node() -> (tempfile::TempDir, Node) {
-    let directory = tempfile::tempdir().expect("a directory");
-    let node = Node::start(directory.path(), &["--name", "harbour"]);
-    node.run(&["space", "create", "shop"]).expect(0);
-    (directory, node)
-}
-
 #[test]
 fn top_gives_the_terminal_back_at_every_size_and_however_it_ends() {
-    let (_directory, node) = node();
+    let (_directory, node) = node_with_shop("harbour");
     let ends: &[(&str, &str)] = &[("q", "0"), ("\u{3}", "130"), ("TERM", "130"), ("\u{1b}[24~", "101")];
     // The key that panics is for tests, and so not in a release.
     let ends = &ends[..if cfg!(debug_assertions) { 4 } else { 3 }];
@@ -126,7 +120,7 @@ fn top_gives_the_terminal_back_at_every_size_and_however_it_ends() {
 
 #[test]
 fn top_shows_changes_a_history_and_that_the_node_went_away_and_came_back() {
-    let (directory, node) = node();
+    let (directory, node) = node_with_shop("harbour");
     let mut terminals = SIZES.map(|size| Terminal::start(&node, size));
     terminals.iter().for_each(|terminal| terminal.shows("harbour"));
     let mut number = 0;
@@ -155,7 +149,7 @@ fn top_shows_changes_a_history_and_that_the_node_went_away_and_came_back() {
 
 #[test]
 fn top_without_a_terminal_says_what_to_use_instead() {
-    let (_directory, node) = node();
+    let (_directory, node) = node_with_shop("harbour");
     let ran = node.run(&["top"]).expect(2);
     assert!(ran.stderr.contains("needs a terminal") && ran.stderr.contains("watch"), "{}", ran.stderr);
 }

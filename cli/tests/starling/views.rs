@@ -7,6 +7,7 @@ use std::thread;
 
 use serde_json::json;
 
+use crate::node_with_shop;
 use crate::support::{Node, run, run_with_input};
 use crate::terminal::on_terminal;
 
@@ -24,16 +25,9 @@ fn steers(c: char) -> bool {
         || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-fn node() -> (tempfile::TempDir, Node) {
-    let directory = tempfile::tempdir().expect("a directory");
-    let node = Node::start(directory.path(), &["--name", "harbour"]);
-    node.run(&["space", "create", "shop"]).expect(0);
-    (directory, node)
-}
-
 #[test]
 fn odd_names_are_written_read_and_told_of_as_they_are() {
-    let (_directory, node) = node();
+    let (_directory, node) = node_with_shop("harbour");
     for name in NAMES {
         let first = node.run(&["put", "--", name, "{\"n\":1}"]).expect(0).line().to_owned();
         node.run(&["set", "--", name, "/n", "2"]).expect(0);
@@ -56,7 +50,7 @@ fn odd_names_are_written_read_and_told_of_as_they_are() {
 
 #[test]
 fn no_view_lets_what_others_wrote_steer_the_terminal() {
-    let (directory, node) = node();
+    let (directory, node) = node_with_shop("harbour");
     let value = json!({ HOSTILE: HOSTILE, "list": [HOSTILE], "text": { "$text": HOSTILE } }).to_string();
     let name = NAMES[6];
     let first = run_with_input(node.command(&["put", name, "-"]), &value).expect(0);
@@ -89,7 +83,7 @@ fn no_view_lets_what_others_wrote_steer_the_terminal() {
 
 #[test]
 fn in_forty_columns_every_line_fits_and_without_colour_there_is_none() {
-    let (directory, node) = node();
+    let (directory, node) = node_with_shop("harbour");
     let long = "words ".repeat(30);
     let first = node.run(&["put", "config/web", &json!({ "a": long, "b": 1 }).to_string()]).expect(0);
     node.run(&["set", "config/web", "/a", &json!(long.to_uppercase()).to_string()]).expect(0);

@@ -145,6 +145,8 @@ pub struct Sighting {
     pub(super) spared: bool,
     /// Something is new since the store was told.
     pub(super) fresh: bool,
+    /// When it was last shown a beacon of its own above those it sends.
+    pub(super) corrected: Option<Moment>,
     pub(super) doubts: Doubts,
 }
 

@@ -273,8 +273,9 @@ impl Core {
         match space.presence.member(author) {
             // A beacon that is no news says nothing.
             Some(seen) if seen.counter() >= beacon.counter => {
-                let shown = space.presence.correction(&beacon).filter(|_| from == author);
-                if let Some(shown) = shown {
+                if from == author
+                    && let Some(shown) = space.presence.correction(now, &beacon)
+                {
                     let payload = Frame::Beacon(shown.to_bytes().into()).seal(&space.key);
                     step.effects.push(Effect::Publish { topic: space.topic, payload });
                 }
