@@ -8,7 +8,7 @@ use std::thread;
 use serde_json::json;
 
 use crate::node_with_shop;
-use crate::support::{Node, run, run_with_input};
+use crate::support::{run, run_with_input};
 use crate::terminal::on_terminal;
 
 /// Names that are allowed and awkward: spaces, what addresses and shells give a meaning, and a character that
