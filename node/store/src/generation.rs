@@ -11,6 +11,7 @@ use starling_crdt::store::{KeyRange, Row, StoreError, Table, WriteBatch};
 
 use crate::SCHEMA_VERSION;
 use crate::fault::{contain, store_error};
+use crate::header::{creation_was_interrupted, was_closed};
 use crate::medium::{Access, Handle, Medium};
 use crate::open::WhenMissing;
 use crate::snapshot::Snapshot;
@@ -21,12 +22,6 @@ const IDENTITY: TableDefinition<'static, &str, &[u8]> = TableDefinition::new("st
 const SCHEMA: &str = "schema";
 /// Row of [`IDENTITY`]: the store's id.
 const ID: &str = "id";
-
-/// Bytes of a redb file that its creation writes before the magic number, which comes last.
-const REDB_HEADER_BYTES: usize = 512;
-const REDB_MAGIC_BYTES: usize = 9;
-/// A file larger than this was more than created: redb starts with less than 2 MiB.
-const CREATION_BYTES_MAX: u64 = 16 * 1024 * 1024;
 
 /// Why a medium could not be opened; [`crate::OpenError`] adds where and what to do.
 #[derive(Debug)]
@@ -94,6 +89,28 @@ impl Generation {
     pub(crate) fn view(medium: &Arc<Medium>, cache_bytes: usize) -> Result<Self, Refusal> {
         let handle = Handle::beside(medium).map_err(Refusal::Disk)?;
         Self::create(handle, cache_bytes, WhenMissing::Refuse, false)
+    }
+
+    /// Compares every page with its checksum, without a single write. A medium that was not closed in
+    /// order is left to [`Self::open`], during which redb does the same.
+    ///
+    /// Without this a bit that flipped while the file lay closed shows when its page is read, or never: redb
+    /// compares checksums only when it recovers.
+    pub(crate) fn check(medium: &Arc<Medium>, cache_bytes: usize) -> Result<(), Refusal> {
+        if !was_closed(medium.backend()).map_err(Refusal::Disk)? {
+            return Ok(());
+        }
+        let mut view = match Self::view(medium, cache_bytes) {
+            // Made, and cut short before its first row: whether that is wanted is for the opening to say.
+            Err(Refusal::Missing) => return Ok(()),
+            view => view?,
+        };
+        let Some(database) = &mut view.database else { return Ok(()) };
+        contain(|| match database.check_integrity().map_err(store_error)? {
+            true => Ok(()),
+            false => Err(StoreError::Corrupt("pages do not fit their checksums".to_owned())),
+        })
+        .map_err(Refusal::Store)
     }
 
     fn create(
@@ -329,19 +346,4 @@ type Found<'a> = (redb::AccessGuard<'a, &'static [u8]>, redb::AccessGuard<'a, &'
 fn owned(found: Result<Found<'_>, redb::StorageError>) -> Result<Row, StoreError> {
     let (key, value) = found.map_err(store_error)?;
     Ok((key.value().to_vec(), value.value().to_vec()))
-}
-
-/// Whether the bytes are those of a redb file whose creation a crash cut short: no magic number yet,
-/// which is written last, and nothing after the header.
-fn creation_was_interrupted(backend: &dyn StorageBackend) -> std::io::Result<bool> {
-    let len = backend.len()?;
-    if len == 0 || len > CREATION_BYTES_MAX {
-        return Ok(false);
-    }
-    let mut bytes = vec![0; len as usize];
-    backend.read(0, &mut bytes)?;
-    let blank = |bytes: &[u8]| bytes.iter().all(|byte| *byte == 0);
-    let magic = &bytes[..REDB_MAGIC_BYTES.min(bytes.len())];
-    let after_header = bytes.get(REDB_HEADER_BYTES..).unwrap_or_default();
-    Ok(blank(magic) && blank(after_header))
 }

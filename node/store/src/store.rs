@@ -72,14 +72,37 @@ impl RedbStore {
     }
 
     fn on_medium(medium: Arc<Medium>, options: StoreOptions, place: String) -> Result<Self, OpenError> {
-        let generation = Generation::open(&medium, options.cache_bytes, options.when_missing)
+        let generation = Generation::check(&medium, options.cache_bytes)
+            .and_then(|()| Generation::open(&medium, options.cache_bytes, options.when_missing))
             .map_err(|refusal| OpenError::at(place, refusal))?;
-        let shared = Shared {
-            id: generation.id(),
-            current: RwLock::new(Some(Arc::new(generation))),
-            writing: Mutex::new(()),
-        };
-        Ok(Self { shared: Arc::new(shared), medium, cache_bytes: options.cache_bytes, full: false })
+        let shared = Arc::new(Shared::new(generation));
+        Ok(Self { shared, medium, cache_bytes: options.cache_bytes, full: false })
+    }
+
+    /// Reads what can be read of a store that [`Self::open`] calls damaged, and writes nothing. What is
+    /// read may be wrong, and reading may fail at any row.
+    ///
+    /// # Errors
+    /// [`OpenError`] when there is nothing that can be read as a store.
+    pub fn read_damaged(path: &Path) -> Result<Arc<dyn StoreRead>, OpenError> {
+        let place = path.display().to_string();
+        let file = open_file(path, WhenMissing::Refuse, &place)?;
+        let backend = FileBackend::new(file).map_err(|error| OpenError::at(place.clone(), error.into()))?;
+        Self::read_medium(&Medium::new(Box::new(backend), None), place)
+    }
+
+    /// [`Self::read_damaged`] on any backend.
+    ///
+    /// # Errors
+    /// As there, with "the backend" as the place.
+    pub fn read_damaged_backend(backend: impl StorageBackend) -> Result<Arc<dyn StoreRead>, OpenError> {
+        Self::read_medium(&Medium::new(Box::new(backend), None), "the backend".to_owned())
+    }
+
+    fn read_medium(medium: &Arc<Medium>, place: String) -> Result<Arc<dyn StoreRead>, OpenError> {
+        let view =
+            Generation::view(medium, crate::CACHE_BYTES).map_err(|refusal| OpenError::at(place, refusal))?;
+        Ok(Arc::new(Shared::new(view)))
     }
 
     /// Makes the file as small as what it holds, and closes the store. Readers must be gone.
@@ -171,6 +194,11 @@ fn open_file(path: &Path, when_missing: WhenMissing, place: &str) -> Result<File
 }
 
 impl Shared {
+    fn new(generation: Generation) -> Self {
+        let id = generation.id();
+        Self { id, current: RwLock::new(Some(Arc::new(generation))), writing: Mutex::new(()) }
+    }
+
     fn current(&self) -> Result<Arc<Generation>, StoreError> {
         let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
         current.clone().ok_or_else(|| StoreError::Io("the store was closed".to_owned()))

@@ -10,6 +10,7 @@ pub(crate) mod export;
 pub(crate) mod id;
 pub(crate) mod past;
 pub(crate) mod read;
+mod rebuild;
 pub(crate) mod restore;
 mod stopped;
 pub(crate) mod verify;
