@@ -51,6 +51,15 @@ pub(crate) enum Place {
     Redb,
 }
 
+/// What damage before the end of a log means to who reads it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Damage {
+    /// An error: what is behind it was acknowledged.
+    Refuse,
+    /// The end of what can be read.
+    ReadBefore,
+}
+
 /// What a log held when it was opened: the batches that redb does not hold, in order.
 #[derive(Default)]
 pub(crate) struct Held {
@@ -76,7 +85,7 @@ impl Log {
     }
 
     /// Reads the log of a medium whose redb holds every batch up to the one numbered `kept`.
-    pub(crate) fn read(handle: &Handle, kept: u64) -> Result<(Self, Held), StoreError> {
+    pub(crate) fn read(handle: &Handle, kept: u64, damage: Damage) -> Result<(Self, Held), StoreError> {
         let mut log = Self::new(handle.layout(), kept);
         if log.part_blocks == 0 {
             return Ok((log, Held::default()));
@@ -92,7 +101,8 @@ impl Log {
         }
         // The next batch is written only when the one before is durable, so a whole block of a later one
         // says that this is not where a crash ended the log.
-        if blocks.iter().filter_map(|block| batch_of(block)).any(|batch| batch > log.last + 1) {
+        let is_later = |block: &&[u8]| batch_of(block).is_some_and(|batch| batch > log.last + 1);
+        if damage == Damage::Refuse && blocks.iter().any(is_later) {
             let held = log.last - kept;
             return Err(StoreError::Corrupt(format!(
                 "its log is damaged after commit {held} of those it holds"
