@@ -71,6 +71,8 @@ pub(crate) struct Generation {
     handle: Handle,
     id: StoreId,
     writes: bool,
+    /// What is wrong with its log, where that was read as far as it goes.
+    log_damage: Option<String>,
 }
 
 /// What the writer has to itself.
@@ -145,16 +147,28 @@ impl Generation {
 
     fn on(database: Database, handle: Handle, how: How, writes: bool) -> Result<Self, Refusal> {
         let (tables, id) = Tables::open(database, how.missing, handle.layout().has_log())?;
-        let log = Self::read_log(&tables, &handle, how.damage, writes).inspect_err(|_| {
+        let (log, log_damage) = Self::read_log(&tables, &handle, how.damage, writes).inspect_err(|_| {
             // redb writes when it closes, and an older handle may still be read for want of a better one.
             handle.allow(Access::Nothing);
         })?;
         let writer = Writer { log, hand: Hand::new(how.takeover) };
-        Ok(Self { writer: Mutex::new(writer), tables: Some(Arc::new(tables)), handle, id, writes })
+        Ok(Self {
+            writer: Mutex::new(writer),
+            tables: Some(Arc::new(tables)),
+            handle,
+            id,
+            writes,
+            log_damage,
+        })
     }
 
     /// Reads the log and lays what it holds over redb's tables.
-    fn read_log(tables: &Tables, handle: &Handle, damage: Damage, writes: bool) -> Result<Log, Refusal> {
+    fn read_log(
+        tables: &Tables,
+        handle: &Handle,
+        damage: Damage,
+        writes: bool,
+    ) -> Result<(Log, Option<String>), Refusal> {
         let (mut log, held) = Log::read(handle, tables.kept()?, damage)?;
         if writes {
             log.settle(handle, &held)?;
@@ -167,7 +181,12 @@ impl Generation {
             tables.freeze()?;
         }
         held.current.iter().try_for_each(|batch| tables.lay_over(batch))?;
-        Ok(log)
+        Ok((log, held.damage))
+    }
+
+    /// What is wrong with its log, where that was read as far as it goes.
+    pub(crate) fn log_damage(&self) -> Option<&str> {
+        self.log_damage.as_deref()
     }
 
     pub(crate) fn id(&self) -> StoreId {

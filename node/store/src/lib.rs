@@ -28,7 +28,7 @@ mod takeover;
 
 pub use open::{OpenError, StoreOptions, WhenMissing};
 pub use rebuild::{Copied, copy_rows};
-pub use store::RedbStore;
+pub use store::{RedbStore, Salvage};
 pub use takeover::Takeover;
 
 /// The version of the tables' layout that this program writes.

@@ -33,6 +33,14 @@ pub struct RedbStore {
     full: bool,
 }
 
+/// What can be read of a damaged store.
+pub struct Salvage {
+    /// Its rows.
+    pub store: Arc<dyn StoreRead>,
+    /// What is wrong with its log, if anything: what was committed behind that place is not among the rows.
+    pub log_damage: Option<String>,
+}
+
 /// What the writer and the readers share.
 struct Shared {
     id: StoreId,
@@ -99,7 +107,7 @@ impl RedbStore {
     ///
     /// # Errors
     /// [`OpenError`] when there is nothing that can be read as a store.
-    pub fn read_damaged(path: &Path) -> Result<Arc<dyn StoreRead>, OpenError> {
+    pub fn read_damaged(path: &Path) -> Result<Salvage, OpenError> {
         let place = path.display().to_string();
         let file = open_file(path, WhenMissing::Refuse, &place)?;
         let backend = FileBackend::new(file).map_err(|error| OpenError::at(place.clone(), error.into()))?;
@@ -110,11 +118,11 @@ impl RedbStore {
     ///
     /// # Errors
     /// As there, with "the backend" as the place.
-    pub fn read_damaged_backend(backend: impl StorageBackend) -> Result<Arc<dyn StoreRead>, OpenError> {
+    pub fn read_damaged_backend(backend: impl StorageBackend) -> Result<Salvage, OpenError> {
         Self::read_medium(Medium::new(Box::new(backend), None), "the backend".to_owned())
     }
 
-    fn read_medium(medium: Arc<Medium>, place: String) -> Result<Arc<dyn StoreRead>, OpenError> {
+    fn read_medium(medium: Arc<Medium>, place: String) -> Result<Salvage, OpenError> {
         let how = How {
             missing: WhenMissing::Refuse,
             cache_bytes: crate::CACHE_BYTES,
@@ -123,7 +131,8 @@ impl RedbStore {
             damage: Damage::ReadBefore,
         };
         let view = Generation::view(&medium, how).map_err(|refusal| OpenError::at(place, refusal))?;
-        Ok(Arc::new(Shared::new(medium, how, view)))
+        let log_damage = view.log_damage().map(str::to_owned);
+        Ok(Salvage { store: Arc::new(Shared::new(medium, how, view)), log_damage })
     }
 
     /// Makes the file as small as what it holds, and closes the store. Readers must be gone.

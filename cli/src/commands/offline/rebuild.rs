@@ -6,32 +6,41 @@ use std::path::{Path, PathBuf};
 
 use starling_api::ExitCode as Exit;
 use starling_crdt::verify::{Finding, Report, verify};
-use starling_store::{Copied, OpenError, RedbStore, StoreOptions, copy_rows};
+use starling_store::{Copied, OpenError, RedbStore, Salvage, StoreOptions, copy_rows};
 
 use super::store_path;
 use crate::failure::Failure;
+
+/// A store that took a damaged one's place.
+pub(super) struct Rebuilt {
+    pub(super) copied: Copied,
+    /// What is wrong with the old one's log, behind which nothing was copied.
+    pub(super) log_damage: Option<String>,
+    /// The name under which the old one is kept.
+    pub(super) kept: PathBuf,
+}
 
 /// What `verify` says of a store whose pages are damaged: that, and what else can be seen.
 pub(super) fn look(directory: &Path, why: &str) -> Report {
     let read = RedbStore::read_damaged(&store_path(directory)).ok();
     // What cannot be read at all is told by the pages alone.
-    let mut report = read.and_then(|read| verify(read.as_ref(), None).ok()).unwrap_or_default();
+    let mut report = read.and_then(|read| verify(read.store.as_ref(), None).ok()).unwrap_or_default();
     let what = format!("the store's file is damaged: {why}");
     report.wrong += 1;
     report.findings.insert(0, Finding { code: "pages", space: None, document: None, what, mendable: true });
     report
 }
 
-/// Copies what can be read into a new store, which takes the old one's name; gives the name under which
-/// the old one is kept.
-pub(super) fn rebuild(directory: &Path) -> Result<(Copied, PathBuf), Failure> {
+/// Copies what can be read into a new store, which takes the old one's name.
+pub(super) fn rebuild(directory: &Path) -> Result<Rebuilt, Failure> {
     let (old, new) = (store_path(directory), directory.join("store.redb.rebuilding"));
     let hopeless = |error: &OpenError| {
         Failure::new(Exit::CheckFailed, "store-damaged", "nothing of the store can be read")
             .caused_by(error)
             .next("restore a backup, or move the data directory away, keep identity.pem, and join again")
     };
-    let from = RedbStore::read_damaged(&old).map_err(|error| hopeless(&error))?;
+    let Salvage { store: from, log_damage } =
+        RedbStore::read_damaged(&old).map_err(|error| hopeless(&error))?;
     match fs::remove_file(&new) {
         // What an interrupted repair left behind was never used by anybody.
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(not_made(&new, &error)),
@@ -48,7 +57,7 @@ pub(super) fn rebuild(directory: &Path) -> Result<(Copied, PathBuf), Failure> {
         .and_then(|()| fs::rename(&new, &old))
         .and_then(|()| File::open(directory)?.sync_all())
         .map_err(|error| not_made(&old, &error))?;
-    Ok((copied, kept))
+    Ok(Rebuilt { copied, log_damage, kept })
 }
 
 fn not_made(path: &Path, error: &io::Error) -> Failure {

@@ -13,7 +13,8 @@ use starling_crdt::verify::{Aside, Mend, Report, verify};
 use starling_node::http::verified;
 use starling_store::{OpenError, RedbStore, StoreOptions};
 
-use super::{id, rebuild, stopped, store_path};
+use super::rebuild::{self, Rebuilt};
+use super::{id, stopped, store_path};
 use crate::args::Global;
 use crate::commands::counted;
 use crate::connect::{Session, data_directory};
@@ -74,13 +75,16 @@ fn stopped_node(global: &Global, args: &VerifyArgs, unreachable: Failure, out: &
             note("`starling verify --repair` makes a new store of what can be read, and keeps the old one");
             return Ok(Exit::CheckFailed);
         }
-        Err(OpenError::Corrupt { .. }) => {
-            let (copied, kept) = rebuild::rebuild(&directory)?;
+        Err(OpenError::Corrupt { why, .. }) => {
+            let Rebuilt { copied, log_damage, kept } = rebuild::rebuild(&directory)?;
             note(&format!(
-                "the file was damaged: {} written into a new store, and the old one kept as {}",
+                "the file was damaged ({why}): {} written into a new store, and the old one kept as {}",
                 counted(copied.rows, "row"),
                 kept.display()
             ));
+            if let Some(why) = log_damage {
+                note(&format!("{why}: what was committed after that could not be read"));
+            }
             for (table, why) in copied.partly {
                 note(&format!("the table {} could be read only in part: {why}", table.name()));
             }
