@@ -230,6 +230,7 @@ impl<S: Store> Replica<S> {
         if is_planted("never-recover") {
             self.stale = true;
         }
+        self.core.tell_again(now.monotonic);
         for effect in &effects {
             if let Effect::Ask { peer, id, .. } = effect {
                 self.core.question_lost(now.monotonic, *peer, *id);

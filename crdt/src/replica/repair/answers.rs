@@ -150,7 +150,7 @@ impl Core {
     ) -> Result<bool, StoreError> {
         match (asked, answer) {
             (Asked::Task(Task::Hello), ScreenedAnswer::Plain(Response::Hello(greetings))) => {
-                self.take_greetings(key, &greetings);
+                self.take_greetings(step, key, &greetings);
             }
             (Asked::Task(Task::Join { space, .. }), ScreenedAnswer::Joined(statements)) => {
                 self.take_statements(step, space, key, statements);
