@@ -80,6 +80,12 @@ pub struct RunRecord {
     /// were still missing at the end, bounded by [`MISSED_MAX`].
     #[serde(default)]
     pub missed: Vec<Missed>,
+    /// How many there were in all; more than [`RunRecord::missed`] keeps, perhaps.
+    #[serde(default)]
+    pub missed_total: u64,
+    /// The same in numbers, for each node and fault, whole whatever [`RunRecord::missed`] keeps.
+    #[serde(default)]
+    pub waits: Vec<Waited>,
 }
 
 /// Most entries of [`RunRecord::missed`].
@@ -346,6 +352,24 @@ pub struct Missed {
     /// How it came by gossip all the same and was not held afterwards, if it did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub received: Option<Received>,
+}
+
+/// What one node was without because of one fault.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Waited {
+    /// Who was without it.
+    pub node: u32,
+    /// The fault that kept it away, if one did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fault: Option<u32>,
+    /// Writes that came more than a second after they were made.
+    pub late: u64,
+    /// Writes that never came.
+    pub never: u64,
+    /// The longest of those that came late took so long.
+    pub longest_us: u64,
+    /// Since when that one was awaited.
+    pub since_us: u64,
 }
 
 /// A change that came to a node which did not hold it afterwards.

@@ -8,6 +8,8 @@ pub mod faults;
 mod findings;
 pub mod fleet;
 mod judge;
+mod missed;
+mod naming;
 mod presence;
 mod reading;
 mod receipts;

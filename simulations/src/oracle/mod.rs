@@ -30,6 +30,8 @@ const PAGE_ROWS: usize = 1_024;
 pub struct Wait {
     /// Where.
     pub node: usize,
+    /// Whose change it is.
+    pub author: usize,
     /// Of which run.
     pub key: RunKey,
     /// Of which change in it.
@@ -63,7 +65,9 @@ pub struct Oracle {
     pub ledger: Ledger,
     /// Times from a change's birth to its arrival at another node, in microseconds.
     pub delays: Vec<u64>,
-    /// The longest of them, when they are long.
+    /// Long ones that nobody has taken yet.
+    fresh: Vec<Wait>,
+    /// The longest of those that were.
     pub waits: Vec<Wait>,
     /// What everyone is to have caught up with.
     pub goal: Option<Goal>,
@@ -303,12 +307,20 @@ impl Oracle {
             let took = now.saturating_sub(entry.born);
             self.delays.push(took);
             if took >= WAIT_MIN {
-                self.waits.push(Wait { node, key: key.clone(), seq: place as u64 + 1, took, at: now });
+                let (author, seq) = (entry.author, place as u64 + 1);
+                self.fresh.push(Wait { node, author, key: key.clone(), seq, took, at: now });
             }
         }
+    }
+
+    /// Long waits that ended since this was asked last; the longest of all are kept in [`Oracle::waits`].
+    pub fn fresh_waits(&mut self) -> Vec<Wait> {
+        let fresh = std::mem::take(&mut self.fresh);
+        self.waits.extend(fresh.iter().cloned());
         if self.waits.len() > 2 * WAITS_MAX {
             self.waits.sort_by_key(|wait| std::cmp::Reverse(wait.took));
             self.waits.truncate(WAITS_MAX);
         }
+        fresh
     }
 }

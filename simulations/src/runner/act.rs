@@ -72,12 +72,7 @@ impl Run<'_> {
             Agenda::Start(node) => self.start(node),
             Agenda::ChurnDown { fault, time, node, round } => self.churn_down(fault, time, node, round),
             Agenda::ChurnUp { fault, time, node, round } => self.churn_up(fault, time, node, round),
-            Agenda::KillAnyway { fault, node } => {
-                if self.world.kill_pending(node) {
-                    self.world.end(node, Death::Unsynced);
-                    self.fired[fault] += 1;
-                }
-            }
+            Agenda::KillAnyway { fault, node } => self.kill_anyway(fault, node),
             Agenda::Hostile { fault, time, node, round } => self.hostile_act(fault, time, node, round),
             Agenda::Write(_) | Agenda::Sample | Agenda::Healed | Agenda::Idle | Agenda::Over => {}
         }
@@ -234,6 +229,15 @@ impl Run<'_> {
         self.put(at, Agenda::KillAnyway { fault, node });
     }
 
+    /// Cuts the power of a process that waited for a disk operation in vain.
+    fn kill_anyway(&mut self, fault: usize, node: usize) {
+        if self.world.kill_pending(node) {
+            self.world.end(node, Death::Unsynced);
+            self.fired[fault] += 1;
+            *self.unmet.entry(fault).or_default() += 1;
+        }
+    }
+
     fn set_back(&mut self, fault: usize, node: usize, disk: Option<Disk>) {
         self.harm(node);
         let Some(disk) = disk else { return };
@@ -332,10 +336,7 @@ impl Run<'_> {
             FaultKind::Hostile { .. } => self.world.turn(node, None),
             kind if dies(kind) => {
                 // A kill that found no disk operation yet strikes now.
-                if self.world.kill_pending(node) {
-                    self.world.end(node, Death::Unsynced);
-                    self.fired[fault] += 1;
-                }
+                self.kill_anyway(fault, node);
                 self.unharm(node);
                 self.start(node);
             }

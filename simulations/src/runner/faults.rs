@@ -277,17 +277,14 @@ fn drawn_kind(name: &str, draws: &mut Draws) -> Option<FaultKind> {
 }
 
 /// A partition or another fault in words.
-pub fn words(kind: &FaultKind, sides: &[Vec<usize>], name: impl Fn(usize) -> String) -> String {
+pub fn words(kind: &FaultKind, sides: &[Vec<usize>], named: impl Fn(&[usize]) -> String) -> String {
     match kind {
         FaultKind::Partition(partition) => {
             let shape = serde_json::to_value(partition.shape).ok();
             let shape = shape.as_ref().and_then(|shape| shape.as_str()).unwrap_or("partition").to_owned();
-            let side = |nodes: &Vec<usize>| match nodes.as_slice() {
-                [] => "nobody".to_owned(),
-                [only] => name(*only),
-                [first, .., last] => format!("{} … {} ({})", name(*first), name(*last), nodes.len()),
-            };
-            format!("{shape}: {}", sides.iter().map(side).collect::<Vec<_>>().join(" | "))
+            let said = sides.iter().map(|side| named(side)).collect::<Vec<_>>().join(" | ");
+            let alone = partition.shape == Shape::Isolate && sides.iter().any(|side| side.len() > 1);
+            format!("{shape}: {said}{}", if alone { ", each alone" } else { "" })
         }
         FaultKind::Loss { rate } | FaultKind::Burst { rate, .. } => {
             format!("{} % of frames lost", rate * 100.0)

@@ -104,14 +104,14 @@ impl Run<'_> {
     /// The fault that was going on at a node, or between it and another, at some time of a span.
     pub(super) fn blame(&self, node: usize, other: Option<usize>, from: Time, to: Time) -> Option<u32> {
         let overlaps = |since: u64, until: u64| since <= to && until >= from;
-        let between = self.bands.iter().find(|band| {
+        let between = self.bands.iter().filter(|band| overlaps(band.from_us, band.to_us)).find(|band| {
             let apart = other.is_none_or(|other| {
                 let side = |node: usize| band.sides.iter().position(|side| side.contains(&(node as u32)));
                 band.sides.len() == 1 || side(node) != side(other)
             });
             let touches = band.sides.iter().flatten().any(|one| *one as usize == node)
                 || other.is_some_and(|other| band.sides.iter().flatten().any(|one| *one as usize == other));
-            apart && touches && overlaps(band.from_us, band.to_us)
+            apart && touches
         });
         between.map(|band| band.fault).or_else(|| {
             let keeps_away = |fault: usize| {
@@ -122,9 +122,13 @@ impl Run<'_> {
                 let struck = |node: usize| span.nodes.contains(&(node as u32));
                 (struck(node) || other.is_some_and(struck)) && overlaps(span.from_us, span.to_us)
             };
-            let mut faults = self.spans.iter().enumerate();
-            let found = faults.find(|(fault, spans)| keeps_away(*fault) && spans.iter().any(strikes));
-            found.map(|(fault, _)| fault as u32)
+            // A cut that does not stand between them is the last to be thought of.
+            let is_cut = |fault: &usize| matches!(self.faults[*fault].kind, FaultKind::Partition(_));
+            let mut struck: Vec<usize> = (0..self.faults.len())
+                .filter(|fault| keeps_away(*fault) && self.spans[*fault].iter().any(strikes))
+                .collect();
+            struck.sort_by_key(is_cut);
+            struck.first().map(|fault| *fault as u32)
         })
     }
 }

@@ -35,8 +35,7 @@ impl Run<'_> {
     pub(super) fn sweep_all(&mut self, occasion: Occasion) {
         for node in self.sound() {
             // What a node has committed and not let out yet is in its store and in nobody's ears.
-            let wrong = self.oracle.look(&self.world, node, None);
-            self.wrongs(node, wrong);
+            self.look_into(node, None);
             self.count_anew();
         }
         for node in self.sound() {

@@ -14,7 +14,7 @@ use crate::oracle::Oracle;
 use crate::oracle::ledger::Holding;
 use crate::properties;
 use crate::record::{
-    Band, Bytes, Divergence, FaultSpan, Lag, Resources, RunRecord, SAMPLES_MAX, Violation, Writes,
+    Band, Bytes, Divergence, FaultSpan, Lag, Resources, RunRecord, SAMPLES_MAX, Violation, Waited, Writes,
 };
 use crate::scenario::{NodePlan, Scenario};
 use crate::world::disk::Disk;
@@ -169,6 +169,10 @@ pub(super) struct Run<'a> {
     pub(super) written: BTreeMap<u32, Vec<Written>>,
     /// Changes that came and were not held afterwards.
     pub(super) receipts: Receipts,
+    /// What each node waited for because of each fault.
+    pub(super) waited: BTreeMap<(usize, Option<u32>), Waited>,
+    /// How often a process that was to die inside a disk operation met none, by fault.
+    pub(super) unmet: BTreeMap<usize, u64>,
     pub(super) counts: Writes,
     pub(super) fair: (u64, u64),
     pub(super) healed: Option<Time>,
@@ -244,6 +248,8 @@ impl<'a> Run<'a> {
             increments: BTreeMap::new(),
             written: BTreeMap::new(),
             receipts: Receipts::new(),
+            waited: BTreeMap::new(),
+            unmet: BTreeMap::new(),
             counts: Writes::default(),
             fair: (0, 0),
             healed: None,

@@ -5,24 +5,24 @@ use std::collections::BTreeSet;
 use sha2::{Digest, Sha256};
 
 use super::faults;
+use super::missed::Told;
+use super::naming;
 use super::planted;
 use super::run::Run;
 use crate::properties;
+use crate::report::words;
 use crate::record::{
-    FaultRecord, Judged, MISSED_MAX, Missed, NodeRecord, Propagation, PropertyCount, Quantile,
-    RECORD_VERSION, RunRecord, Timings, Verdict, Violation,
+    FaultRecord, Judged, NodeRecord, Propagation, PropertyCount, Quantile, RECORD_VERSION, RunRecord, Timings,
+    Verdict, Violation,
 };
 use crate::scenario::{Expect, FaultKind, Scenario};
 
 /// Points of the distribution of delays.
 const QUANTILES: [f64; 14] = [0.01, 0.05, 0.1, 0.25, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.999, 1.0];
 
-/// Most nodes named in the words of a fault.
-const WHOM_MAX: usize = 4;
-
 /// A fault in words, with the sides it has at one time.
 pub(super) fn span_words(run: &Run<'_>, fault: usize, sides: &[Vec<usize>]) -> String {
-    faults::words(&run.faults[fault].kind, sides, |node| run.world.node(node).name.clone())
+    faults::words(&run.faults[fault].kind, sides, |nodes| run.named(nodes))
 }
 
 fn hex(bytes: impl AsRef<[u8]>) -> String {
@@ -41,16 +41,15 @@ impl Run<'_> {
             .converged
             .and(goal)
             .and_then(|goal| goal.reached.map(|reached| reached.saturating_sub(goal.since)));
-        let missed = self.missed();
+        let Told { missed, total: missed_total, waits } = self.missed();
         let propagation = self.propagation();
         let expectations = self.expectations(convergence_us, &propagation);
         for judged in expectations.iter().filter(|judged| !judged.held) {
-            let measured = judged.measured.clone().unwrap_or_else(|| "nothing".to_owned());
             self.findings.push(Violation {
                 property: None,
                 name: judged.name.clone(),
                 at_us: now,
-                words: format!("{} was to be {} and is {measured}", judged.name, judged.bound),
+                words: format!("{} was to be {} and is {}", judged.name, judged.bound, words::measured(judged)),
                 ..Violation::default()
             });
         }
@@ -101,6 +100,8 @@ impl Run<'_> {
             bytes: self.bytes,
             resources: self.resources,
             missed,
+            missed_total,
+            waits,
         }
     }
 
@@ -143,12 +144,11 @@ impl Run<'_> {
         let faults = self.faults.iter().enumerate();
         faults
             .map(|(number, fault)| {
-                let sides = fault.occurrences.first().map(|first| first.sides.clone()).unwrap_or_default();
                 let mut spans = self.spans[number].clone();
                 spans.iter_mut().for_each(|span| span.to_us = span.to_us.min(now));
                 FaultRecord {
                     kind: fault.kind.name().to_owned(),
-                    words: span_words(self, number, &sides) + &self.whom(number),
+                    words: self.fault_words(number),
                     drawn: fault.drawn,
                     occurrences: self.spans[number].len() as u64,
                     fired: self.fired[number],
@@ -159,66 +159,44 @@ impl Run<'_> {
             .collect()
     }
 
+    /// Nodes in words: groups that are there whole, then the others.
+    pub(super) fn named(&self, nodes: &[usize]) -> String {
+        let fleet = self.world.nodes().iter().enumerate().map(|(index, node)| {
+            let group = self.plans.get(index).map(|plan| plan.group.name.as_str());
+            (node.name.as_str(), group.unwrap_or_default())
+        });
+        naming::named(nodes, &fleet.collect::<Vec<_>>())
+    }
+
     /// Whom a fault struck, where neither its words nor the fleet's size say so: ` at node-1, node-2`.
     fn whom(&self, number: usize) -> String {
         let fault = &self.faults[number];
         let struck = fault.occurrences.iter().flat_map(|occurrence| occurrence.nodes.iter().copied());
         let struck: BTreeSet<usize> = struck.collect();
-        let says_it = matches!(fault.kind, FaultKind::Partition(_))
-            || span_words(self, number, &[]) == fault.kind.name().replace('-', " ");
-        if says_it || struck.len() > WHOM_MAX || struck.len() == self.plans.len() {
+        let is_cut = matches!(fault.kind, FaultKind::Partition(_));
+        if is_cut || struck.is_empty() || struck.len() == self.plans.len() {
             return String::new();
         }
-        let names: Vec<&str> = struck.iter().map(|node| self.world.node(*node).name.as_str()).collect();
-        if names.is_empty() { String::new() } else { format!(" at {}", names.join(", ")) }
+        format!(" at {}", self.named(&struck.into_iter().collect::<Vec<_>>()))
     }
 
-    /// What nodes never got, and what they waited for longest.
-    fn missed(&self) -> Vec<Missed> {
-        let mut all = Vec::new();
-        let holdings = self.oracle.ledger.holdings();
-        let now = self.world.now();
-        for (key, seq, entry) in self.oracle.ledger.entries() {
-            let Some(since_us) = entry.acknowledged.filter(|_| !entry.excused) else { continue };
-            for (node, holding) in holdings.iter().enumerate() {
-                if holding.tips.get(key).is_some_and(|(held, _)| *held >= seq) || !self.is_honest(node) {
-                    continue;
-                }
-                all.push(Missed {
-                    node: node as u32,
-                    author: entry.author as u32,
-                    document: key.0.clone(),
-                    write: entry.number,
-                    since_us,
-                    until_us: None,
-                    fault: self.blame(node, Some(entry.author), since_us, now),
-                    received: self.received(node, key, seq),
-                });
+    /// What a fault was, at whom, and what became of it.
+    fn fault_words(&self, number: usize) -> String {
+        let fault = &self.faults[number];
+        let sides = fault.occurrences.first().map(|first| first.sides.clone()).unwrap_or_default();
+        let (words, whom) = (span_words(self, number, &sides), self.whom(number));
+        let waited = words::time(self.world.kill_wait());
+        let unmet = self.unmet.get(&number).copied().unwrap_or(0);
+        match fault.kind {
+            FaultKind::KillInIo { step } if unmet > 0 && unmet == self.fired[number] => {
+                format!("power cut{whom}: disk operation {step} did not come in time ({waited} at most)")
             }
+            FaultKind::KillInIo { .. } | FaultKind::TornWrite if unmet > 0 => {
+                let times = words::several(unmet, "time");
+                format!("{words}{whom}; {times} no such operation came in time ({waited} at most) and the power was cut")
+            }
+            _ => words + &whom,
         }
-        for wait in &self.oracle.waits {
-            let Some(entry) =
-                self.oracle.ledger.run(&wait.key).and_then(|run| run.get(wait.seq as usize - 1))
-            else {
-                continue;
-            };
-            all.push(Missed {
-                node: wait.node as u32,
-                author: entry.author as u32,
-                document: wait.key.0.clone(),
-                write: entry.number,
-                since_us: entry.born,
-                until_us: Some(wait.at),
-                fault: self.blame(wait.node, Some(entry.author), entry.born, wait.at),
-                received: self.received(wait.node, &wait.key, wait.seq),
-            });
-        }
-        all.sort_by_key(|missed| {
-            let waited = missed.until_us.unwrap_or(u64::MAX).saturating_sub(missed.since_us);
-            (missed.until_us.is_some(), std::cmp::Reverse(waited), missed.node, missed.write)
-        });
-        all.truncate(MISSED_MAX);
-        all
     }
 
     fn propagation(&self) -> Propagation {

@@ -32,8 +32,7 @@ impl Run<'_> {
         match &seen.what {
             Observation::Changed { node, change } => {
                 let name = change.document.as_str();
-                let wrong = self.oracle.look(&self.world, *node, Some(name));
-                self.wrongs(*node, wrong);
+                self.look_into(*node, Some(name));
                 self.clothe(*node, seen.at);
                 self.look_at_authors(*node, name);
                 let heads: Vec<Hash> = change.heads.iter().map(|head| head.0).collect();
@@ -62,8 +61,7 @@ impl Run<'_> {
         self.unsound.remove(&node);
         let before = self.oracle.ledger.forget(node);
         let destroyed = self.destroyed.remove(&node);
-        let wrong = self.oracle.look(&self.world, node, None);
-        self.wrongs(node, wrong);
+        self.look_into(node, None);
         if !self.oracle.ledger.holds_founding(node) {
             self.bare.insert(node);
         }
