@@ -172,3 +172,29 @@ fn a_fault_that_never_fires_makes_the_run_undecided_and_is_named() {
     assert_eq!((record.verdict, record.exit_code()), (Verdict::Undecided, 1), "{}", said(&record));
     assert!(record.undecided.iter().any(|why| why.contains("duplicate")), "{:?}", record.undecided);
 }
+
+#[test]
+fn the_words_of_a_fault_say_whom_it_struck_and_what_really_came_of_it() {
+    let words = |fault: &str| run(&with(fault)).faults[0].words.clone();
+    let never = words("kind = 'kill-in-io'\nstep = 100000\non = 'west-0'");
+    assert_eq!(never, "power cut at west-0: disk operation 100000 did not come in time (5 s at most)");
+    assert_eq!(words("kind = 'disk-full'\non = ['west', 'east-1']"), "disk full at east-1, west");
+    let sides = "kind = 'partition'\nshape = 'halves'\nsides = ['west-0', ['east', 'west-1']]";
+    assert_eq!(words(sides), "halves: west-0 | east, west-1");
+}
+
+#[test]
+fn every_long_wait_is_counted_by_node_and_fault_whatever_is_kept() {
+    let full = "kind = 'disk-full'\non = 'east-0'\nat = '2s'\nfor = '15s'";
+    let text = with("kind = 'partition'\nshape = 'halves'\nsides = ['east', 'west']")
+        .replace("rate = 4.0", "rate = 100.0");
+    let record = run(&format!("{text}\n[[fault]]\n{full}\n"));
+    let counted: u64 = record.waits.iter().map(|waited| waited.late + waited.never).sum();
+    assert_eq!(record.missed_total, counted);
+    assert!(record.missed_total > record.missed.len() as u64, "{}", record.missed_total);
+    let faults: std::collections::BTreeSet<_> = record.waits.iter().map(|waited| waited.fault).collect();
+    assert!(faults.contains(&Some(0)) && faults.contains(&Some(1)), "{:?}", record.waits);
+    let explained = starling_simulations::report::explain::explain(&record);
+    assert!(explained.contains("of which 1\u{202f}000 are kept"), "{explained}");
+    assert!(explained.contains("(disk-full at east-0)"), "{explained}");
+}

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 
 use super::{CHECK_FAILED, Console, FAILED, HELD, NOT_FOUND, OutputFormat, USAGE};
+use crate::report::words::several;
 use crate::scenario::{self, shipped};
 
 /// What `new` writes where no shipped scenario is asked for.
@@ -16,11 +17,11 @@ pub(super) fn lint(scenarios: &[PathBuf], console: &mut Console<'_>) -> io::Resu
     for path in scenarios {
         match scenario::load(path) {
             Ok(loaded) if console.format == OutputFormat::Table => {
-                let nodes = loaded.scenario.nodes().len();
-                let faults = loaded.scenario.faults.len();
+                let nodes = several(loaded.scenario.nodes().len() as u64, "node");
+                let faults = several(loaded.scenario.faults.len() as u64, "fault");
                 writeln!(
                     console.out,
-                    "{}: fine: {nodes} nodes, {faults} faults, {}",
+                    "{}: fine: {nodes}, {faults}, {}",
                     loaded.label, loaded.scenario.duration
                 )?;
             }

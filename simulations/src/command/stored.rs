@@ -31,7 +31,8 @@ pub(super) fn explain(path: &Path, console: &mut Console<'_>) -> io::Result<u8> 
     if console.format == OutputFormat::Json {
         let explained = json!({
             "version": 1, "verdict": record.verdict, "cause": crate::report::words::cause(&record),
-            "violations": record.violations, "missed": record.missed, "replay": record.replay,
+            "violations": record.violations, "missed": record.missed,
+            "missed_total": record.missed_total, "waits": crate::report::words::waits(&record), "replay": record.replay,
         });
         writeln!(console.out, "{explained:#}")?;
     } else {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use super::{Missed, NodeRecord, Received, RunRecord, Violation};
+use super::{Missed, NodeRecord, Received, RunRecord, Violation, Waited};
 use crate::report::sample::{held, violated};
 
 fn schema() -> Value {
@@ -68,6 +68,8 @@ fn whole() -> RunRecord {
     record.nodes.push(NodeRecord { disk_full_us: Some(1), ..NodeRecord::default() });
     let received = Some(Received { before: Some(1), ..Received::default() });
     record.missed.push(Missed { until_us: Some(1), fault: Some(0), received, ..Missed::default() });
+    record.missed_total = 2;
+    record.waits.push(Waited { fault: Some(0), ..Waited::default() });
     let place = Violation {
         property: Some(1),
         node: Some(0),

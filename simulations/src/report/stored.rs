@@ -8,6 +8,9 @@ use crate::record::{RECORD_VERSION, RunRecord};
 /// Most bytes of a stored run: a run of two thousand nodes has a tenth of it.
 const FILE_BYTES_MAX: u64 = 1 << 30;
 
+/// What a scenario in the place of a run is told.
+const SCENARIO_WORDS: &str = "it is a scenario; run it first, with --out DIR, and take the file in DIR";
+
 /// A run that cannot be stored or read.
 #[derive(Debug, thiserror::Error)]
 pub enum StoredError {
@@ -74,7 +77,10 @@ pub fn read(path: &Path) -> Result<RunRecord, StoredError> {
         return Err(not("it is too large".into()));
     }
     let text = std::fs::read_to_string(path).map_err(file)?;
-    let record: RunRecord = serde_json::from_str(&text).map_err(|error| not(error.to_string()))?;
+    let record: RunRecord = serde_json::from_str(&text).map_err(|error| {
+        let is_scenario = path.extension().is_some_and(|ending| ending == "toml");
+        not(if is_scenario { SCENARIO_WORDS.into() } else { error.to_string() })
+    })?;
     if record.version != RECORD_VERSION {
         return Err(not(format!("version {} where this build reads {RECORD_VERSION}", record.version)));
     }
@@ -94,9 +100,13 @@ mod tests {
         let back = read(&path).expect("it is read");
         std::fs::write(&path, "{}").expect("it is spoilt");
         let spoilt = read(&path);
+        let scenario = path.with_extension("toml");
+        std::fs::write(&scenario, "version = 1\n").expect("a scenario is beside it");
+        let mistaken = read(&scenario).expect_err("a scenario is no run").to_string();
         std::fs::remove_dir_all(&directory).expect("the directory goes");
         assert_eq!(back, record);
         assert!(matches!(spoilt, Err(StoredError::NotARun { .. })));
+        assert!(mistaken.contains("run it first, with --out DIR"), "{mistaken}");
     }
 
     #[test]

@@ -117,7 +117,7 @@ fn run(record: &RunRecord, colour: Colour, out: &mut String) {
         let drawn = if fault.drawn { ", drawn" } else { "" };
         let did = match fault.fired {
             0 => "NEVER FIRED".to_owned(),
-            fired => format!("{} {}", words::count(fired), fault.counted),
+            _ => words::did(fault),
         };
         line(out, "fault", &format!("{}{drawn}: {did}", words::fault(record, fault)));
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::record::{FaultRecord, Judged, Missed, RunRecord, Verdict, Violation};
+use crate::record::{FaultRecord, Judged, Missed, RunRecord, Verdict, Violation, Waited};
 use crate::scenario::Span;
 
 /// A time or span: `2.4 s`, `1 min 30 s`, `7 d 3 h`.
@@ -159,20 +159,67 @@ fn violated(record: &RunRecord, violation: &Violation) -> String {
     format!("{} Noticed at {}{place}.{blamed}", sentence(&violation.words), time(violation.at_us))
 }
 
-/// A fault in words: `partition (halves: east | west)`, or `restart (node-0)` where only its kind says
-/// what it is.
+/// A fault in words: `partition (halves: east | west)`, or `restart at node-0` where only its kind says what it is.
 pub fn fault(record: &RunRecord, fault: &FaultRecord) -> String {
-    if fault.words != fault.kind && !fault.words.is_empty() {
-        return format!("{} ({})", fault.kind, fault.words);
+    let what = what(record, fault);
+    match what.strip_prefix(&fault.kind.replace('-', " ")) {
+        Some(whom) if whom.is_empty() || whom.starts_with([' ', ',', ';']) => format!("{}{whom}", fault.kind),
+        _ => format!("{} ({what})", fault.kind),
+    }
+}
+
+/// What a fault is and whom it struck, without its kind where there is more to say.
+pub fn what(record: &RunRecord, fault: &FaultRecord) -> String {
+    let kind = fault.kind.replace('-', " ");
+    if !fault.words.is_empty() && fault.words.replace('-', " ") != kind {
+        return fault.words.clone();
     }
     let mut nodes: Vec<u32> = fault.spans.iter().flat_map(|span| span.nodes.iter().copied()).collect();
     nodes.sort_unstable();
     nodes.dedup();
-    let mut names: Vec<&str> = nodes.iter().take(NAMES_MAX).map(|node| record.node_name(*node)).collect();
-    if nodes.len() > NAMES_MAX {
-        names.push("…");
+    if nodes.is_empty() || nodes.len() == record.nodes.len() {
+        return kind;
     }
-    if names.is_empty() { fault.kind.clone() } else { format!("{} ({})", fault.kind, names.join(", ")) }
+    let names: Vec<&str> = nodes.iter().take(NAMES_MAX).map(|node| record.node_name(*node)).collect();
+    let more = nodes.len() - names.len();
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    format!("{kind} at {}{more}", names.join(", "))
+}
+
+/// What a fault really did: `518 commits refused`, `1 process killed`.
+pub fn did(fault: &FaultRecord) -> String {
+    if fault.fired != 1 {
+        return format!("{} {}", count(fault.fired), fault.counted);
+    }
+    let one = match fault.counted.split_once(' ') {
+        Some(("frames,", _)) => "frame, dial or connection cut".to_owned(),
+        Some(("processes", rest)) => format!("process {rest}"),
+        Some((several, rest)) => format!("{} {rest}", several.trim_end_matches('s')),
+        None => fault.counted.clone(),
+    };
+    format!("1 {one}")
+}
+
+/// What each node was without because of which fault: as the record says, or counted from what an older one keeps.
+pub fn waits(record: &RunRecord) -> Vec<Waited> {
+    if !record.waits.is_empty() {
+        return record.waits.clone();
+    }
+    let mut all: BTreeMap<(u32, Option<u32>), Waited> = BTreeMap::new();
+    for missed in &record.missed {
+        let empty = Waited { node: missed.node, fault: missed.fault, ..Waited::default() };
+        let waited = all.entry((missed.node, missed.fault)).or_insert(empty);
+        let Some(until) = missed.until_us else {
+            waited.never += 1;
+            continue;
+        };
+        waited.late += 1;
+        let took = until.saturating_sub(missed.since_us);
+        if took > waited.longest_us {
+            (waited.longest_us, waited.since_us) = (took, missed.since_us);
+        }
+    }
+    all.into_values().collect()
 }
 
 /// Most nodes named in a sentence.
@@ -256,8 +303,8 @@ pub fn received(record: &RunRecord, missed: &Missed) -> Option<String> {
 }
 
 /// Why somebody was without a write.
-pub fn because(record: &RunRecord, missed: &Missed) -> String {
-    let fault = missed.fault.and_then(|fault| record.faults.get(fault as usize));
+pub fn because(record: &RunRecord, fault: Option<u32>) -> String {
+    let fault = fault.and_then(|fault| record.faults.get(fault as usize));
     fault.map_or_else(|| "no fault was going on".into(), |fault| self::fault(record, fault))
 }
 
@@ -344,6 +391,27 @@ mod tests {
         let waits = Missed { received: Some(Received { accepted: false, ..come }), until_us: None, ..missed };
         assert!(received(&record, &waits).is_some_and(|said| said.ends_with("never took it")));
         assert_eq!(received(&record, &Missed { received: None, ..waits }), None);
+    }
+
+    #[test]
+    fn a_fault_is_said_with_whom_it_struck_and_how_often() {
+        let mut record = super::super::sample::violated();
+        let mut full = FaultRecord {
+            kind: "disk-full".into(),
+            words: "disk full at west-1".into(),
+            fired: 1,
+            counted: "commits refused".into(),
+            ..FaultRecord::default()
+        };
+        assert_eq!(fault(&record, &full), "disk-full at west-1");
+        full.words = "disk full".into();
+        full.spans = record.faults[1].spans.clone();
+        assert_eq!(fault(&record, &full), "disk-full at west-1");
+        assert_eq!((did(&full), did(&record.faults[1])), ("1 commit refused".into(), "3 writes lost".into()));
+        full.counted = "processes killed".into();
+        assert_eq!(did(&full), "1 process killed");
+        record.faults[0].words = "halves: east | west".into();
+        assert_eq!(fault(&record, &record.faults[0]), "partition (halves: east | west)");
     }
 
     #[test]

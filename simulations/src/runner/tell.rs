@@ -10,11 +10,11 @@ use super::naming;
 use super::planted;
 use super::run::Run;
 use crate::properties;
-use crate::report::words;
 use crate::record::{
-    FaultRecord, Judged, NodeRecord, Propagation, PropertyCount, Quantile, RECORD_VERSION, RunRecord, Timings,
-    Verdict, Violation,
+    FaultRecord, Judged, NodeRecord, Propagation, PropertyCount, Quantile, RECORD_VERSION, RunRecord,
+    Timings, Verdict, Violation,
 };
+use crate::report::words;
 use crate::scenario::{Expect, FaultKind, Scenario};
 
 /// Points of the distribution of delays.
@@ -49,7 +49,12 @@ impl Run<'_> {
                 property: None,
                 name: judged.name.clone(),
                 at_us: now,
-                words: format!("{} was to be {} and is {}", judged.name, judged.bound, words::measured(judged)),
+                words: format!(
+                    "{} was to be {} and is {}",
+                    judged.name,
+                    judged.bound,
+                    words::measured(judged)
+                ),
                 ..Violation::default()
             });
         }
@@ -193,7 +198,9 @@ impl Run<'_> {
             }
             FaultKind::KillInIo { .. } | FaultKind::TornWrite if unmet > 0 => {
                 let times = words::several(unmet, "time");
-                format!("{words}{whom}; {times} no such operation came in time ({waited} at most) and the power was cut")
+                format!(
+                    "{words}{whom}; {times} no such operation came in time ({waited} at most) and the power was cut"
+                )
             }
             _ => words + &whom,
         }

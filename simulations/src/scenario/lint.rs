@@ -160,7 +160,7 @@ impl Lint<'_> {
         let path = |key| ["fault", index, key];
         let duration = self.scenario.duration;
         if fault.at >= duration {
-            let words = format!("this fault can never fire: the run's workload ends at {duration}");
+            let words = format!("this fault can never fire: the duration ends at {duration}");
             self.complain(&path("at"), words);
         }
         if let Some(Until::At(until)) = fault.until
@@ -234,7 +234,10 @@ impl Lint<'_> {
         let chosen = fault.on.candidates(self.scenario);
         let in_memory = |node: &&usize| nodes[**node].group.disk.kind == DiskKind::Memory;
         let without = chosen.iter().filter(in_memory).count();
-        let words = if without == chosen.len() {
+        let words = if chosen.is_empty() {
+            // Names that nobody has are said already.
+            return;
+        } else if without == chosen.len() {
             "this fault can never fire: these nodes have no disk (disk = { kind = \"memory\" })"
         } else if without > 0 && fault.on.take(chosen.len()) <= without {
             "this fault may never fire: the draw may take only nodes without a disk (disk = { kind = \"memory\" })"

@@ -222,7 +222,7 @@ converges_within = "30s"
                 "t.toml:14:9: \"izolate\" is not known here: did you mean \"isolate\"?",
             ),
             ("kind = \"partition\"", "kind = \"partitoin\"", "did you mean \"partition\"?"),
-            ("at = \"10s\"", "at = \"70s\"", "this fault can never fire: the run's workload ends at 1m"),
+            ("at = \"10s\"", "at = \"70s\"", "this fault can never fire: the duration ends at 1m"),
             ("at = \"10s\"", "at = \"10s\"\non = \"esat\"", "did you mean \"east\"?"),
             ("for = \"10s\"", "for = \"ten\"", "\"ten\" is not a span of time"),
             ("converges_within = \"30s\"", "", "nothing is expected here"),
@@ -233,6 +233,29 @@ converges_within = "30s"
         for (right, wrong, words) in rows {
             let found = complaints(&WHOLE.replacen(right, wrong, 1));
             assert!(found.iter().any(|line| line.contains(words)), "{wrong}: {found:?}");
+        }
+    }
+
+    #[test]
+    fn one_mistake_is_one_complaint_that_says_what_to_write() {
+        let second = "[[group]]\nname = \"west\"\ncount = 1\n\n[[fault]]";
+        let rows = [
+            ("count = 3", "cuont = 3", "unknown key \"cuont\": did you mean \"count\"?"),
+            ("[[fault]]", "[fault]", "a list of tables: write [[fault]]"),
+            ("[[group]]", "[group]", "a list of tables: write [[group]]"),
+            ("[[fault]]", "[fault]\nkind = \"pause\"\nat = \"1s\"\nfor = \"1s\"\n[fault]", "write [[fault]]"),
+            ("[expect]\nconverges_within = \"30s\"", "", "[expect], such as converges_within = \"90s\""),
+            ("duration = \"1m\"", "", "such as duration = \"90s\""),
+            (
+                "kind = \"partition\"\nshape = \"isolate\"\ncount = 1",
+                "kind = \"disk-full\"\non = \"esat\"",
+                "\"esat\" selects nobody",
+            ),
+            ("[[fault]]", &second.replacen("[[group]]", "[group]", 1), "write [[group]]"),
+        ];
+        for (right, wrong, words) in rows {
+            let found = complaints(&WHOLE.replacen(right, wrong, 1));
+            assert!(found.len() == 1 && found[0].contains(words), "{wrong}: {found:?}");
         }
     }
 

@@ -3,7 +3,7 @@
 //! One table says every key, its meaning, its type and its range. A test holds it against the types
 //! that serde reads, so that the three never disagree.
 
-use super::tree::{Complaint, Node, Place, Value};
+use super::tree::{Complaint, Node, Place, Value, list_header};
 
 /// What a value may be.
 #[derive(Clone, Copy, Debug)]
@@ -152,19 +152,28 @@ fn check_members<'a>(
     found: &mut Vec<Complaint>,
 ) {
     let Value::Table(members) = &node.value else { return };
+    // Keys that another one was meant to be.
+    let mut meant: Vec<&str> = Vec::new();
     for (key, (place, member)) in members {
-        match fields.clone().find(|field| field.name == key) {
-            Some(field) => check(member, &field.shape, found),
-            None => {
+        match (fields.clone().find(|field| field.name == key), &member.value) {
+            (Some(Field { shape: Shape::List(inner), .. }), Value::Table(_)) if inner.is_table() => {
+                let header = list_header(key);
+                found.push(place.complain(format!("this is one of a list of tables: write {header}")));
+            }
+            (Some(field), _) => check(member, &field.shape, found),
+            (None, _) => {
                 let names = fields.clone().map(|field| field.name);
+                meant.extend(near(key, names.clone()));
                 found.push(place.complain(format!("unknown key {key:?}{}", instead(key, names))));
             }
         }
     }
-    for field in fields.filter(|field| field.required && !members.contains_key(field.name)) {
+    let is_there = |name: &str| members.contains_key(name) || meant.contains(&name);
+    for field in fields.filter(|field| field.required && !is_there(field.name)) {
         let place: &Place = members.values().map(|(place, _)| place).min().unwrap_or(&node.place);
-        let words = field.words.trim_end_matches('.');
-        found.push(place.complain(format!("{:?} is missing here: {words}", field.name)));
+        let (name, words) = (field.name, field.words.trim_end_matches('.'));
+        let example = field.shape.written(name).map_or(String::new(), |written| format!(" ({written})"));
+        found.push(place.complain(format!("{name:?} is missing here: {words}{example}")));
     }
 }
 
@@ -182,6 +191,26 @@ impl Shape {
             }
             _ => None,
         }
+    }
+
+    fn is_table(&self) -> bool {
+        matches!(self, Self::Table(_) | Self::Tagged { .. })
+    }
+
+    /// How a member of this shape is written, where one example fits all.
+    fn written(&self, name: &str) -> Option<String> {
+        let value = match self {
+            Self::Text => format!("{:?}", "…"),
+            Self::Whole(min, _) => min.to_string(),
+            Self::Span | Self::Until => "\"90s\"".into(),
+            Self::Table(fields) => {
+                let first = fields.first().and_then(|field| field.shape.written(field.name))?;
+                return Some(format!("write [{name}], {first}"));
+            }
+            Self::List(inner) if inner.is_table() => return Some(format!("write {}", list_header(name))),
+            _ => return None,
+        };
+        Some(format!("such as {name} = {value}"))
     }
 
     /// What it is, for "this must be …".
@@ -211,12 +240,17 @@ fn join<'a>(words: impl Iterator<Item = &'a str>) -> String {
 /// `": did you mean …?"`, or the words there are.
 pub(crate) fn instead<'a>(word: &str, words: impl Iterator<Item = &'a str>) -> String {
     let words: Vec<&str> = words.collect();
-    let nearest = words.iter().map(|known| (distance(word, known), *known)).min();
-    match nearest {
-        Some((steps, known)) if steps <= 1 + word.chars().count() / 3 => format!(": did you mean {known:?}?"),
-        Some(_) => format!(": known are {}", words.join(", ")),
-        None => String::new(),
+    match near(word, words.iter().copied()) {
+        Some(known) => format!(": did you mean {known:?}?"),
+        None if words.is_empty() => String::new(),
+        None => format!(": known are {}", words.join(", ")),
     }
+}
+
+/// The word that was probably meant.
+fn near<'a>(word: &str, words: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let (steps, known) = words.map(|known| (distance(word, known), known)).min()?;
+    (steps <= 1 + word.chars().count() / 3).then_some(known)
 }
 
 /// Levenshtein's distance, with a swap of neighbours as one step.

@@ -122,12 +122,32 @@ impl Source<'_> {
     }
 }
 
+/// Lists of tables in a scenario.
+const LISTS: [&str; 3] = ["fault", "group", "network.link"];
+
+/// The list whose next table this line begins with one pair of brackets instead of two.
+fn single_header(text: &str, line: usize) -> Option<&'static str> {
+    let line = text.lines().nth(line.checked_sub(1)?)?.split('#').next()?.trim();
+    let name = line.strip_prefix('[')?.strip_suffix(']')?.trim();
+    LISTS.into_iter().find(|list| *list == name)
+}
+
+/// The header under which a member of this name stands in a list of tables: `[[fault]]`.
+pub(crate) fn list_header(key: &str) -> String {
+    let list = LISTS.into_iter().find(|list| list.rsplit('.').next() == Some(key)).unwrap_or(key);
+    format!("[[{list}]]")
+}
+
 /// Reads a file's text.
 pub(crate) fn read(file: &str, text: &str) -> Result<Node, Complaint> {
     let source = Source { file: file.into(), text };
     let table = DeTable::parse(text).map_err(|error| {
         let offset = error.span().map_or(0, |span| span.start);
-        source.place(offset).complain(format!("this is not TOML: {}", error.message()))
+        let place = source.place(offset);
+        match single_header(text, place.line) {
+            Some(list) => place.complain(format!("this is one of a list of tables: write [[{list}]]")),
+            None => place.complain(format!("this is not TOML: {}", error.message())),
+        }
     })?;
     Ok(Node { place: Place::start(file), value: source.table(table.get_ref())? })
 }

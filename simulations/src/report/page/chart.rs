@@ -86,20 +86,7 @@ impl Chart {
         for step in 0..=4u32 {
             grid(y(f64::from(step) / 4.0), &format!("{} %", step * 25), out);
         }
-        let mut log = least;
-        while log <= most {
-            let text = words::time(10f64.powf(log).round() as u64);
-            let _ = write!(out, "<path class=\"axis\" d=\"M{:.1} {BOTTOM}v4\"/>", x(log));
-            // Words under the last mark would reach out of the picture.
-            let anchor = if log + 1.0 > most { "end" } else { "middle" };
-            let _ = write!(
-                out,
-                "<text class=\"tick\" x=\"{:.1}\" y=\"{}\" text-anchor=\"{anchor}\">{text}</text>",
-                x(log),
-                BOTTOM + 15.0
-            );
-            log += 1.0;
-        }
+        time_marks((least, most), x, out);
         let _ = write!(out, "<path class=\"axis\" d=\"M{LEFT} {BOTTOM}H{RIGHT}\"/>");
         for curve in &self.curves {
             draw(curve, |point| (x(point.x), y(point.y)), |_| String::new(), out);
@@ -123,6 +110,52 @@ impl Chart {
             );
             x += 40.0 + 7.0 * curve.name.chars().count() as f64;
         }
+    }
+}
+
+/// Spans of time that read as one figure, about ten times longer each.
+const ROUND_TIMES: [u64; 15] = [
+    1,
+    10,
+    100,
+    1_000,
+    10_000,
+    100_000,
+    1_000_000,
+    10_000_000,
+    60_000_000,
+    600_000_000,
+    3_600_000_000,
+    36_000_000_000,
+    86_400_000_000,
+    864_000_000_000,
+    8_640_000_000_000,
+];
+
+/// Width of one letter under an axis, in units of the view box.
+const LETTER: f64 = 6.0;
+
+/// Marks on a logarithmic axis of time between two powers of ten, with words where there is room.
+fn time_marks((least, most): (f64, f64), x: impl Fn(f64) -> f64, out: &mut String) {
+    let mut free = f64::MIN;
+    for us in ROUND_TIMES {
+        let log = (us as f64).log10();
+        if log < least - 1e-9 || log > most + 1e-9 {
+            continue;
+        }
+        let (at, text) = (x(log), words::time(us));
+        let _ = write!(out, "<path class=\"axis\" d=\"M{at:.1} {BOTTOM}v4\"/>");
+        let half = LETTER * text.chars().count() as f64 / 2.0;
+        let middle = at.min(RIGHT + 12.0 - half);
+        if middle - half < free {
+            continue;
+        }
+        free = middle + half + LETTER;
+        let y = BOTTOM + 15.0;
+        let _ = write!(
+            out,
+            "<text class=\"tick\" x=\"{middle:.1}\" y=\"{y}\" text-anchor=\"middle\">{text}</text>"
+        );
     }
 }
 
@@ -182,6 +215,26 @@ fn draw(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn words_under_an_axis_of_time_are_round_and_do_not_touch() {
+        let mut out = String::new();
+        time_marks((3.0, 10.0), |log| LEFT + (RIGHT - LEFT) * (log - 3.0) / 7.0, &mut out);
+        let said: Vec<(f64, &str)> = out
+            .split("<text class=\"tick\" x=\"")
+            .skip(1)
+            .filter_map(|text| {
+                let words = text.split('>').nth(1)?.split('<').next()?;
+                Some((text.split('"').next()?.parse().ok()?, words))
+            })
+            .collect();
+        let words: Vec<&str> = said.iter().map(|(_, words)| *words).collect();
+        assert_eq!(words, ["1 ms", "10 ms", "100 ms", "1 s", "10 s", "1 min", "10 min", "1 h"]);
+        for pair in said.windows(2) {
+            let halves = LETTER * (pair[0].1.len() + pair[1].1.len()) as f64 / 2.0;
+            assert!(pair[1].0 - pair[0].0 > halves, "{pair:?}");
+        }
+    }
 
     #[test]
     fn the_axis_reaches_above_the_highest_value() {

@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use super::super::junit::escape;
 use super::super::words;
 use super::frame::{LEFT, RIGHT, TimeAxis, WIDTH, begin, binned, end, heal};
+use super::islands::{self, Stretch};
 use crate::record::RunRecord;
 
 /// Most nodes with a row of their own; of more, those that missed most are shown.
@@ -16,9 +17,6 @@ const COLUMNS_MAX: usize = 200;
 
 /// Most faults with a row of their own.
 const FAULTS_MAX: usize = 16;
-
-/// Colours of sides there are; more sides begin again.
-const SIDES: usize = 6;
 
 /// Steps of the heat map's ramp.
 const HEAT_STEPS: u32 = 7;
@@ -113,11 +111,10 @@ fn fired(record: &RunRecord, index: usize, y: f64, time: TimeAxis, out: &mut Str
     let (x, anchor) = if RIGHT - right >= left - LEFT { (right, "start") } else { (left, "end") };
     let (class, did) = match fault.fired {
         0 => ("did never", "never fired".to_owned()),
-        fired => ("did", format!("{} {}", words::count(fired), fault.counted)),
+        _ => ("did", words::did(fault)),
     };
     // Its kind stands at the left.
-    let what = if fault.words == fault.kind { words::fault(record, fault) } else { fault.words.clone() };
-    let said = shortened(&format!("{did} · {what}"), (room / LETTER) as usize);
+    let said = shortened(&format!("{did} · {}", words::what(record, fault)), (room / LETTER) as usize);
     let _ = write!(
         out,
         "<text class=\"{class}\" x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"{anchor}\" \
@@ -164,32 +161,32 @@ fn bands(record: &RunRecord, rows: &[usize], out: &mut String) {
         let y = 4.0 + height * row as f64 + height / 2.0;
         let _ = write!(out, "<path class=\"grid\" d=\"M{LEFT} {y:.1}H{:.1}\"/>", time.x(u64::MAX));
     }
-    for (index, band) in record.bands.iter().enumerate() {
-        for (side, nodes) in band.sides.iter().enumerate() {
-            for (row, node) in rows.iter().enumerate() {
-                if !nodes.iter().any(|member| *member as usize == *node) {
-                    continue;
-                }
-                let (from, to) = (time.x(band.from_us), time.x(band.to_us));
-                let _ = write!(
-                    out,
-                    "<rect class=\"side{}\" x=\"{from:.1}\" y=\"{:.1}\" width=\"{:.1}\" height=\"{:.1}\" \
-                     data-path=\"/bands/{index}/from_us\" data-value=\"{}\"><title>{}, {} to {}</title></rect>",
-                    side % SIDES,
-                    4.0 + height * row as f64 + 1.0,
-                    (to - from).max(1.5),
-                    height - 2.0,
-                    band.from_us,
-                    escape(&band.words),
-                    words::time(band.from_us),
-                    words::time(band.to_us),
-                );
-            }
-        }
+    for stretch in islands::stretches(record, rows) {
+        stretch_of(record, &stretch, 4.0 + height * stretch.row as f64, height, time, out);
     }
     heal(record, time, 2.0, bottom, out);
     time.marks(bottom, out);
     end(out);
+}
+
+/// One node's time in one island.
+fn stretch_of(record: &RunRecord, stretch: &Stretch, y: f64, height: f64, time: TimeAxis, out: &mut String) {
+    let (from, to) = (time.x(stretch.from_us), time.x(stretch.to_us));
+    let (index, end) = stretch.begins;
+    let cuts: Vec<&str> = stretch.bands.iter().map(|band| record.bands[*band].words.as_str()).collect();
+    let _ = write!(
+        out,
+        "<rect class=\"side{}\" x=\"{from:.1}\" y=\"{:.1}\" width=\"{:.1}\" height=\"{:.1}\" \
+         data-path=\"/bands/{index}/{end}\" data-value=\"{}\"><title>{}, {} to {}</title></rect>",
+        stretch.colour,
+        y + 1.0,
+        (to - from).max(1.5),
+        height - 2.0,
+        stretch.from_us,
+        escape(&cuts.join("; ")),
+        words::time(stretch.from_us),
+        words::time(stretch.to_us),
+    );
 }
 
 fn lag(record: &RunRecord, rows: &[usize], out: &mut String) {

@@ -9,6 +9,7 @@ mod chart;
 mod curves;
 mod fleet;
 mod frame;
+mod islands;
 
 use std::fmt::Write as _;
 
