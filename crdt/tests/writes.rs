@@ -147,6 +147,7 @@ impl Alone {
             name: Label::new("alone").unwrap(),
             version: Label::new("test").unwrap(),
             seeds: Vec::new(),
+            space_bytes_max: None,
         };
         let mut count = 0_u8;
         let nonces = Box::new(move || {

@@ -16,7 +16,7 @@ use starling_store::{OpenError, RedbStore, StoreOptions};
 use zeroize::Zeroizing;
 
 use crate::clock::Clock;
-use crate::config::{Config, Profile};
+use crate::config::{ByteSize, Config, Profile};
 use crate::driver::{self, Inbox, Intake, Outlet, Screening, Shared, TimedStore};
 use crate::handle::{AskError, NodeHandle};
 use crate::http::{Http, ListenError};
@@ -170,6 +170,7 @@ impl Node {
             name: label(config.name.as_str()),
             version: label(env!("CARGO_PKG_VERSION")),
             seeds: addresses,
+            space_bytes_max: config.space_quota.map(ByteSize::bytes),
         };
         // A node without randomness from the system could repeat an actor: it had better stop.
         let nonces = Box::new(|| {

@@ -33,7 +33,8 @@ impl Stepped {
         let options = StoreOptions::create(StoreId([5; 16]));
         let store = RedbStore::open(&directory.join("store.redb"), options).expect("a store");
         let label = |text| Label::new(text).expect("a label");
-        let options = Options { name: label("one"), version: label("test"), seeds: Vec::new() };
+        let options =
+            Options { name: label("one"), version: label("test"), seeds: Vec::new(), space_bytes_max: None };
         let nonces = Box::new(|| [8; 16]);
         let replica = Replica::open(store, author, options, [1; 32], nonces, now(0)).expect("a replica");
         Self { replica, seconds: 0 }

@@ -281,6 +281,12 @@ impl Core {
         step.reply(ticket, reply);
     }
 
+    /// Why nothing more of a space is kept, if so: its quota on this node is used up.
+    pub(super) fn fullness(&self, space: SpaceId) -> Option<Refusal> {
+        let (bytes, most) = (self.spaces.get(&space)?.bytes, self.options.space_bytes_max?);
+        (bytes >= most).then_some(Refusal::SpaceFull { bytes, most })
+    }
+
     fn block(
         &mut self,
         step: &mut Step<'_>,

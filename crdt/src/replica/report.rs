@@ -36,6 +36,8 @@ impl Core {
             members: space.charter.members().count(),
             documents: space.documents,
             changes: space.changes,
+            bytes: space.bytes,
+            bytes_max: self.options.space_bytes_max,
             fingerprint: space.items.fingerprint(),
         }
     }

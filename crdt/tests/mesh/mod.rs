@@ -95,7 +95,7 @@ const LATENCY: u64 = 2_000;
 
 impl Mesh {
     pub fn new(count: u8, seed: u64) -> Self {
-        let nodes = (0..count).map(|index| Node::open(index, 0, None)).collect();
+        let nodes = (0..count).map(|index| Node::open(index, 0, None, None)).collect();
         Self {
             rogues: BTreeMap::new(),
             asked_rogues: BTreeMap::new(),
@@ -517,6 +517,11 @@ impl Mesh {
 
     /// Stops a node as by a kill, and starts it on the same store.
     pub fn restart(&mut self, index: usize) {
+        self.restart_with_quota(index, None);
+    }
+
+    /// Restarts a node that keeps so many bytes of each space.
+    pub fn restart_with_quota(&mut self, index: usize, space_bytes_max: Option<u64>) {
         for other in 0..self.nodes.len() {
             self.disconnect(index, other);
         }
@@ -524,7 +529,7 @@ impl Mesh {
         self.held.retain(|(node, _), _| *node != index);
         let old = &self.nodes[index];
         let (seed, starts, store) = (old.seed, old.starts + 1, old.store.clone());
-        self.nodes[index] = Node::open(seed, starts, Some((store, self.now)));
+        self.nodes[index] = Node::open(seed, starts, Some((store, self.now)), space_bytes_max);
     }
 
     pub fn trace_hash(&self) -> String {
@@ -564,7 +569,7 @@ impl Rogue {
 }
 
 impl Node {
-    fn open(seed: u8, starts: u8, stored: Option<(Failing, u64)>) -> Self {
+    fn open(seed: u8, starts: u8, stored: Option<(Failing, u64)>, space_bytes_max: Option<u64>) -> Self {
         let identity = Identity::from_seed(&[seed + 1; 32]);
         let (store, at) =
             stored.unwrap_or_else(|| (Failing::new(MemoryStore::new(StoreId([seed; 16]))), 1_000_000));
@@ -577,6 +582,7 @@ impl Node {
             name: Label::new(format!("node-{seed}")).unwrap(),
             version: Label::new("test").unwrap(),
             seeds: Vec::new(),
+            space_bytes_max,
         };
         let random = [seed.wrapping_mul(31).wrapping_add(starts); 32];
         let key = identity.key();

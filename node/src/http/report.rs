@@ -82,6 +82,8 @@ pub(super) fn space(report: &SpaceReport) -> Space {
         prefix: prefix_text(right),
         documents: report.documents,
         changes: report.changes,
+        bytes: report.bytes,
+        bytes_max: report.bytes_max,
         members: report.members as u64,
         fingerprint: Some(format!("{:016x}", report.fingerprint)),
         join_refused: report.join_refused.clone(),

@@ -317,7 +317,7 @@ impl Core {
                         peer.refuse(step.now.monotonic, (space, item), seq);
                     }
                 }
-                Ok(Taken::Whole | Taken::Waiting) => {}
+                Ok(Taken::Whole | Taken::Waiting | Taken::NoRoom) => {}
                 // One document that cannot be read does not keep the others from being repaired.
                 Err(error) => step.note(Note::StoreFault { error }),
             }

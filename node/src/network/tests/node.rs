@@ -132,12 +132,14 @@ impl Node {
     }
 
     pub(super) fn hear(&mut self) -> Heard {
-        self.wait("gossip", |event| match event {
-            Event::Gossip { from, message, payload, .. } => {
-                Some(Heard { from: *from, token: message.clone(), payload: payload.clone() })
-            }
-            _ => None,
-        })
+        self.wait("gossip", gossip)
+    }
+
+    /// Gossip, if any has arrived.
+    pub(super) fn heard(&mut self) -> Option<Heard> {
+        self.passed.extend(self.events.try_iter());
+        let place = self.passed.iter().position(|event| gossip(event).is_some())?;
+        self.passed.remove(place).as_ref().and_then(gossip)
     }
 
     pub(super) fn judge(&self, heard: &Heard, verdict: Verdict) {
@@ -150,6 +152,15 @@ impl Node {
 
     pub(super) fn dial(&self, peer: Option<AuthorKey>, address: &str) {
         self.send(Command::Dial { peer, addresses: vec![address.to_owned()] });
+    }
+}
+
+fn gossip(event: &Event) -> Option<Heard> {
+    match event {
+        Event::Gossip { from, message, payload, .. } => {
+            Some(Heard { from: *from, token: message.clone(), payload: payload.clone() })
+        }
+        _ => None,
     }
 }
 
