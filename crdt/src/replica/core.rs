@@ -277,7 +277,7 @@ impl Core {
                 }
                 Ok(Reply::Done)
             }
-            LocalRequest::Status => Ok(Reply::Status(Box::new(self.status(step.commit - 1)))),
+            LocalRequest::Status => Ok(Reply::Status(Box::new(self.status(now, step.commit - 1)))),
             LocalRequest::Members { space } => self.member_reports(now, space).map(Reply::Members),
             LocalRequest::Peers => Ok(Reply::Peers(self.peer_reports(now))),
         };
