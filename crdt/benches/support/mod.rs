@@ -107,7 +107,7 @@ impl<S: Store> Node<S> {
     /// Opens a replica with the identity of this number. Its incarnations are new ones, whatever the store holds.
     pub fn open(store: S, number: u8, clock: &Clock) -> Outcome<Self> {
         let (name, version) = (Label::new(format!("node-{number}"))?, Label::new("bench")?);
-        let options = Options { name, version, seeds: Vec::new() };
+        let options = Options { name, version, seeds: Vec::new(), space_bytes_max: None };
         let drawn = clock.drawn.clone();
         let nonces = Box::new(move || {
             let mut nonce = [number; 16];

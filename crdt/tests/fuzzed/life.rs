@@ -372,7 +372,7 @@ impl<'b> Life<'b> {
 
 fn open(store: &MemoryStore, starts: u8, at: u64) -> Replica<MemoryStore> {
     let label = Label::new("fuzzed").expect("a label");
-    let options = Options { name: label.clone(), version: label, seeds: Vec::new() };
+    let options = Options { name: label.clone(), version: label, seeds: Vec::new(), space_bytes_max: None };
     let mut drawn = 0_u8;
     let nonces = Box::new(move || {
         drawn = drawn.wrapping_add(1);

@@ -121,7 +121,7 @@ fn document(
 ) -> Outcome<()> {
     let document = name(number);
     let mut heads: Vec<ChangeHash> = Vec::new();
-    let mut last = None;
+    let (mut last, mut bytes) = (None, 0);
     for delta in &pattern.deltas {
         let author = author_of(authors, delta).ok_or("an author of this bench")?;
         let changes = delta.changes().map(|(_, bytes)| bytes.to_vec()).collect();
@@ -144,6 +144,7 @@ fn document(
             heads.push(chunk.hash);
         }
         last = Some(signed.author());
+        bytes += signed.bytes() as u64;
     }
     heads.sort_unstable();
     let known = DocumentRecord {
@@ -153,6 +154,7 @@ fn document(
         commit: meta.commit,
         author: last.ok_or("a change")?,
         time: WallTime(1_700_000_000_000),
+        bytes: Some(bytes),
     };
     transaction.put(Table::Documents, SPACE.document(document.as_str()), &known);
     transaction.put(Table::Changed, SPACE.changed(meta.commit, &document), &());
