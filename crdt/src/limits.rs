@@ -76,9 +76,8 @@ pub const ORPHAN_BYTES_PER_PEER_MAX: usize = ORPHAN_BYTES_MAX / 8;
 pub const INBOX_INPUTS_MAX: usize = 4_096;
 /// Bytes waiting for the replica.
 pub const INBOX_BYTES_MAX: usize = 64 * 1024 * 1024;
-/// Inputs handled in one step: what bounds the time between two commits. More would share little more, and
-/// the batch of a step of small writes would no longer fit the store's log.
-pub const STEP_INPUTS_MAX: usize = 256;
+/// Inputs handled in one step: what bounds the time between two commits.
+pub const STEP_INPUTS_MAX: usize = 1_024;
 /// Bytes of inputs handled in one step, the last input not counted.
 pub const STEP_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Connections aimed at for one node.
