@@ -49,12 +49,15 @@ keep() { # TARGET
     local target=$1 new=$PWD/fuzz/target/new/$1 merged
     merged=$(mktemp -d)
     mkdir -p "$new" "fuzz/corpus/$target"
-    fuzz "$target" "$merged" "$new" "$PWD/fuzz/corpus/$target" -- -merge=1 -max_len=$bytes_max >/dev/null 2>&1 || return 1
+    fuzz "$target" "$merged" "$new" "$PWD/fuzz/corpus/$target" -- -merge=1 -max_len=$bytes_max >/dev/null 2>&1 ||
+        return 1
     rm -f "fuzz/corpus/$target"/*
-    # Of too many the smallest: those that take long to replay and say little are the large ones.
-    find "$merged" -type f -printf '%s %p\n' | sort -n | head -n $kept_max | while read -r _ path; do
-        cp "$path" "fuzz/corpus/$target/"
-    done
+    # Of too many some of every size: the smallest say little, and the largest take long to replay.
+    local count
+    count=$(find "$merged" -type f | wc -l)
+    find "$merged" -type f -printf '%s %p\n' | sort -n |
+        awk -v n="$count" -v k=$kept_max 'n <= k || int(NR * k / n) > int((NR - 1) * k / n) { print $2 }' |
+        while read -r path; do cp "$path" "fuzz/corpus/$target/"; done
     rm -r "$merged"
     printf '%-12s %4d inputs, %7d bytes\n' "$target" "$(find "fuzz/corpus/$target" -type f | wc -l)" \
         "$(cat "fuzz/corpus/$target"/* | wc -c)"
