@@ -2,8 +2,11 @@
 
 use starling_simulations::scenario::{NODES_MAX, load_text};
 
+/// A target: its name, which is also that of its corpus, and what it does.
+pub type Target = (&'static str, fn(&[u8]));
+
 /// Every target of this crate.
-pub const TARGETS: [(&str, fn(&[u8])); 1] = [("scenario", scenario)];
+pub const TARGETS: [Target; 1] = [("scenario", scenario)];
 
 /// What loads can be written out, loads again and is the same; what does not has a reason.
 pub fn scenario(bytes: &[u8]) {
