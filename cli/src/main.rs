@@ -13,6 +13,7 @@ mod escape;
 mod failure;
 mod import;
 mod output;
+mod wrap;
 
 use std::io;
 use std::process::ExitCode;

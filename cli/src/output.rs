@@ -12,6 +12,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 
 use crate::escape;
+use crate::wrap::wrapped;
 
 /// How much of a key or hash a person is shown.
 const ID_DIGITS: usize = 12;
@@ -156,6 +157,25 @@ impl Output {
             }
         }
         writeln!(self.out)
+    }
+
+    /// Text behind a head, broken to the terminal's width with its further lines below its first; one line
+    /// in a pipe. Nothing is cut off.
+    pub(crate) fn prose(
+        &mut self,
+        head: (Option<Colour>, &str),
+        text: (Option<Colour>, &str),
+    ) -> io::Result<()> {
+        if !self.terminal {
+            return self.line(&format!("{}{}", head.1, text.1));
+        }
+        let indent = head.1.chars().count();
+        let below = " ".repeat(indent);
+        for (number, line) in wrapped(text.1, self.columns().saturating_sub(indent)).iter().enumerate() {
+            let head = if number == 0 { head } else { (None, below.as_str()) };
+            self.pieces(&[head, (text.0, line)])?;
+        }
+        Ok(())
     }
 
     /// Columns of the terminal.

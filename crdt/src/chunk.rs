@@ -62,6 +62,8 @@ pub struct ChangeChunk {
     pub message: Option<String>,
     /// Actors, other than its own, whose operations it refers to: sorted and distinct.
     pub other_actors: Vec<Actor>,
+    /// Its length, in bytes.
+    pub bytes: u32,
 }
 
 impl ChangeChunk {
@@ -95,7 +97,9 @@ impl ChangeChunk {
         if start_op == 0 || start_op.checked_add(ops).is_none_or(|end| end >= OP_COUNTER_MAX) {
             return Err(ChunkError::OpCounter { start_op });
         }
-        Ok(Self { hash, dependencies, actor, seq, start_op, ops, time, message, other_actors })
+        // Bounded above.
+        let bytes = bytes.len() as u32;
+        Ok(Self { hash, dependencies, actor, seq, start_op, ops, time, message, other_actors, bytes })
     }
 
     /// Whether it deletes its document.

@@ -3,7 +3,7 @@
 //! Every node speaks now and then in each of its spaces ([`Beacon`]). A member is *alive* while it
 //! is connected directly or its beacons come, *suspect* from the moment a connection with it breaks,
 //! a neighbour reports it lost or its beacons stop, *away* when nothing refutes that within
-//! [`SUSPECT_FOR`], and *left* once it said so. As serf and foca do, a node that hears itself
+//! [`SUSPECT_FOR`], and *left* from when it said so until it speaks or greets here again. As serf and foca do, a node that hears itself
 //! reported lost refutes it with a beacon at once.
 //!
 //! Promises: expiry goes by the receiver's monotonic clock alone; a replayed or older beacon changes
@@ -38,7 +38,6 @@ use self::voice::{OwnVoice, REPORT_JITTER};
 use crate::id::{AuthorKey, SpaceId};
 use crate::identity::{Identity, Signature};
 use crate::jitter::between;
-use crate::limits::BEACON_LOST_MAX;
 use crate::planted::is_planted;
 use crate::time::{Moment, Now, WallTime};
 
@@ -94,7 +93,7 @@ impl Presence {
         self.news.extend(gone);
         self.members.retain(|author, _| members.contains(author));
         self.deadlines.retain(|(_, author)| members.contains(author));
-        self.voice.lost.retain(|author, _| members.contains(author));
+        self.voice.report_only(|author| members.contains(author));
         for author in members {
             let connected = self.connected.contains(&author);
             self.members.entry(author).or_insert_with(|| {
@@ -171,11 +170,28 @@ impl Presence {
         }
     }
 
-    /// A connection with `author` stands.
+    /// A connection with `author` stands. That alone takes no farewell back: the node may have left only
+    /// this space.
     pub fn on_peer_up(&mut self, now: Moment, author: AuthorKey) -> Option<StateChange> {
         self.connected.insert(author);
         self.voice.unsay(author);
+        if self.member(author)?.state == State::Left {
+            return None;
+        }
         self.enter(author, now, State::Alive, Reason::Connected)
+    }
+
+    /// `author`, connected for so long, greeted in this space, which only a node does that holds it. If the
+    /// connection is younger than its farewell, it is back.
+    pub fn on_greeting(
+        &mut self,
+        now: Moment,
+        author: AuthorKey,
+        connected: Duration,
+    ) -> Option<StateChange> {
+        let seen = self.member(author)?;
+        let is_back = seen.state == State::Left && connected < seen.since.age(now);
+        if is_back { self.enter(author, now, State::Alive, Reason::Connected) } else { None }
     }
 
     /// The last connection with `author` ended. It becomes suspect, and the next beacon, which is
@@ -192,10 +208,7 @@ impl Presence {
             return None;
         }
         let counter = sighting.counter();
-        if self.voice.lost.len() < BEACON_LOST_MAX {
-            self.voice.lost.insert(author, counter);
-            self.voice.speak_early(now + between(rng, Duration::ZERO, REPORT_JITTER));
-        }
+        self.voice.report(author, counter, now + between(rng, Duration::ZERO, REPORT_JITTER));
         self.enter(author, now, State::Suspect, Reason::ConnectionLost)
     }
 
@@ -279,7 +292,7 @@ impl Presence {
         let pause = between(rng, low, high);
         let talks_on = is_planted("talk-without-end");
         self.voice.regular = now.monotonic + if talks_on { pause / 500 } else { pause };
-        self.voice.early = None;
+        (self.voice.early, self.voice.report) = (None, None);
         self.voice.refuting = false;
         self.voice.last = Some(now.monotonic);
         self.speak(now, identity, facts, false)

@@ -55,6 +55,8 @@ pub struct Options {
     pub version: Label,
     /// Addresses the operator gave, dialled for ever.
     pub seeds: Vec<Address>,
+    /// Bytes of changes kept of each space; absent for no bound. A step that reaches it is still taken whole.
+    pub space_bytes_max: Option<u64>,
 }
 
 /// Memory a replica holds beside its store, in bytes, as far as it is measured.
@@ -228,6 +230,7 @@ impl<S: Store> Replica<S> {
         if is_planted("never-recover") {
             self.stale = true;
         }
+        self.core.tell_again(now.monotonic);
         for effect in &effects {
             if let Effect::Ask { peer, id, .. } = effect {
                 self.core.question_lost(now.monotonic, *peer, *id);

@@ -5,8 +5,10 @@ mod mesh;
 use std::time::Duration;
 
 use mesh::Mesh;
+use mesh::failing::How;
 use starling_crdt::charter::Role;
 use starling_crdt::id::SpaceId;
+use starling_crdt::presence::{Reason, State};
 use starling_crdt::replica::{LocalRequest, Refusal};
 use starling_crdt::store::{KeyRange, StoreRead, Table};
 
@@ -101,4 +103,77 @@ fn what_is_written_in_the_step_that_leaves_is_announced_and_harms_nothing() {
     mesh.run(Duration::from_secs(5));
     assert!(mesh.document(0, space, "last").is_some());
     assert_eq!(rows(mesh.nodes[1].store()), 0);
+}
+
+#[test]
+fn who_left_a_space_and_runs_on_has_left_it_until_it_joins_again() {
+    let mut mesh = Mesh::new(3, 5);
+    let space = mesh.shared_space();
+    mesh.request(1, LocalRequest::LeaveSpace { space, held: None }).unwrap();
+    mesh.run(Duration::from_secs(5));
+    for _ in 0..2 {
+        for other in [0, 2] {
+            assert_eq!(mesh.sighting(other, space, 1).state, Some(State::Left));
+            mesh.disconnect(1, other);
+        }
+        mesh.run(Duration::from_secs(5));
+        mesh.connect_all();
+        mesh.run(Duration::from_secs(120));
+    }
+    assert!(mesh.sighting(0, space, 1).connected, "it still runs");
+    assert_eq!(mesh.sighting(0, space, 1).state, Some(State::Left));
+    let ticket = mesh.invite(0, space, Role::Writer);
+    mesh.request(1, LocalRequest::Join { ticket: Box::new(ticket) }).unwrap();
+    mesh.run(Duration::from_secs(10));
+    for other in [0, 2] {
+        assert_eq!(mesh.sighting(other, space, 1).state, Some(State::Alive));
+    }
+}
+
+#[test]
+fn who_stopped_in_order_is_back_as_soon_as_it_greets() {
+    let mut mesh = Mesh::new(2, 6);
+    let space = mesh.shared_space();
+    mesh.farewell(1);
+    mesh.restart(1);
+    mesh.run(Duration::from_secs(5));
+    assert_eq!(mesh.sighting(0, space, 1).state, Some(State::Left));
+    mesh.connect_all();
+    mesh.run(Duration::from_millis(100));
+    let seen = mesh.sighting(0, space, 1);
+    assert_eq!((seen.state, seen.reason), (Some(State::Alive), Some(Reason::Connected)));
+}
+
+#[test]
+fn a_leave_that_was_not_durable_loses_sight_of_nobody() {
+    let mut mesh = Mesh::new(2, 7);
+    let space = mesh.shared_space();
+    mesh.nodes[0].store_now(How::Loses);
+    let refused = mesh.request(0, LocalRequest::LeaveSpace { space, held: None });
+    assert!(matches!(refused, Err(Refusal::Store(_))), "{refused:?}");
+    mesh.nodes[0].store_now(How::Works);
+    let seen = mesh.sighting(0, space, 1);
+    assert_eq!((seen.state, seen.reason), (Some(State::Alive), Some(Reason::Connected)));
+    let before = mesh.nodes[0].effects.len();
+    mesh.run(Duration::from_secs(120));
+    let told = mesh.nodes[0].effects[before..].iter().find(|effect| effect.contains("MemberChanged"));
+    assert_eq!(told, None);
+    mesh.put(0, space, "after", "{}");
+    mesh.run(Duration::from_secs(5));
+    assert!(mesh.document(1, space, "after").is_some(), "it is still in the space");
+}
+
+#[test]
+fn how_members_stand_is_stored_although_a_commit_failed() {
+    let mut mesh = Mesh::new(2, 8);
+    let space = mesh.shared_space();
+    mesh.partition(&[0], &[1]);
+    mesh.nodes[0].store_now(How::Loses);
+    mesh.run(Duration::from_secs(60));
+    assert_eq!(mesh.sighting(0, space, 1).state, Some(State::Away));
+    mesh.nodes[0].store_now(How::Works);
+    mesh.run(Duration::from_secs(120));
+    mesh.restart(0);
+    let seen = mesh.sighting(0, space, 1);
+    assert_eq!((seen.state, seen.reason), (Some(State::Away), Some(Reason::ConnectionLost)));
 }

@@ -95,6 +95,7 @@ fn records() -> Vec<(&'static str, Vec<u8>)> {
                 commit: 6,
                 author: author(1).key(),
                 time: WallTime(1_700_000_000_000),
+                bytes: Some(300),
             }),
         ),
         (

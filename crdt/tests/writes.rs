@@ -2,11 +2,10 @@
 
 mod mesh;
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
 use mesh::Mesh;
+use mesh::failing::{Failing, How};
 use starling_crdt::address::Address;
 use starling_crdt::charter::{Label, Role, Ticket};
 use starling_crdt::connect::AddressSource;
@@ -18,7 +17,7 @@ use starling_crdt::replica::{
     RequestTicket, Write, Written,
 };
 use starling_crdt::seal::EpochKey;
-use starling_crdt::store::{KeyRange, MemoryStore, Row, Store, StoreError, StoreRead, Table, WriteBatch};
+use starling_crdt::store::{KeyRange, MemoryStore, StoreError, StoreRead, Table};
 use starling_crdt::time::{Moment, Now, WallTime};
 
 fn seconds(count: u64) -> Duration {
@@ -134,85 +133,21 @@ fn a_refused_write_leaves_no_reply_behind_its_request_id() {
     assert!(written(mesh.request(0, local(repeated))).changed);
 }
 
-/// A store whose commits fail when told to, before or after they happened.
-#[derive(Clone)]
-struct Failing {
-    inner: MemoryStore,
-    how: Arc<AtomicU8>,
-}
-
-const WORKS: u8 = 0;
-const LOSES: u8 = 1;
-const KEEPS: u8 = 2;
-const UNREADABLE: u8 = 3;
-
-impl Failing {
-    fn unreadable(&self) -> Result<(), StoreError> {
-        match self.how.load(Ordering::SeqCst) {
-            UNREADABLE => Err(StoreError::Io("unreadable".into())),
-            _ => Ok(()),
-        }
-    }
-}
-
-impl StoreRead for Failing {
-    fn store_id(&self) -> StoreId {
-        self.inner.store_id()
-    }
-
-    fn value(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        self.unreadable()?;
-        self.inner.value(table, key)
-    }
-
-    fn rows(&self, table: Table, range: KeyRange<'_>, limit: usize) -> Result<Vec<Row>, StoreError> {
-        self.unreadable()?;
-        self.inner.rows(table, range, limit)
-    }
-
-    fn last_row(&self, table: Table, range: KeyRange<'_>) -> Result<Option<Row>, StoreError> {
-        self.unreadable()?;
-        self.inner.last_row(table, range)
-    }
-
-    fn snapshot(&self) -> Result<Arc<dyn StoreRead>, StoreError> {
-        self.unreadable()?;
-        self.inner.snapshot()
-    }
-}
-
-impl Store for Failing {
-    fn reader(&self) -> Arc<dyn StoreRead> {
-        Arc::new(self.clone())
-    }
-
-    fn commit(&mut self, batch: &WriteBatch) -> Result<(), StoreError> {
-        match self.how.load(Ordering::SeqCst) {
-            WORKS => self.inner.commit(batch),
-            KEEPS => {
-                self.inner.commit(batch)?;
-                Err(StoreError::Io("the sync failed".into()))
-            }
-            _ => Err(StoreError::Full),
-        }
-    }
-}
-
 struct Alone {
     replica: Replica<Failing>,
-    how: Arc<AtomicU8>,
+    store: Failing,
     clock: u64,
     tickets: u64,
 }
 
 impl Alone {
     fn new() -> Self {
-        let how = Arc::new(AtomicU8::new(WORKS));
-        let store = Failing { inner: MemoryStore::new(StoreId([1; 16])), how: how.clone() };
+        let store = Failing::new(MemoryStore::new(StoreId([1; 16])));
         let options = Options {
             name: Label::new("alone").unwrap(),
             version: Label::new("test").unwrap(),
             seeds: Vec::new(),
+            space_bytes_max: None,
         };
         let mut count = 0_u8;
         let nonces = Box::new(move || {
@@ -220,8 +155,8 @@ impl Alone {
             [count; 16]
         });
         let identity = Identity::from_seed(&[1; 32]);
-        let replica = Replica::open(store, identity, options, [1; 32], nonces, now(1)).unwrap();
-        Self { replica, how, clock: 1, tickets: 0 }
+        let replica = Replica::open(store.clone(), identity, options, [1; 32], nonces, now(1)).unwrap();
+        Self { replica, store, clock: 1, tickets: 0 }
     }
 
     fn step(&mut self, requests: Vec<LocalRequest>) -> Result<Vec<Effect>, StoreError> {
@@ -251,7 +186,7 @@ impl Alone {
     }
 
     fn rows(&self, table: Table) -> usize {
-        self.replica.store().inner.rows(table, KeyRange::ALL, 1_000).unwrap().len()
+        self.store.rows(table, KeyRange::ALL, 1_000).unwrap().len()
     }
 }
 
@@ -269,14 +204,14 @@ fn create() -> LocalRequest {
 
 #[test]
 fn after_a_failed_commit_nothing_was_said_and_nothing_forks() {
-    for how in [LOSES, KEEPS] {
+    for how in [How::Loses, How::Keeps] {
         let mut alone = Alone::new();
         let space = alone.create();
         written(alone.reply(local(write(space, "doc", r#"{"a": 1}"#))));
         assert_eq!(alone.rows(Table::Incarnations), 1);
-        alone.how.store(how, Ordering::SeqCst);
+        alone.store.now(how);
         let effects = alone.step(vec![local(write(space, "doc", r#"{"a": 2}"#))]).unwrap();
-        alone.how.store(WORKS, Ordering::SeqCst);
+        alone.store.now(How::Works);
         assert!(
             effects
                 .iter()
@@ -294,7 +229,7 @@ fn after_a_failed_commit_nothing_was_said_and_nothing_forks() {
         assert_eq!(alone.rows(Table::Incarnations), 2, "the next write is by a new incarnation");
         assert_eq!(alone.rows(Table::Forks), 0);
         let changes = reader.document(space, &"doc".parse().unwrap()).unwrap().changes;
-        assert_eq!(changes, if how == KEEPS { 3 } else { 2 });
+        assert_eq!(changes, if how == How::Keeps { 3 } else { 2 });
         let shown = reader.view(space, &"doc".parse().unwrap(), |view, _| {
             view.document().read(None, None).unwrap().to_text()
         });
@@ -305,9 +240,9 @@ fn after_a_failed_commit_nothing_was_said_and_nothing_forks() {
 #[test]
 fn a_space_that_a_failed_commit_made_after_all_is_followed() {
     let mut alone = Alone::new();
-    alone.how.store(KEEPS, Ordering::SeqCst);
+    alone.store.now(How::Keeps);
     let effects = alone.step(vec![create()]).unwrap();
-    alone.how.store(WORKS, Ordering::SeqCst);
+    alone.store.now(How::Works);
     assert!(effects.iter().any(|effect| matches!(effect, Effect::Reply { reply: Err(_), .. })));
     assert!(effects.iter().any(|effect| matches!(effect, Effect::Subscribe(_))), "{effects:?}");
     let repeated = alone.reply(create());
@@ -320,11 +255,11 @@ fn while_the_store_cannot_be_read_nothing_is_done_and_afterwards_all_is_as_befor
     let space = alone.create();
     // A document that a single write made is kept built, so the next write fails only at its end.
     written(alone.reply(local(write(space, "doc", r#"{"a": 0}"#))));
-    alone.how.store(UNREADABLE, Ordering::SeqCst);
+    alone.store.now(How::Unreadable);
     let failed = alone.step(vec![local(write(space, "doc", r#"{"a": 2}"#))]).unwrap();
     assert!(!failed.iter().any(|effect| matches!(effect, Effect::Publish { .. })), "{failed:?}");
     assert!(alone.step(vec![local(write(space, "doc", r#"{"a": 2}"#))]).is_err());
-    alone.how.store(WORKS, Ordering::SeqCst);
+    alone.store.now(How::Works);
     written(alone.reply(local(write(space, "doc", r#"{"a": 2}"#))));
     assert_eq!(alone.rows(Table::Forks), 0);
 }

@@ -7,6 +7,7 @@ mod address;
 mod error;
 mod file;
 mod origin;
+mod size;
 
 use std::{
     ffi::OsString,
@@ -22,6 +23,7 @@ pub use address::{HttpAddress, HttpAddressError};
 pub use error::ConfigError;
 use file::ConfigFile;
 pub use origin::{ConfigFault, Explained, Origin, Setting};
+pub use size::{ByteSize, ByteSizeError};
 
 /// Name of the configuration file in a data directory.
 pub const CONFIG_FILE: &str = "starling.toml";
@@ -181,6 +183,8 @@ pub struct ConfigOverrides {
     pub mdns: Option<bool>,
     /// See [`Config::profile`] (`STARLING_PROFILE`).
     pub profile: Option<Profile>,
+    /// See [`Config::space_quota`] (`STARLING_SPACE_QUOTA`).
+    pub space_quota: Option<ByteSize>,
     /// See [`Config::log_level`] (`STARLING_LOG_LEVEL`).
     pub log_level: Option<String>,
     /// See [`Config::log_format`] (`STARLING_LOG_FORMAT`).
@@ -217,6 +221,7 @@ impl ConfigOverrides {
             api_socket_group: text("STARLING_API_SOCKET_GROUP")?,
             mdns: parsed("STARLING_MDNS", text("STARLING_MDNS")?)?,
             profile: parsed("STARLING_PROFILE", text("STARLING_PROFILE")?)?,
+            space_quota: parsed("STARLING_SPACE_QUOTA", text("STARLING_SPACE_QUOTA")?)?,
             log_level: text("STARLING_LOG_LEVEL")?,
             log_format: parsed("STARLING_LOG_FORMAT", text("STARLING_LOG_FORMAT")?)?,
         })
@@ -256,6 +261,9 @@ pub struct Config {
     pub mdns: bool,
     /// What kind of network the node lives in. Default: `lan`.
     pub profile: Profile,
+    /// Bytes of changes it keeps of each space; past it writes are refused and nothing more is taken in. Default: no
+    /// bound but the disk.
+    pub space_quota: Option<ByteSize>,
     /// What is logged, as a `tracing` filter. Default: [`LOG_LEVEL_DEFAULT`].
     pub log_level: String,
     /// The form of a log line. Default: `text`.
@@ -292,6 +300,7 @@ impl Config {
             api_socket_group: flags.api_socket_group.or(file.api_socket_group),
             mdns: flags.mdns.or(file.mdns).unwrap_or(profile == Profile::Lan),
             profile,
+            space_quota: flags.space_quota.or(file.space_quota),
             log_level: flags.log_level.or(file.log_level).unwrap_or_else(|| LOG_LEVEL_DEFAULT.to_owned()),
             log_format: flags.log_format.or(file.log_format).unwrap_or_default(),
             data_dir,

@@ -10,6 +10,7 @@ use tokio::sync::{broadcast, oneshot};
 use crate::clock::Clock;
 use crate::driver::{Inbox, Shared};
 use crate::metrics::Metrics;
+use crate::network::{PeerBytes, TrafficByPeer};
 
 /// Changes a watcher may lag behind before it has to read on from the store.
 const CHANGES_BUFFERED: usize = 128;
@@ -38,6 +39,7 @@ pub struct NodeHandle {
     changes: broadcast::Sender<Arc<Vec<DocumentChange>>>,
     clock: Clock,
     metrics: Metrics,
+    traffic: TrafficByPeer,
 }
 
 impl NodeHandle {
@@ -50,7 +52,7 @@ impl NodeHandle {
         clock: Clock,
     ) -> Self {
         let (changes, _) = broadcast::channel(CHANGES_BUFFERED);
-        Self { key, inbox, shared, reader, changes, clock, metrics }
+        Self { key, inbox, shared, reader, changes, clock, metrics, traffic: TrafficByPeer::default() }
     }
 
     /// This node's key.
@@ -84,6 +86,16 @@ impl NodeHandle {
     /// The libp2p addresses the node listens on now, those other hosts can reach first.
     pub fn listening(&self) -> Vec<String> {
         self.shared.listening()
+    }
+
+    /// Bytes over the connections that stand with a peer; nothing while there is none.
+    pub fn bytes_of(&self, peer: AuthorKey) -> Option<PeerBytes> {
+        self.traffic.read(peer)
+    }
+
+    /// Where the network counts them.
+    pub(crate) fn traffic(&self) -> &TrafficByPeer {
+        &self.traffic
     }
 
     /// Reads documents and listings without waiting for the replica.

@@ -33,6 +33,7 @@ mod requests;
 mod task;
 #[cfg(test)]
 mod tests;
+mod traffic;
 mod transport;
 
 use starling_crdt::id::AuthorKey;
@@ -45,6 +46,7 @@ pub use counters::NetworkCounts;
 pub use event::{DialFailure, Discovery, Event, Offence, RequestFailure};
 pub use handle::{NetworkHandle, SendError};
 pub use liveness::Patience;
+pub use traffic::{PeerBytes, TrafficByPeer};
 
 use crate::metrics::Registry;
 
@@ -86,6 +88,8 @@ pub struct NetworkConfig {
     pub patience: Patience,
     /// Name and version shown to peers, such as `starling/0.1.0`.
     pub agent: String,
+    /// Where bytes to and from each peer are counted: who keeps a clone can read them.
+    pub traffic: TrafficByPeer,
 }
 
 impl NetworkConfig {
@@ -99,6 +103,7 @@ impl NetworkConfig {
             connections: ConnectionLimits::default(),
             patience: Patience::SHORT,
             agent: concat!("starling/", env!("CARGO_PKG_VERSION")).to_owned(),
+            traffic: TrafficByPeer::default(),
         }
     }
 }

@@ -16,7 +16,7 @@ use starling_store::{OpenError, RedbStore, StoreOptions};
 use zeroize::Zeroizing;
 
 use crate::clock::Clock;
-use crate::config::{Config, Profile};
+use crate::config::{ByteSize, Config, Profile};
 use crate::driver::{self, Inbox, Intake, Outlet, Screening, Shared, TimedStore};
 use crate::handle::{AskError, NodeHandle};
 use crate::http::{Http, ListenError};
@@ -170,6 +170,7 @@ impl Node {
             name: label(config.name.as_str()),
             version: label(env!("CARGO_PKG_VERSION")),
             seeds: addresses,
+            space_bytes_max: config.space_quota.map(ByteSize::bytes),
         };
         // A node without randomness from the system could repeat an actor: it had better stop.
         let nonces = Box::new(|| {
@@ -243,20 +244,19 @@ impl Node {
         let metrics = self.handle.metrics().clone();
         let mut serving = tokio::spawn(self.http.serve(self.handle, metrics, self.clock, shutdown.clone()));
         let mut replica = tokio::task::spawn_blocking(move || self.replica.join());
-        tokio::select! {
-            () = shutdown.requested() => {}
-            _ = &mut replica => {
-                tracing::error!(event = "replica_failed", "the replica ended by a defect of this program");
-                serving.abort();
-                self.inbox.0.close();
-                self.inbox.0.fail_waiting();
-                self.network.shutdown().await;
-                return Err(NodeDied);
-            }
+        let end = first_end(&mut shutdown, &mut serving, &mut replica).await;
+        if let End::Replica = end {
+            tracing::error!(event = "replica_failed", "the replica ended by a defect of this program");
+            serving.abort();
+            self.inbox.0.close();
+            self.inbox.0.fail_waiting();
+            self.network.shutdown().await;
+            return Err(NodeDied);
         }
         tracing::info!(event = "stopping", "stopping");
         // Requests in progress are answered, then the replica says farewell, then the network closes.
-        if (&mut serving).await.is_err() {
+        let served = matches!(end, End::Asked) && (&mut serving).await.is_ok();
+        if !served {
             tracing::error!(event = "http_failed", "the API ended by a defect of this program");
         }
         self.inbox.0.close();
@@ -273,7 +273,32 @@ impl Node {
         };
         self.network.shutdown().await;
         tracing::info!(event = "stopped", "stopped");
-        ended
+        if served { ended } else { Err(NodeDied) }
+    }
+}
+
+/// What ended first.
+#[derive(Debug, PartialEq, Eq)]
+enum End {
+    /// Nothing: somebody asked the node to stop.
+    Asked,
+    /// The API. A node that nobody can ask any more had better start anew.
+    Api,
+    /// The replica's thread.
+    Replica,
+}
+
+/// Waits for the first end. What ends because it was asked to does not count.
+async fn first_end<A, R>(
+    shutdown: &mut Shutdown,
+    serving: &mut tokio::task::JoinHandle<A>,
+    replica: &mut tokio::task::JoinHandle<R>,
+) -> End {
+    tokio::select! {
+        biased;
+        () = shutdown.requested() => End::Asked,
+        _ = serving => End::Api,
+        _ = replica => End::Replica,
     }
 }
 
@@ -313,6 +338,7 @@ fn start_network(
         advertise: config.advertise.clone(),
         mdns: config.mdns,
         patience: patience(config.profile),
+        traffic: handle.traffic().clone(),
         ..NetworkConfig::new(seed)
     };
     let deliver = move |event| intake.take(event);
@@ -320,4 +346,27 @@ fn start_network(
         .metrics()
         .register(|registry| network::start(&tokio::runtime::Handle::current(), &network, registry, deliver));
     Ok(started?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::shutdown;
+
+    #[tokio::test]
+    async fn an_api_that_ends_by_itself_ends_the_node_and_one_that_was_asked_to_does_not() {
+        let never = || tokio::spawn(std::future::pending::<()>());
+        let (trigger, mut shutdown) = shutdown::channel();
+        let mut failed = tokio::spawn(async { panic!("as a defect would") });
+        let end = first_end(&mut shutdown, &mut failed, &mut never()).await;
+        assert_eq!(end, End::Api);
+        let end = first_end(&mut shutdown, &mut never(), &mut tokio::spawn(async {})).await;
+        assert_eq!(end, End::Replica);
+        trigger.request();
+        let mut served = tokio::spawn(async {});
+        while !served.is_finished() {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(first_end(&mut shutdown, &mut served, &mut never()).await, End::Asked);
+    }
 }

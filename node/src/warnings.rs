@@ -11,7 +11,7 @@ use starling_api::{
     status::Warning,
     warning::{
         self, BEHIND, CLOCK, DIVERGED, FORK, LOW_ROOM, MEMBERS_AWAY, NO_PEERS, NO_ROOM, NOT_JOINED,
-        QUARANTINE, STORE_FAULT, VERSIONS,
+        QUARANTINE, SPACE_FILLING, SPACE_FULL, STORE_FAULT, VERSIONS,
     },
 };
 use starling_crdt::{
@@ -39,6 +39,9 @@ const CLOCK_OFFSET_MAX_MS: u64 = 30_000;
 
 /// How long a member is away before it is warned of: most are back by then.
 const AWAY_AFTER: Duration = Duration::from_secs(5 * 60);
+
+/// The share of a space's quota, as a divisor, that is left when it is warned of.
+const SPACE_RESERVE: u64 = 10;
 
 /// Names in one warning.
 const NAMES_MAX: usize = 3;
@@ -72,6 +75,7 @@ impl Picture {
         warnings.extend(self.no_peers());
         for space in &self.spaces {
             warnings.extend(not_joined(&space.report));
+            warnings.extend(filling(&space.report));
             warnings.extend(kept_out(space));
             warnings.extend(behind(space));
             warnings.extend(away(space));
@@ -130,6 +134,22 @@ fn not_joined(space: &SpaceReport) -> Option<Warning> {
         None => "no member could be reached yet".to_owned(),
     };
     Some(NOT_JOINED.warn(format!("this node is not yet a member of {:?}: {why}", space.name)))
+}
+
+fn filling(space: &SpaceReport) -> Option<Warning> {
+    let (bytes, most) = (space.bytes, space.bytes_max?);
+    let kind = match () {
+        () if bytes >= most => SPACE_FULL,
+        () if bytes >= most - most / SPACE_RESERVE => SPACE_FILLING,
+        () => return None,
+    };
+    let mib = |bytes: u64| bytes as f64 / (1024.0 * 1024.0);
+    Some(kind.warn(format!(
+        "{:?} holds {:.1} MiB of changes, and this node keeps {:.1}",
+        space.name,
+        mib(bytes),
+        mib(most)
+    )))
 }
 
 fn kept_out(space: &SpacePicture) -> Vec<Warning> {

@@ -197,6 +197,19 @@ async fn a_stranger_that_asks_garbage_is_disconnected_and_the_node_goes_on() {
     assert_eq!(line["offence"], "garbage", "{line}");
     assert_eq!(line["peer"], peer.handle.local().to_string(), "{line}");
     peer.wait(|event| matches!(event, Event::PeerDown { .. }).then_some(())).await;
+    // What it did is told although it is gone.
+    let key = peer.handle.local().to_string();
+    let charged = async {
+        loop {
+            let peers = victim.client.peers().await.expect("its peers").items;
+            if let Some(known) = peers.into_iter().find(|known| known.key == key && !known.connected) {
+                return known;
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    let charged = tokio::time::timeout(victim::DEADLINE, charged).await.expect("it is told of in time");
+    assert_eq!((charged.offences, charged.score, charged.sent_bytes), (Some(1), Some(10), None));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

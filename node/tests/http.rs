@@ -8,7 +8,7 @@ use starling_api::{
     client::{Read, ReadOptions, WriteOptions},
     document::{BatchLine, BatchResult, ListQuery, Operation, WatchEvent, WatchQuery},
     member::{MemberState, Nodes, Wait},
-    peer::BlockPeer,
+    peer::{BlockPeer, Direction},
     space::{CreateInvite, JoinState, Role},
 };
 use starling_node::{
@@ -522,6 +522,15 @@ async fn peers_are_added_blocked_and_unblocked() {
     };
     let peer = timeout(DEADLINE, connected).await.expect("in time");
     assert_eq!((peer.key.as_str(), peer.transport.as_deref()), (status.key.as_str(), Some("tcp")));
+    assert_eq!(peer.direction, Some(Direction::Outbound));
+    let bytes = until("bytes pass both ways", || async {
+        let peers = node.client.peers().await.expect("peers").items;
+        let bytes = peers.first().and_then(|peer| peer.received_bytes.zip(peer.sent_bytes));
+        bytes.filter(|(received, sent)| *received > 0 && *sent > 0)
+    });
+    // Far less than a megabyte in so short a time: a ping, who they are, and what each follows.
+    let (received, sent) = bytes.await;
+    assert!(received < 1 << 20 && sent < 1 << 20, "{received} {sent}");
     node.stop().await;
     other.stop().await;
 }

@@ -11,7 +11,7 @@ use starling_api::past::ConflictsQuery;
 use crate::args::Global;
 use crate::connect::Session;
 use crate::failure::{Failure, Outcome};
-use crate::output::Output;
+use crate::output::{Colour, Output};
 
 /// List the places where hosts wrote different values without knowledge of each other.
 ///
@@ -64,7 +64,13 @@ fn print(doc: &str, conflict: &Conflict, out: &mut Output) -> io::Result<()> {
         let author = value.author_name.clone().unwrap_or_else(|| out.id(&value.author));
         let written = value.value.as_ref().map_or_else(|| "(deleted)".to_owned(), ToString::to_string);
         if out.is_terminal() {
-            out.line(&format!("{doc} {}  {shown}  {written}  by {author}", conflict.pointer))?;
+            out.pieces(&[
+                (None, doc),
+                (None, &format!(" {}  ", conflict.pointer)),
+                (value.shown.then_some(Colour::Green).or(Some(Colour::Red)), shown),
+                (None, &format!("  by {author}  ")),
+                (None, &written),
+            ])?;
         } else {
             let cells = [doc, &conflict.pointer, shown, &written, &author].map(str::to_owned);
             out.rows(&[], [cells.to_vec()])?;

@@ -171,12 +171,13 @@ fn print(item: &ForkItem, out: &mut Output) -> io::Result<()> {
     for side in sides {
         let place = if side.held { "held here" } else { "the other" };
         let claims = side.claimed_time.as_deref().map_or(String::new(), |time| format!("  claims {time}"));
-        out.line(&format!("    {place}  {}{claims}", out.id(&side.change)))?;
+        let told = format!("{place}  {}{claims}", out.id(&side.change));
+        out.prose((None, "    "), (None, &told))?;
     }
     if !since.is_empty() {
-        out.line(&format!("    since {since} on this node"))?;
+        out.prose((None, "    "), (None, &format!("since {since} on this node")))?;
     }
-    out.line(&format!("    next: {}", item.advice))
+    out.prose((None, "    next: "), (None, &item.advice))
 }
 
 #[cfg(test)]

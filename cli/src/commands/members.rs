@@ -21,7 +21,8 @@ pub(crate) struct MembersArgs {
 }
 
 /// Columns that a narrow terminal does without, the first named first.
-const SPARE: [&str; 7] = ["key", "version", "documents", "clock", "changes", "round trip", "role"];
+const SPARE: [&str; 8] =
+    ["addresses", "key", "version", "documents", "clock", "changes", "round trip", "role"];
 
 pub(crate) async fn run(global: &Global, args: MembersArgs, out: &mut Output) -> Outcome {
     let session = Session::open(global)?;
@@ -54,6 +55,7 @@ pub(crate) fn print(members: &[Member], out: &mut Output) -> io::Result<()> {
         "clock",
         "version",
         "key",
+        "addresses",
     ];
     let rows: Vec<_> = members.iter().map(|member| row(member, out)).collect();
     out.rows_sparing(&header, rows, &SPARE)
@@ -83,5 +85,6 @@ fn row(member: &Member, out: &Output) -> Vec<String> {
         member.clock_offset_ms.map(|ms| format!("{ms:+} ms")).unwrap_or_default(),
         member.version.clone().unwrap_or_default(),
         out.id(&member.key),
+        member.addresses.join(" "),
     ]
 }

@@ -148,6 +148,18 @@ fn age(ms: u64) -> String {
     duration::told(Duration::from_millis(ms))
 }
 
+/// A number of bytes, for people.
+fn bytes(count: f64) -> String {
+    let (mut count, mut unit) = (count, "B");
+    for larger in ["KiB", "MiB", "GiB", "TiB"] {
+        if count < 1024.0 {
+            break;
+        }
+        (count, unit) = (count / 1024.0, larger);
+    }
+    if unit == "B" { format!("{count:.0} {unit}") } else { format!("{count:.1} {unit}") }
+}
+
 /// A number of things, in words that fit it.
 fn counted(count: u64, thing: &str) -> String {
     format!("{count} {thing}{}", if count == 1 { "" } else { "s" })

@@ -110,15 +110,19 @@ fn print(item: &QuarantineItem, out: &mut Output) -> io::Result<()> {
         (None, &format!("  by {author}")),
         (Some(Colour::Dim), &claims.map_or(String::new(), |time| format!("  claims {time}"))),
     ])?;
-    out.line(&format!("    {} ({})", item.reason, item.code))?;
+    out.prose((None, "    "), (None, &format!("{} ({})", item.reason, item.code)))?;
     if let Some(held) = item.holds_back.filter(|held| *held > 0) {
-        out.line(&format!("    holds back {} that rest on it", counted(held, "change")))?;
+        out.prose(
+            (None, "    "),
+            (None, &format!("holds back {} that rest on it", counted(held, "change"))),
+        )?;
     }
     for below in &item.rests_on {
-        out.line(&format!("    rests on {}", out.id(below)))?;
+        let below = out.id(below);
+        out.prose((None, "    "), (None, &format!("rests on {below}")))?;
     }
     if !since.is_empty() {
-        out.line(&format!("    since {since} on this node"))?;
+        out.prose((None, "    "), (None, &format!("since {since} on this node")))?;
     }
-    out.line(&format!("    next: {}", item.advice))
+    out.prose((None, "    next: "), (None, &item.advice))
 }

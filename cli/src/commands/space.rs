@@ -164,12 +164,19 @@ fn print_one(space: &Space, out: &mut Output) -> io::Result<()> {
         ("prefix", space.prefix.clone()),
         ("documents", Some(space.documents.to_string())),
         ("changes", Some(space.changes.to_string())),
+        ("bytes", Some(bytes(space))),
         ("members", Some(space.members.to_string())),
         ("founders", Some(space.founders.join(" "))),
         ("join refused", space.join_refused.clone()),
         ("fingerprint", space.fingerprint.clone()),
         ("created", space.created.clone()),
     ])
+}
+
+/// Bytes of its changes, and how many the node keeps at most.
+fn bytes(space: &Space) -> String {
+    let most = space.bytes_max.map(|most| format!(" of {most}"));
+    format!("{}{}", space.bytes, most.unwrap_or_default())
 }
 
 fn row(space: &Space, out: &Output) -> Vec<String> {

@@ -8,11 +8,11 @@ use serde::Serialize;
 use starling_api::ExitCode as Exit;
 use starling_api::member::Member;
 use starling_api::space::Space;
-use starling_api::status::{Status, StoreStatus};
+use starling_api::status::{Distance, Status, StoreStatus};
 
 use crate::args::Global;
 use crate::commands::offline::{self, read::StoppedStatus};
-use crate::commands::{counted, members};
+use crate::commands::{age, bytes, counted, members};
 use crate::connect::Session;
 use crate::failure::Outcome;
 use crate::output::{Colour, Output};
@@ -87,14 +87,15 @@ pub(crate) fn print(status: &Status, out: &mut Output) -> io::Result<()> {
         ("started", Some(format!("{} ({uptime:?} ago)", status.started))),
     ])?;
     print_spaces(&status.spaces, out)?;
+    print_lag(status, out)?;
     for warning in &status.warnings {
         let told = format!("{}: {}", warning.code, warning.message);
         if !out.is_terminal() {
             out.fields([("warning", Some(format!("{told} (run: {})", warning.command)))])?;
             continue;
         }
-        out.pieces(&[(Some(Colour::Yellow), "warning  "), (None, &told)])?;
-        out.pieces(&[(Some(Colour::Dim), &format!("         {}", warning.why))])?;
+        out.prose((Some(Colour::Yellow), "warning  "), (None, &told))?;
+        out.prose((None, "         "), (Some(Colour::Dim), &warning.why))?;
         out.line(&format!("         run: {}", warning.command))?;
     }
     Ok(())
@@ -133,13 +134,34 @@ fn print_spaces(spaces: &[Space], out: &mut Output) -> io::Result<()> {
     Ok(())
 }
 
+/// How far the nodes of each space are apart.
+fn print_lag(status: &Status, out: &mut Output) -> io::Result<()> {
+    for lag in &status.lag {
+        let space = status.spaces.iter().find(|space| space.id == lag.space);
+        let mut told = format!(
+            "{}: {} of {} held the same when last heard",
+            space.map_or(lag.space.as_str(), |space| space.name.as_str()),
+            lag.in_sync,
+            counted(lag.others, "other member"),
+        );
+        for (distance, way) in [(&lag.behind, "behind"), (&lag.ahead, "ahead")] {
+            if let Some(Distance { name, changes, age_ms }) = distance {
+                let changes = counted(*changes, "change");
+                told += &format!("; {name} {changes} {way}, heard {} ago", age(*age_ms));
+            }
+        }
+        out.fields([("lag", Some(told))])?;
+    }
+    Ok(())
+}
+
 fn store(store: &StoreStatus) -> String {
-    let mut text = format!("{} bytes at {}", store.bytes, store.position);
+    let mut text = format!("{} at {}", bytes(store.bytes as f64), store.position);
     if let Some(grown) = store.grown {
-        text += &format!(", {grown} more since the start");
+        text += &format!(", {} more since the start", bytes(grown as f64));
     }
     if let Some(room) = store.room {
-        text += &format!(", room for {room}");
+        text += &format!(", room for {}", bytes(room as f64));
     }
     text
 }

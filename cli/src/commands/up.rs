@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use starling_api::{Client, ExitCode as Exit, NodeAddress};
 use starling_node::config::{
-    Config, ConfigError, ConfigOverrides, HttpAddress, LogFormat, NodeName, Profile,
+    ByteSize, Config, ConfigError, ConfigOverrides, HttpAddress, LogFormat, NodeName, Profile,
 };
 use starling_node::identity::IdentityError;
 use starling_node::node::{Node, StartError};
@@ -66,6 +66,9 @@ pub(crate) struct Settings {
     /// What kind of network this is: lan, wan (no mDNS) or local (loopback and free ports, no mDNS).
     #[arg(long, value_name = "PROFILE")]
     profile: Option<Profile>,
+    /// Keep no more than so many bytes of changes of each space, such as 2GiB; without it as many as the disk holds.
+    #[arg(long, value_name = "SIZE")]
+    space_quota: Option<ByteSize>,
     /// The configuration file; without it starling.toml in the data directory, if there is one.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -99,6 +102,7 @@ impl Settings {
             api_socket_group: self.api_socket_group.clone(),
             mdns: if self.no_mdns { Some(false) } else { environment.mdns },
             profile: self.profile,
+            space_quota: self.space_quota,
             log_level: self.log_level.clone(),
             log_format: self.log_format,
         })

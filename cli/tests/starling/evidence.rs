@@ -33,7 +33,8 @@ impl Stepped {
         let options = StoreOptions::create(StoreId([5; 16]));
         let store = RedbStore::open(&directory.join("store.redb"), options).expect("a store");
         let label = |text| Label::new(text).expect("a label");
-        let options = Options { name: label("one"), version: label("test"), seeds: Vec::new() };
+        let options =
+            Options { name: label("one"), version: label("test"), seeds: Vec::new(), space_bytes_max: None };
         let nonces = Box::new(|| [8; 16]);
         let replica = Replica::open(store, author, options, [1; 32], nonces, now(0)).expect("a replica");
         Self { replica, seconds: 0 }
@@ -92,6 +93,31 @@ fn directory_with_evidence(directory: &Path) -> [ChangeHash; 2] {
         stepped.step(Vec::new());
     }
     [first.hash, second.hash]
+}
+
+/// A directory whose store holds a conflict, a fork and a change that is kept out, in `conflict`, `fork` and
+/// `kept` below this name, with this text wherever an author may put one.
+pub fn hostile_directory(directory: &Path, below: &str, text: &str) {
+    let mut stepped = Stepped::open(directory);
+    let space = stepped.make_space();
+    let rogue = |nonce| {
+        let twin = identity::load_or_make(directory).expect("an identity");
+        Rogue::new(twin, space, EpochKey::from_bytes(EPOCH), nonce, Vec::new())
+    };
+    let (one, two) = (rogue(7), rogue(6));
+    let says = |words: &str| vec![put(text, format!("{text}{words}"))];
+    for (author, words) in [(&one, "one"), (&two, "two")] {
+        stepped.take(author, &format!("{below}/conflict"), &[&author.change(1, 1, &[], says(words))]);
+    }
+    for words in ["first", "second"] {
+        stepped.take(&one, &format!("{below}/fork"), &[&one.change(1, 1, &[], says(words))]);
+    }
+    let good = one.change(1, 1, &[], says("good"));
+    let bad = one.change(2, 2, &[good.hash], vec![poison(one.actor())]);
+    stepped.take(&one, &format!("{below}/kept"), &[&good, &bad]);
+    for _ in 0..3 {
+        stepped.step(Vec::new());
+    }
 }
 
 fn lines(ran: &Ran) -> Vec<Value> {

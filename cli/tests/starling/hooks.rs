@@ -226,6 +226,51 @@ fn a_command_that_hangs_is_ended_with_what_it_started() {
 }
 
 #[test]
+fn no_more_commands_run_at_once_than_may_however_slow_they_are() {
+    let place = Place::new();
+    let command = "echo start >> runs; until test -e go; do sleep 0.02; done; echo end >> runs";
+    let state = place.path("state").display().to_string();
+    let args = ["watch", "--resume", "t", "--state-dir", &state, "--jobs", "2", "--exec", command];
+    let mut watch = place.watch(&args);
+    until("the watch begins", PATIENCE, || place.path("state/watch-t.json").exists());
+    for document in ["a", "b", "c", "d"] {
+        place.put(document, 1);
+    }
+    until("two run", PATIENCE, || place.text("runs").lines().count() == 2);
+    fs::write(place.path("go"), "").expect("a file");
+    until("all have run", PATIENCE, || place.text("runs").lines().count() == 8);
+    let runs = place.text("runs");
+    let mut at_once = 0;
+    for line in runs.lines() {
+        at_once = if line == "start" { at_once + 1 } else { at_once - 1 };
+        assert!((0..=2).contains(&at_once), "{runs}");
+    }
+    watch.signal("-INT");
+    watch.ends_with(130);
+}
+
+#[test]
+fn a_command_that_a_killed_watch_had_begun_runs_again_with_the_next() {
+    let place = Place::new();
+    let state = place.path("state").display().to_string();
+    let watching =
+        |command: &str| place.watch(&["watch", "--resume", "t", "--state-dir", &state, "--exec", command]);
+    let mut watch = watching("echo $$ >> begun; exec sleep 1000");
+    until("the watch begins", PATIENCE, || place.path("state/watch-t.json").exists());
+    place.put("a", 1);
+    until("the command runs", PATIENCE, || place.text("begun").ends_with('\n'));
+    watch.0.kill().expect("it runs");
+    watch.0.wait().expect("it ends");
+    // Nobody was left to end it.
+    let left = place.text("begun");
+    assert!(Command::new("kill").arg(left.trim()).status().expect("kill runs").success());
+    let mut watch = watching("echo $STARLING_DOCUMENT >> handled");
+    until("it runs again", PATIENCE, || place.text("handled") == "a\n");
+    watch.signal("-INT");
+    watch.ends_with(130);
+}
+
+#[test]
 fn an_interrupted_watch_ends_its_commands() {
     let place = Place::new();
     let mut watch = place.watch(&["watch", "--exec", "echo $$ > started; sleep 1000; echo > survived"]);

@@ -33,6 +33,7 @@ mod refusals;
 mod restoring;
 mod room;
 mod routes;
+mod schemas;
 mod terminal;
 mod top;
 mod usage;

@@ -215,10 +215,13 @@ fn a_wrong_shape_is_complained_about() {
         "properties": {
             "a": { "pattern": "^[0-9a-f]{4}$" },
             "b": { "type": "array", "minItems": 1, "items": { "oneOf": [{ "const": 1 }, { "minimum": 3, "type": "integer" }] } },
-            "c": { "format": "date-time" }
+            "c": { "format": "date-time" },
+            "d": { "enum": ["x", 2] },
+            "e": { "type": "number" }
         }
     });
-    for good in [json!({"a": "00ff"}), json!({"a": "1234", "b": [1, 3], "c": "2026-01-31T00:00:00Z"})] {
+    let all = json!({"a": "1234", "b": [1, 3], "c": "2026-01-31T00:00:00Z", "d": 2, "e": 0.5});
+    for good in [json!({"a": "00ff"}), all] {
         assert_eq!(complaint(&schema, &good), None);
     }
     for bad in [
@@ -227,6 +230,8 @@ fn a_wrong_shape_is_complained_about() {
         json!({"a": "00fg"}),
         json!({"a": "00f"}),
         json!({"a": "00ff", "d": 1}),
+        json!({"a": "00ff", "e": "1"}),
+        json!({"a": "00ff", "f": 1}),
         json!({"a": "00ff", "b": []}),
         json!({"a": "00ff", "b": [2]}),
         json!({"a": "00ff", "c": "yesterday"}),

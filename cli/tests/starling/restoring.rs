@@ -165,10 +165,16 @@ fn a_damaged_store_is_found_repaired_and_fetches_the_rest_from_its_peer() {
     places.iter().for_each(|at| bytes[*at] = b'V');
     fs::write(&store, bytes).expect("own file");
 
+    let mut refused = Node::spawn(&b_at, &["--name", "b"]);
+    let status = crate::support::wait_for(refused.process(), Duration::from_secs(30)).expect("it ends");
+    assert!(!status.success() && refused.log().contains("starling verify --repair"), "{}", refused.log());
+    drop(refused);
     let found = on(&b_at, &["verify"]).expect(8);
+    assert!(found.stdout.contains("wrong pages: the store's file is damaged"), "{}", found.stdout);
     assert!(found.stdout.contains("wrong delta: ") && found.stdout.contains("d/7: "), "{}", found.stdout);
     let repaired = on(&b_at, &["verify", "--repair"]).expect(0);
     assert!(repaired.stdout.contains("lost ") && repaired.stderr.contains("aside-"), "{repaired:?}");
+    assert!(repaired.stderr.contains("the old one kept as "), "{repaired:?}");
     on(&b_at, &["verify"]).expect(0);
     on(&b_at, &["get", "d/7"]).expect(3);
     let b = Node::start(&b_at, &["--name", "b"]);

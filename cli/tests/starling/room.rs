@@ -1,4 +1,4 @@
-//! A disk that is full: writes are refused, reads go on, and writes work again by themselves.
+//! A disk that is full, or a space past its quota: writes are refused, reads go on, and writes work again by themselves.
 //!
 //! The disk is a small file system in memory, in a mount namespace of its own, so this needs root:
 //! without, the test is skipped with a line that says so, unless `STARLING_TEST_REQUIRE` names `root`.
@@ -9,7 +9,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use crate::skip::skip;
-use crate::support::{Ran, run, starling, until};
+use crate::support::{Node, Ran, run, starling, until};
 
 /// Mounts the disk and becomes the node: program, directory, socket.
 const NODE: &str = "mount -t tmpfs -o size=16m none \"$1\" && exec \"$0\" up --no-mdns --profile local \
@@ -105,4 +105,37 @@ fn a_full_disk_refuses_writes_serves_reads_and_recovers_by_itself() {
     until("writes work again", Duration::from_secs(30), || node.run(&["put", "after", "{}"]).code == Some(0));
     node.run(&["get", &format!("d/{}", written - 1)]).expect(0);
     assert_eq!(node.run(&["verify"]).expect(0).json()["sound"], true);
+}
+
+#[test]
+fn a_space_past_its_quota_refuses_writes_and_catches_up_with_a_larger_one() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let (a_at, b_at) = (directory.path().join("a"), directory.path().join("b"));
+    let a = Node::start(&a_at, &["--name", "a"]);
+    a.run(&["space", "create", "shop"]).expect(0);
+    let ticket = a.run(&["invite"]).expect(0).line().to_owned();
+    let b = Node::start(&b_at, &["--name", "b", "--space-quota", "64KiB", "--join", &ticket]);
+    until("b has joined", Duration::from_secs(30), || b.run(&["ls"]).code == Some(0));
+    let text = "x".repeat(40_000);
+    for number in 0..3 {
+        a.run(&["put", &format!("d/{number}"), &format!("{{\"text\": \"{text}\"}}")]).expect(0);
+        // Each arrives before the next is written, while there is room.
+        if number < 2 {
+            until("it arrives", Duration::from_secs(30), || {
+                b.run(&["get", &format!("d/{number}")]).code == Some(0)
+            });
+        }
+    }
+    let refused = b.run(&["put", "own", "{}"]).expect(9);
+    assert!(refused.stderr.contains("--space-quota"), "{refused:?}");
+    let status = b.run(&["status"]).expect(0);
+    assert!(status.stdout.contains("space-full"), "{status:?}");
+    b.run(&["get", "d/1", "/text"]).expect(0);
+    b.run(&["get", "d/2"]).expect(3);
+    let shown = b.run(&["space", "show"]).expect(0).stdout;
+    assert!(shown.contains(" of 65536"), "{shown}");
+    drop(b);
+    let b = Node::start(&b_at, &["--name", "b", "--space-quota", "1GiB"]);
+    until("b catches up", Duration::from_secs(30), || b.run(&["get", "d/2"]).code == Some(0));
+    b.run(&["put", "own", "{}"]).expect(0);
 }

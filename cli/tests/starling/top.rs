@@ -14,16 +14,24 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 const SIZES: [(u16, u16); 3] = [(80, 24), (40, 12), (200, 60)];
 
-/// `top` in a terminal of its own. Killed when it is dropped.
+/// `top`, or another command that goes on until it is stopped, in a terminal of its own. Killed when it is
+/// dropped.
 pub struct Terminal {
     directory: tempfile::TempDir,
     script: Child,
+    /// Whether `top` has ended: its process id may be another's by then.
+    over: bool,
 }
 
 impl Terminal {
-    pub fn start(node: &Node, (columns, rows): (u16, u16)) -> Self {
+    pub fn start(node: &Node, size: (u16, u16)) -> Self {
+        Self::running(node, &["top"], size)
+    }
+
+    /// Any other command that does not end by itself.
+    pub fn running(node: &Node, words: &[&str], (columns, rows): (u16, u16)) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
-        let mut top = node.command(&["top"]);
+        let mut top = node.command(words);
         let words = std::iter::once(top.get_program()).chain(top.get_args());
         let top_line: Vec<_> = words.map(|word| format!("'{}'", word.display())).collect();
         fs::write(directory.path().join("top.sh"), format!("echo $$ > pid\nexec {}\n", top_line.join(" ")))
@@ -48,7 +56,7 @@ impl Terminal {
             .stderr(Stdio::null())
             .spawn()
             .expect("script is installed");
-        Self { directory, script }
+        Self { directory, script, over: false }
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -65,7 +73,7 @@ impl Terminal {
     }
 
     #[track_caller]
-    fn shows(&self, word: &str) {
+    pub fn shows(&self, word: &str) {
         until(&format!("{word} is shown"), PATIENCE, || self.sent().contains(word));
     }
 
@@ -78,6 +86,7 @@ impl Terminal {
     #[track_caller]
     pub fn ended(&mut self, code: &str) {
         until("top ends", PATIENCE, || self.path("after").exists());
+        self.over = true;
         assert_eq!(self.text("code").trim(), code, "{}", self.sent());
         assert_eq!(self.text("after"), self.text("before"), "the terminal's settings");
         let sent = self.sent();
@@ -92,8 +101,11 @@ impl Terminal {
 
 impl Drop for Terminal {
     fn drop(&mut self) {
-        // Those that ended by themselves need no killing.
-        let _ = Command::new("kill").arg(self.text("pid").trim()).stderr(Stdio::null()).status();
+        self.over |= self.path("after").exists();
+        if let Some(pid) = self.text("pid").trim().parse::<u32>().ok().filter(|_| !self.over) {
+            // It may end just now.
+            let _ = Command::new("kill").arg(pid.to_string()).stderr(Stdio::null()).status();
+        }
         let _ = self.script.kill();
         let _ = self.script.wait();
     }

@@ -1,15 +1,19 @@
 //! What people look at, at its worst: hostile content, odd names, a narrow terminal, and a node that dies in
 //! the middle of an answer.
 
+use std::collections::BTreeMap;
+use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
 use std::thread;
 
 use serde_json::json;
 
+use crate::evidence::hostile_directory;
 use crate::node_with_shop;
 use crate::support::{Node, run, run_with_input};
 use crate::terminal::on_terminal;
+use crate::top::Terminal;
 
 /// Names that are allowed and awkward: spaces, what addresses and shells give a meaning, and a character that
 /// reorders the line it stands in.
@@ -82,6 +86,44 @@ fn no_view_lets_what_others_wrote_steer_the_terminal() {
 }
 
 #[test]
+fn what_means_ill_is_told_of_without_steering_the_terminal() {
+    let home = tempfile::tempdir().expect("a directory");
+    let data = home.path().join("data");
+    fs::create_dir(&data).expect("a directory");
+    // So long, too, that a line that is not cut fills the screen.
+    hostile_directory(&data, NAMES[6], &HOSTILE.repeat(100));
+    let conflict = format!("{}/conflict", NAMES[6]);
+    let shows = |view: &[&str]| {
+        for columns in [40, 100] {
+            let shown = on_terminal(view, columns, home.path(), &data).expect(0).stdout;
+            assert!(!shown.is_empty() && !shown.contains(steers), "{view:?} at {columns}: {shown:?}");
+            let wide = shown.lines().find(|line| line.chars().count() > usize::from(columns));
+            assert_eq!(wide, None, "{view:?} at {columns}");
+        }
+    };
+    let stopped: [&[&str]; 4] = [&["quarantine"], &["forks"], &["history"], &["blame", &conflict]];
+    stopped.iter().for_each(|view| shows(view));
+
+    let node = Node::start(&data, &["--name", "one"]);
+    stopped.iter().for_each(|view| shows(view));
+    shows(&["conflicts"]);
+    let first = node.run(&["--output", "json", "history", &conflict]).expect(0).json();
+    let first = first["items"][1]["change"].as_str().expect("a change").to_owned();
+    shows(&["diff", &conflict, &first]);
+    let piped = node.run(&["conflicts"]).expect(0).stdout;
+    assert!(piped.lines().count() == 2 && !piped.contains('\u{1b}'), "{piped:.200}");
+
+    let position = node.run(&["--output", "json", "status"]).expect(0).json();
+    let position = position["store"]["position"].as_str().expect("a position").to_owned();
+    let start = format!("{}-0", position.rsplit_once('-').expect("a store and a number").0);
+    let watch = Terminal::running(&node, &["watch", "--since", &start], (40, 20));
+    for part in ["conflict", "fork", "kept"] {
+        watch.shows(&format!("\\u{{202e}}txt/{part}"));
+    }
+    assert!(!watch.sent().replace('\r', "").contains(steers), "{:?}", watch.sent());
+}
+
+#[test]
 fn in_forty_columns_every_line_fits_and_without_colour_there_is_none() {
     let (directory, node) = node_with_shop("harbour");
     let long = "words ".repeat(30);
@@ -108,6 +150,33 @@ fn in_forty_columns_every_line_fits_and_without_colour_there_is_none() {
 }
 
 #[test]
+fn a_document_of_any_size_is_told_of_whole() {
+    let (_directory, node) = node_with_shop("harbour");
+    let members: BTreeMap<String, usize> = (0..2_500).map(|n| (format!("k{n:04}"), n)).collect();
+    run_with_input(node.command(&["put", "huge", "-"]), &json!(members).to_string()).expect(0);
+    let blame = node.run(&["--output", "json", "blame", "huge"]).expect(0).json();
+    let told: BTreeMap<String, usize> = blame["items"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|item| {
+            let pointer = item["pointer"].as_str().expect("a pointer").trim_start_matches('/').to_owned();
+            (pointer, item["value"].as_u64().expect("a number") as usize)
+        })
+        .collect();
+    assert_eq!(told, members);
+    assert_eq!(node.run(&["blame", "huge"]).expect(0).stdout.lines().count(), 2_500);
+    // One change of so many operations: those past a thousand are counted.
+    let history = node.run(&["--output", "json", "history", "huge"]).expect(0).json();
+    assert_eq!(
+        (&history["items"][0]["more"], history["items"].as_array().map(Vec::len)),
+        (&json!(1_500), Some(1))
+    );
+    let told = node.run(&["history", "huge"]).expect(0).stdout;
+    assert!(told.trim_end().ends_with("and 1500 operations more"), "{}", &told[told.len() - 80..]);
+}
+
+#[test]
 fn a_node_that_dies_in_the_middle_of_an_answer_is_told_of_with_exit_code_7() {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = format!("http://{}", listener.local_addr().expect("an address"));
@@ -125,7 +194,7 @@ fn a_node_that_dies_in_the_middle_of_an_answer_is_told_of_with_exit_code_7() {
             let _ = stream.write_all(format!("{head}{{\"items\":[{{\"name\":").as_bytes());
         }
     });
-    let commands: [&[&str]; 9] = [
+    let commands: [&[&str]; 14] = [
         &["status"],
         &["members"],
         &["peers"],
@@ -135,6 +204,11 @@ fn a_node_that_dies_in_the_middle_of_an_answer_is_told_of_with_exit_code_7() {
         &["blame", "a"],
         &["quarantine"],
         &["forks"],
+        &["conflicts"],
+        &["diff", "a", "now"],
+        &["wait"],
+        &["compare", "b"],
+        &["export"],
     ];
     for words in commands {
         let ran = run([&["--node", &address, "--space", "shop", "--output", "json"][..], words].concat());

@@ -29,14 +29,29 @@ pub struct Ran {
     pub code: Option<i32>,
     pub stdout: String,
     pub stderr: String,
+    /// The log of the node it was about, for whoever wonders why it failed.
+    log: Option<PathBuf>,
 }
+
+/// Lines of a node's log that are told with a failure.
+const LOG_LINES_TOLD: usize = 40;
 
 impl Ran {
     /// Asserts the exit code and gives what was printed.
     #[track_caller]
     pub fn expect(self, code: i32) -> Self {
-        assert_eq!(self.code, Some(code), "stdout: {}\nstderr: {}", self.stdout, self.stderr);
+        let Self { stdout, stderr, .. } = &self;
+        assert_eq!(self.code, Some(code), "stdout: {stdout}\nstderr: {stderr}{}", self.log());
         self
+    }
+
+    fn log(&self) -> String {
+        let Some(log) = self.log.as_ref().and_then(|path| fs::read_to_string(path).ok()) else {
+            return String::new();
+        };
+        let lines: Vec<&str> = log.lines().collect();
+        let told = &lines[lines.len().saturating_sub(LOG_LINES_TOLD)..];
+        format!("\nthe node's log ends:\n{}", told.join("\n"))
     }
 
     /// Standard output as one JSON value.
@@ -102,6 +117,7 @@ pub fn run_with_input(mut command: Command, input: &str) -> Ran {
         code: status.code(),
         stdout: out.join().expect("no reader panics"),
         stderr: err.join().expect("no reader panics"),
+        log: None,
     }
 }
 
@@ -207,7 +223,8 @@ impl Node {
     /// Runs a command against this node.
     #[track_caller]
     pub fn run(&self, args: &[&str]) -> Ran {
-        run_with_input(self.command(args), "")
+        let log = Some(self.directory.join("log"));
+        Ran { log, ..run_with_input(self.command(args), "") }
     }
 
     /// A command against this node, not yet run.

@@ -33,6 +33,7 @@ fn judge(schema: &Value, keyword: &str, rule: &Value, value: &Value) -> Option<S
         "$schema" | "title" | "description" => false,
         "type" => !is_a(rule.as_str().expect("a type"), value),
         "const" => rule != value,
+        "enum" => !rule.as_array().expect("alternatives").contains(value),
         "minimum" => value.as_f64().is_some_and(|value| value < number() as f64),
         "minItems" => value.as_array().is_some_and(|items| (items.len() as u64) < number()),
         "format" => !is_formatted(rule.as_str().expect("a format"), value),
@@ -66,6 +67,7 @@ fn is_a(kind: &str, value: &Value) -> bool {
         "string" => value.is_string(),
         "boolean" => value.is_boolean(),
         "integer" => value.is_i64() || value.is_u64(),
+        "number" => value.is_number(),
         other => panic!("the type {other:?} is not judged here"),
     }
 }

@@ -91,6 +91,12 @@ impl ConnectPolicy {
         self.known.take_changed()
     }
 
+    /// Counts every peer as changed: what was taken for storing may not have been stored.
+    pub fn forget_stored(&mut self) {
+        self.known.mark_all();
+        self.blocked.keys().for_each(|peer| self.known.mark(*peer));
+    }
+
     /// What is worth storing about a peer: its addresses, its last contact, its block. Nothing when
     /// it was forgotten and what is stored may be deleted.
     pub fn record(&self, now: Now, peer: AuthorKey) -> Option<PeerRecord> {

@@ -193,6 +193,12 @@ impl KnownPeers {
         }
     }
 
+    /// Notes that nobody knows what of these is stored.
+    pub(super) fn mark_all(&mut self) {
+        let all: Vec<AuthorKey> = self.peers().collect();
+        all.into_iter().for_each(|peer| self.mark(peer));
+    }
+
     pub(super) fn has_changed(&self) -> bool {
         !self.changed.is_empty()
     }

@@ -378,6 +378,14 @@ fn what_is_to_be_stored_is_told_once() {
     policy.unblock(at(2.0), key(3));
     assert_eq!(policy.take_changed(), BTreeSet::from([key(3)]));
     assert_eq!(policy.record(now(2.0), key(3)), None, "nothing is left to store");
+    policy.block(at(3.0), key(4), None).unwrap();
+    policy.take_changed();
+    policy.forget_stored();
+    assert_eq!(
+        policy.take_changed(),
+        BTreeSet::from([key(1), key(2), key(4)]),
+        "nobody knows what was stored"
+    );
 }
 
 #[test]

@@ -76,6 +76,7 @@ pub struct DocumentHistory {
     excluded: BTreeSet<ChangeHash>,
     view_heads: BTreeSet<ChangeHash>,
     bytes: usize,
+    change_bytes: u64,
 }
 
 impl DocumentHistory {
@@ -136,6 +137,7 @@ impl DocumentHistory {
         };
         // Two map entries of about 100 bytes each, and the dependencies.
         self.bytes += 200 + ChangeHash::LEN * node.dependencies.len();
+        self.change_bytes += u64::from(chunk.bytes);
         self.by_actor.insert((chunk.actor, chunk.seq), chunk.hash);
         self.nodes.insert(chunk.hash, node);
         let shown = !chunk.dependencies.iter().any(|hash| self.excluded.contains(hash));
@@ -220,6 +222,11 @@ impl DocumentHistory {
         self.nodes.len() as u64
     }
 
+    /// Bytes of the changes as they were signed.
+    pub fn change_bytes(&self) -> u64 {
+        self.change_bytes
+    }
+
     /// Estimated memory, in bytes.
     pub fn approximate_bytes(&self) -> usize {
         self.bytes
@@ -246,6 +253,7 @@ mod tests {
             time: 0,
             message: None,
             other_actors: Vec::new(),
+            bytes: 100,
         }
     }
 

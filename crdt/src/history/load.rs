@@ -265,6 +265,7 @@ mod tests {
             time: 0,
             message: None,
             other_actors: Vec::new(),
+            bytes: 100,
         };
         StoredChange { chunk, bytes: Vec::new(), arrival: (number, 0) }
     }

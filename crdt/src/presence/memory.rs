@@ -35,9 +35,12 @@ pub struct SightingRecord {
 
 impl Presence {
     /// Takes in what the store remembers of a member. Of whom this node has heard since, it says nothing
-    /// new; a beacon that does not hold is left out.
+    /// new; a beacon that does not hold is left out. Who is no member is to be removed from the store.
     pub fn remember(&mut self, now: Now, author: AuthorKey, record: SightingRecord) {
-        let Some(sighting) = self.members.get_mut(&author) else { return };
+        let Some(sighting) = self.members.get_mut(&author) else {
+            self.news.insert(author);
+            return;
+        };
         if sighting.reason != Reason::NeverHeard {
             return;
         }
@@ -75,6 +78,15 @@ impl Presence {
             (author, sighting.map(|sighting| record(now, sighting)))
         };
         news.into_iter().map(told).collect()
+    }
+
+    /// Goes on as `before`, in place of one that was just read from the store: after a commit of which nobody
+    /// knows whether it happened. What that commit said is told again, and so is everything else.
+    pub fn resume(&mut self, before: Self) {
+        let gone = std::mem::replace(self, before);
+        self.news.extend(gone.news);
+        let told = self.members.iter().filter(|(_, seen)| seen.reason != Reason::NeverHeard);
+        self.news.extend(told.map(|(author, _)| *author));
     }
 
     /// Whether there is news that the store does not know.

@@ -7,7 +7,7 @@ use crate::address::Address;
 use crate::charter::Label;
 use crate::codec::CodecError;
 use crate::identity::BadSignature;
-use crate::limits::{ADDRESSES_MAX, BEACON_BYTES_MAX};
+use crate::limits::{ADDRESSES_MAX, BEACON_BYTES_MAX, BEACON_LOST_MAX};
 use crate::time::WallTime;
 
 mod patience;
@@ -259,8 +259,39 @@ fn a_farewell_is_left_until_the_node_comes_back() {
     assert!(pass(&mut presence, 2, 60_000).is_empty());
     presence.on_beacon(at(60_000), &mut rng(), heard(2, 6));
     assert_eq!(state(&presence, 2).0, State::Alive);
+    assert_eq!(presence.on_greeting(at(60_000), who(9).key(), SECOND), None, "a stranger's says nothing");
     let own = presence.farewell(now(60_000), &who(1), facts());
     assert!(own.leaving);
+}
+
+#[test]
+fn a_connection_takes_no_farewell_back_and_a_greeting_over_a_younger_one_does() {
+    let mut presence = presence(3);
+    let mut leaving = beacon(2, 5, vec![]);
+    leaving.leaving = true;
+    presence.on_peer_up(at(0), who(2).key());
+    presence.on_beacon(at(10_000), &mut rng(), VerifiedBeacon::sign(leaving, &who(2)));
+    // It still runs, and what it said before the farewell may come after it.
+    assert_eq!(presence.on_greeting(at(10_010), who(2).key(), SECOND * 10), None);
+    presence.on_peer_down(at(20_000), &mut rng(), who(2).key());
+    assert_eq!(presence.on_peer_up(at(21_000), who(2).key()), None);
+    assert_eq!(state(&presence, 2), (State::Left, Reason::Farewell));
+    assert!(presence.is_connected(who(2).key()));
+    let back = presence.on_greeting(at(21_100), who(2).key(), Duration::from_millis(100));
+    assert_eq!(back.map(|change| (change.from, change.to)), Some((State::Left, State::Alive)));
+    assert_eq!(state(&presence, 2), (State::Alive, Reason::Connected));
+}
+
+#[test]
+fn a_beacon_that_others_wait_for_comes_although_a_loss_need_not_be_reported_any_more() {
+    let mut presence = presence(3);
+    presence.on_peer_up(at(0), who(2).key());
+    presence.on_peer_down(at(2_000), &mut rng(), who(2).key());
+    presence.speak_soon(at(2_000), &mut rng());
+    presence.on_peer_up(at(2_001), who(2).key());
+    assert!(presence.beacon_due(at(2_400)), "somebody new has not heard this node yet");
+    assert!(presence.beacon(now(2_400), &mut rng(), &who(1), facts()).lost.is_empty());
+    assert!(!presence.beacon_due(at(4_000)));
 }
 
 #[test]

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::id::AuthorKey;
+use crate::limits::BEACON_LOST_MAX;
 use crate::time::Moment;
 
 /// Period of beacons in a small space where something happens: a quarter minute of silence is noticed.
@@ -41,8 +42,10 @@ pub(super) struct OwnVoice {
     pub(super) counter: u64,
     /// When the next beacon is due by the period.
     pub(super) regular: Moment,
-    /// When it is due because there is something to say.
+    /// When it is due because others wait for a word of this node.
     pub(super) early: Option<Moment>,
+    /// When it is due because there are losses to report.
+    pub(super) report: Option<Moment>,
     pub(super) last: Option<Moment>,
     /// Somebody reported this node lost.
     pub(super) refuting: bool,
@@ -63,6 +66,7 @@ impl OwnVoice {
             counter,
             regular: now,
             early: None,
+            report: None,
             last: None,
             refuting: false,
             said: None,
@@ -73,21 +77,40 @@ impl OwnVoice {
     }
 
     pub(super) fn next(&self) -> Moment {
-        self.early.map_or(self.regular, |early| early.min(self.regular))
+        self.early.into_iter().chain(self.report).fold(self.regular, Moment::min)
     }
 
     /// Makes the next beacon due at `at` or, if one was sent just before, as close to it as the
     /// spacing allows.
     pub(super) fn speak_early(&mut self, at: Moment) {
-        let at = self.last.map_or(at, |last| at.max(last + BEACON_SPACING_MIN));
+        let at = self.spaced(at);
         self.early = Some(self.early.map_or(at, |early| early.min(at)));
     }
 
-    /// There is no need to report `author` any more, nor to speak early if that was all.
-    pub(super) fn unsay(&mut self, author: AuthorKey) {
-        let removed = self.lost.remove(&author).is_some();
-        if removed && self.lost.is_empty() && !self.refuting {
-            self.early = None;
+    /// Has the next beacon report the loss of `author`, about when `at` says. With more losses than a
+    /// beacon holds, others report the rest.
+    pub(super) fn report(&mut self, author: AuthorKey, counter: u64, at: Moment) {
+        if self.lost.len() < BEACON_LOST_MAX {
+            self.lost.insert(author, counter);
+            let at = self.spaced(at);
+            self.report = Some(self.report.map_or(at, |report| report.min(at)));
         }
+    }
+
+    /// There is no need to report `author` any more. A beacon that others wait for stays due.
+    pub(super) fn unsay(&mut self, author: AuthorKey) {
+        self.report_only(|lost| *lost != author);
+    }
+
+    /// Keeps of what there is to report only what is about these.
+    pub(super) fn report_only(&mut self, about: impl Fn(&AuthorKey) -> bool) {
+        self.lost.retain(|author, _| about(author));
+        if self.lost.is_empty() {
+            self.report = None;
+        }
+    }
+
+    fn spaced(&self, at: Moment) -> Moment {
+        self.last.map_or(at, |last| at.max(last + BEACON_SPACING_MIN))
     }
 }

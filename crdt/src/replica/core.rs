@@ -145,9 +145,14 @@ impl Core {
         })?;
         for (id, space) in &mut spaces {
             if let Some(old) = self.spaces.remove(id) {
-                space.presence = old.presence;
+                space.presence.resume(old.presence);
                 space.join_refused = old.join_refused;
                 space.members_changed(now.monotonic);
+            } else {
+                // One that was to be left and is still there: who is connected is known from elsewhere.
+                for (peer, _) in self.peers.iter().filter(|(_, peer)| peer.spoke) {
+                    space.presence.on_peer_up(now.monotonic, *peer);
+                }
             }
             self.screener.learn_space(*id, space.key.clone());
         }
@@ -276,6 +281,12 @@ impl Core {
         step.reply(ticket, reply);
     }
 
+    /// Why nothing more of a space is kept, if so: its quota on this node is used up.
+    pub(super) fn fullness(&self, space: SpaceId) -> Option<Refusal> {
+        let (bytes, most) = (self.spaces.get(&space)?.bytes, self.options.space_bytes_max?);
+        (bytes >= most).then_some(Refusal::SpaceFull { bytes, most })
+    }
+
     fn block(
         &mut self,
         step: &mut Step<'_>,
@@ -316,6 +327,16 @@ impl Core {
         known.spoke = true;
         for space in self.spaces.keys().copied().collect::<Vec<_>>() {
             self.presence_up(step, space, peer);
+        }
+    }
+
+    /// A peer greeted in a space, which it does while it holds it.
+    pub(super) fn greeted(&mut self, step: &mut Step<'_>, space: SpaceId, peer: AuthorKey) {
+        let now = step.now.monotonic;
+        let Some(connected) = self.peers.get(&peer).map(|known| now.since(known.since)) else { return };
+        if let Some(held) = self.spaces.get_mut(&space) {
+            let change = held.presence.on_greeting(now, peer, connected);
+            self.member_changes(step, space, change);
         }
     }
 

@@ -351,6 +351,14 @@ pub enum Refusal {
         /// Of what.
         what: &'static str,
     },
+    /// The space holds as much as this node keeps of one.
+    #[error("the space holds {bytes} bytes of changes, and this node keeps {most} of one")]
+    SpaceFull {
+        /// Bytes of its changes.
+        bytes: u64,
+        /// The node's quota.
+        most: u64,
+    },
     /// No other node is known to hold what this one holds of the space.
     #[error("no other node confirmed that it holds all of this space")]
     HeldNowhereElse,

@@ -38,6 +38,8 @@ pub(super) enum Taken {
     AuthorsFault,
     /// This node cannot tell: it lacks what it needs to judge.
     Unknown,
+    /// The space holds as much as this node keeps of one: wanted again once it may.
+    NoRoom,
 }
 
 impl Core {
@@ -55,7 +57,7 @@ impl Core {
             (Some(space), ScreenedFrame::Delta(delta)) => match self.take_delta(step, space, from, delta) {
                 Ok(Taken::Whole) => Verdict::Accept,
                 Ok(Taken::Refused(_)) => Verdict::Reject,
-                Ok(Taken::AuthorsFault) => Verdict::Ignore,
+                Ok(Taken::AuthorsFault | Taken::NoRoom) => Verdict::Ignore,
                 Ok(Taken::Waiting | Taken::Unknown) if is_planted("blame-the-relay") => {
                     self.offend(step, from, Offence::StructureViolation, "missing_dependency");
                     Verdict::Reject
@@ -224,6 +226,10 @@ impl Core {
         if !writer.may_write(&document) && !is_planted("accept-foreign-actor") {
             self.refuse(step, from, Some(Offence::NotAllowed), NOT_ALLOWED);
             return Ok(Taken::Refused(NOT_ALLOWED));
+        }
+        if self.fullness(space).is_some() {
+            step.count(Counted::Refused("space_full"), 1);
+            return Ok(Taken::NoRoom);
         }
         self.load_history(step, space, &document)?;
         let Admission { admitted, out_of_view, begun, ended } = self.admit_changes(space, &delta);

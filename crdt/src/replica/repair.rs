@@ -390,6 +390,9 @@ impl Core {
         space: SpaceId,
         mut goals: Goals,
     ) -> Option<(Asked, Request)> {
+        if self.fullness(space).is_some() {
+            return None;
+        }
         let items = &self.spaces.get(&space)?.items;
         let tip = |key: ItemKey| items.item(key).map_or(0, |item| item.tip.seq);
         // Others may have brought it meanwhile, or are about to.

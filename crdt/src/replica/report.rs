@@ -36,6 +36,8 @@ impl Core {
             members: space.charter.members().count(),
             documents: space.documents,
             changes: space.changes,
+            bytes: space.bytes,
+            bytes_max: self.options.space_bytes_max,
             fingerprint: space.items.fingerprint(),
         }
     }
@@ -62,11 +64,13 @@ impl Core {
         Ok(reports.collect())
     }
 
-    /// Peers connected or blocked, by key.
+    /// Peers that are connected, blocked, or did wrong and have not been forgiven, by key.
     pub(super) fn peer_reports(&self, now: Moment) -> Vec<PeerReport> {
         let blocked: Vec<(AuthorKey, Option<Moment>)> = self.connect.blocked().collect();
+        let charged = self.budget.offenders(now).filter(|(_, standing)| standing.score > 0);
+        let charged = charged.map(|(key, _)| key);
         let keys: BTreeSet<AuthorKey> =
-            self.peers.keys().copied().chain(blocked.iter().map(|(key, _)| *key)).collect();
+            self.peers.keys().copied().chain(blocked.iter().map(|(key, _)| *key)).chain(charged).collect();
         keys.into_iter()
             .map(|key| PeerReport {
                 key,

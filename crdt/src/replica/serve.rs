@@ -97,7 +97,7 @@ impl Core {
             ScreenedRequest::Plain(request) => request,
         };
         Ok(match request {
-            Request::Hello(greetings) => self.greet(peer, &greetings),
+            Request::Hello(greetings) => self.greet(step, peer, &greetings),
             Request::Join(request) => self.answer_join(step, peer, &request),
             // Whatever is of this kind was told apart above.
             Request::TakeStatements { .. } => not_admitted(),
@@ -153,7 +153,7 @@ impl Core {
         self.spaces.get(&space).filter(|space| space.charter.is_member(peer))
     }
 
-    fn greet(&self, peer: AuthorKey, greetings: &[Greeting]) -> Response {
+    fn greet(&mut self, step: &mut Step<'_>, peer: AuthorKey, greetings: &[Greeting]) -> Response {
         let own = self.identity.key();
         let common: BTreeSet<SpaceId> = greetings
             .iter()
@@ -161,6 +161,7 @@ impl Core {
             .filter_map(|greeting| self.greeted_space(peer, own, greeting.tag))
             .filter(|space| self.reading(peer, *space).is_some())
             .collect();
+        common.iter().for_each(|space| self.greeted(step, *space, peer));
         let mine = self.greetings(peer).into_iter().filter(|greeting| {
             self.greeted_space(own, peer, greeting.tag).is_some_and(|space| common.contains(&space))
         });

@@ -33,6 +33,8 @@ pub(super) struct Space {
     pub(super) documents: u64,
     /// Clean changes.
     pub(super) changes: u64,
+    /// Bytes of changes, as far as they were counted.
+    pub(super) bytes: u64,
     /// What this node came with, while nobody has witnessed it.
     pub(super) ticket: Option<Box<Ticket>>,
     pub(super) join_refused: Option<String>,
@@ -87,6 +89,7 @@ impl Space {
             presence: Presence::new(id, own, counter, now.monotonic),
             documents: 0,
             changes: 0,
+            bytes: 0,
             ticket,
             join_refused: None,
             own: None,
@@ -122,6 +125,7 @@ impl Space {
             match known {
                 Ok(known) => {
                     space.changes += known.changes;
+                    space.bytes += known.bytes.unwrap_or(0);
                     space.documents += u64::from(!known.deleted);
                 }
                 Err(error) if space.faults.len() < FAULTS_TOLD_MAX => space.faults.push(error),

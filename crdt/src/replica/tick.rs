@@ -29,6 +29,9 @@ const DROP_IDLE_EVERY: Duration = Duration::from_secs(15);
 /// Least time between two writings of peers' addresses to the store: a crash forgets no more than that,
 /// and peers that come and go cause no more commits.
 const PEERS_STORED_EVERY: Duration = Duration::from_secs(2);
+/// After a commit failed, how long until what it said of peers and members is told again: no more often, for
+/// each further failure makes this node read its store anew.
+const TOLD_AGAIN_AFTER: Duration = Duration::from_secs(60);
 /// Time between two writings of everything known of members; whose state changed is written with the peers.
 /// After a crash a member's figures look that much older than they are.
 const SIGHTINGS_STORED_EVERY: Duration = Duration::from_secs(600);
@@ -163,6 +166,12 @@ impl Core {
         for peer in self.connect.take_changed() {
             self.store_peer(step, peer);
         }
+    }
+
+    /// A commit failed: the store may not know what was told it of peers.
+    pub(super) fn tell_again(&mut self, now: Moment) {
+        self.connect.forget_stored();
+        self.upkeep.store_peers_at = now + TOLD_AGAIN_AFTER;
     }
 
     /// Whether the store does not know yet what is new about peers and members.

@@ -50,6 +50,9 @@ impl Core {
         {
             return Ok(known);
         }
+        if let Some(full) = self.fullness(write.space) {
+            return Err(full);
+        }
         self.load(step, write.space, &write.document)?;
         self.check_condition(write)?;
         let written = self.apply_edit(step, write)?;
@@ -304,9 +307,9 @@ impl Core {
         let position = self.position(step.commit);
         let history = self.loaded_history(space_id, document)?;
         let (heads, deleted, changes) = (history.view_heads(), history.deleted(), history.changes());
-        let bytes = history.approximate_bytes();
+        let (bytes, memory) = (history.change_bytes(), history.approximate_bytes());
         let cached = self.document_key(space_id, document)?;
-        self.histories.resize(&cached, bytes);
+        self.histories.resize(&cached, memory);
         let space = self.spaces.get_mut(&space_id).ok_or(Refusal::UnknownSpace(space_id))?;
         let key = space.index.document(document.as_str());
         let old = step.transaction.value(Table::Documents, &key)?;
@@ -324,9 +327,11 @@ impl Core {
         if let Some(old) = &old {
             step.transaction.remove(Table::Changed, space.index.changed(old.commit, document));
             space.changes -= old.changes;
+            space.bytes = space.bytes.saturating_sub(old.bytes.unwrap_or(0));
             space.documents -= u64::from(!old.deleted);
         }
         space.changes += changes;
+        space.bytes += bytes;
         // What nothing is shown of does not exist, like what was deleted.
         let deleted = deleted || heads.is_empty();
         space.documents += u64::from(!deleted);
@@ -337,6 +342,7 @@ impl Core {
             commit: step.commit,
             author: touch.author,
             time: touch.time,
+            bytes: Some(bytes),
         };
         step.transaction.put(Table::Documents, key, &known);
         step.transaction.put(Table::Changed, space.index.changed(step.commit, document), &());

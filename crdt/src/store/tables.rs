@@ -183,6 +183,9 @@ pub struct DocumentRecord {
     /// The time that change claims.
     #[n(5)]
     pub time: WallTime,
+    /// Bytes of its changes; absent in a row by a release that did not count them.
+    #[n(6)]
+    pub bytes: Option<u64>,
 }
 
 /// A change kept out of the view.

@@ -282,10 +282,14 @@ impl<'c> DocumentCheck<'c> {
         let changes = self.history.changes();
         let right = known.filter(|_| changes > 0).map(|(commit, author, time)| {
             let deleted = self.history.deleted() || heads.is_empty();
-            DocumentRecord { heads, deleted, changes, commit, author, time }
+            let bytes = Some(self.history.change_bytes());
+            DocumentRecord { heads, deleted, changes, commit, author, time, bytes }
         });
         let agrees = match (&old, &right) {
-            (Some(Ok(old)), Some(right)) => old == right,
+            // A release before this one did not count bytes.
+            (Some(Ok(old)), Some(right)) => {
+                DocumentRecord { bytes: old.bytes.or(right.bytes), ..old.clone() } == *right
+            }
             (None, None) => true,
             _ => false,
         };

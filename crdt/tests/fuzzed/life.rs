@@ -239,7 +239,7 @@ fn shown<S: Store>(replica: &Replica<S>) -> Shown {
 
 fn open<S: Store>(store: S, member: u8, starts: u8, at: u64) -> Replica<S> {
     let label = Label::new("fuzzed").expect("a label");
-    let options = Options { name: label.clone(), version: label, seeds: Vec::new() };
+    let options = Options { name: label.clone(), version: label, seeds: Vec::new(), space_bytes_max: None };
     let mut drawn = 0_u8;
     let nonces = Box::new(move || {
         drawn = drawn.wrapping_add(1);

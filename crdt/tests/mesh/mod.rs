@@ -2,11 +2,13 @@
 
 #![allow(dead_code, reason = "each test uses the part it needs")]
 
+pub mod failing;
 pub mod rogue;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use failing::{Failing, How};
 use rogue::Rogue;
 use sha2::{Digest, Sha256};
 use starling_crdt::address::Address;
@@ -16,8 +18,8 @@ use starling_crdt::exchange::{MessageError, Request, decode_message};
 use starling_crdt::id::{AuthorKey, ChangeHash, DocumentName, SpaceId, StatementId, StoreId, Topic};
 use starling_crdt::identity::Identity;
 use starling_crdt::replica::{
-    Condition, Effect, Input, LocalRequest, MessageToken, Options, Refusal, Replica, Reply, RequestTicket,
-    Verdict, Write, Written,
+    Condition, Effect, Input, LocalRequest, MemberReport, MessageToken, Options, Refusal, Replica, Reply,
+    RequestTicket, Verdict, Write, Written,
 };
 use starling_crdt::seal::EpochKey;
 use starling_crdt::store::{MemoryStore, Store, StoreRead, Table, WriteBatch};
@@ -42,13 +44,13 @@ impl Draws {
 }
 
 pub struct Node {
-    pub replica: Replica<MemoryStore>,
+    pub replica: Replica<Failing>,
     pub reader: Reader,
     pub topics: BTreeSet<Topic>,
     pub replies: BTreeMap<u64, Result<Reply, Refusal>>,
     pub effects: Vec<String>,
     pub key: AuthorKey,
-    store: MemoryStore,
+    store: Failing,
     seed: u8,
     starts: u8,
     inbox: Vec<Input>,
@@ -93,7 +95,7 @@ const LATENCY: u64 = 2_000;
 
 impl Mesh {
     pub fn new(count: u8, seed: u64) -> Self {
-        let nodes = (0..count).map(|index| Node::open(index, 0, None)).collect();
+        let nodes = (0..count).map(|index| Node::open(index, 0, None, None)).collect();
         Self {
             rogues: BTreeMap::new(),
             asked_rogues: BTreeMap::new(),
@@ -494,8 +496,32 @@ impl Mesh {
         }
     }
 
+    /// Lets a node say farewell in all its spaces, as one that stops on purpose; what it says arrives.
+    pub fn farewell(&mut self, index: usize) {
+        let at = self.clock();
+        let effects = self.nodes[index].replica.leave(at).expect("its store works");
+        effects.into_iter().for_each(|effect| self.effect(index, effect));
+        self.run(Duration::from_millis(20));
+    }
+
+    /// What a node says of how another stands.
+    pub fn sighting(&mut self, index: usize, space: SpaceId, other: usize) -> MemberReport {
+        let key = self.nodes[other].key;
+        match self.request(index, LocalRequest::Members { space }) {
+            Ok(Reply::Members(members)) => {
+                members.into_iter().find(|report| report.member.key == key).expect("a member")
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
     /// Stops a node as by a kill, and starts it on the same store.
     pub fn restart(&mut self, index: usize) {
+        self.restart_with_quota(index, None);
+    }
+
+    /// Restarts a node that keeps so many bytes of each space.
+    pub fn restart_with_quota(&mut self, index: usize, space_bytes_max: Option<u64>) {
         for other in 0..self.nodes.len() {
             self.disconnect(index, other);
         }
@@ -503,7 +529,7 @@ impl Mesh {
         self.held.retain(|(node, _), _| *node != index);
         let old = &self.nodes[index];
         let (seed, starts, store) = (old.seed, old.starts + 1, old.store.clone());
-        self.nodes[index] = Node::open(seed, starts, Some((store, self.now)));
+        self.nodes[index] = Node::open(seed, starts, Some((store, self.now)), space_bytes_max);
     }
 
     pub fn trace_hash(&self) -> String {
@@ -543,9 +569,10 @@ impl Rogue {
 }
 
 impl Node {
-    fn open(seed: u8, starts: u8, stored: Option<(MemoryStore, u64)>) -> Self {
+    fn open(seed: u8, starts: u8, stored: Option<(Failing, u64)>, space_bytes_max: Option<u64>) -> Self {
         let identity = Identity::from_seed(&[seed + 1; 32]);
-        let (store, at) = stored.unwrap_or_else(|| (MemoryStore::new(StoreId([seed; 16])), 1_000_000));
+        let (store, at) =
+            stored.unwrap_or_else(|| (Failing::new(MemoryStore::new(StoreId([seed; 16]))), 1_000_000));
         let mut count = 0_u8;
         let nonces = Box::new(move || {
             count += 1;
@@ -555,6 +582,7 @@ impl Node {
             name: Label::new(format!("node-{seed}")).unwrap(),
             version: Label::new("test").unwrap(),
             seeds: Vec::new(),
+            space_bytes_max,
         };
         let random = [seed.wrapping_mul(31).wrapping_add(starts); 32];
         let key = identity.key();
@@ -596,7 +624,12 @@ impl Node {
 
     /// Puts an empty store in place of its own; a restart opens it.
     pub fn forget(&mut self) {
-        self.store = MemoryStore::new(StoreId([self.seed ^ 0x80; 16]));
+        self.store = Failing::new(MemoryStore::new(StoreId([self.seed ^ 0x80; 16])));
+    }
+
+    /// Lets its store fail, or work again.
+    pub fn store_now(&self, how: How) {
+        self.store.now(how);
     }
 
     pub fn identity(&self) -> Identity {

@@ -90,6 +90,9 @@ pub struct Member {
     /// How old these figures are, in milliseconds.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub age_ms: Option<u64>,
+    /// By how many documents it held fewer, when last heard, than there are here now.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub documents_behind: Option<u64>,
     /// By how many changes it held fewer, when last heard, than this node holds now. Both may lack changes of
     /// each other all the same: comparing tells.
     #[serde(skip_serializing_if = "Option::is_none", default)]

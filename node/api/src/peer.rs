@@ -30,7 +30,7 @@ impl std::fmt::Display for Direction {
     }
 }
 
-/// A peer that is connected, blocked, or both.
+/// A peer that is connected, or blocked, or did wrong of late.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Peer {
@@ -58,7 +58,13 @@ pub struct Peer {
     /// Last measured round trip in milliseconds.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub round_trip_ms: Option<u64>,
-    /// Points of its offences that have not faded: ten disconnect it, thirty block it.
+    /// Bytes of protocols received over the connections that stand with it, before encryption.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub received_bytes: Option<u64>,
+    /// The same, sent to it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub sent_bytes: Option<u64>,
+    /// Points of its offences that have not faded, rounded up: ten disconnect it, thirty block it.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub score: Option<u64>,
     /// What it did wrong, counted while it is remembered.
@@ -82,7 +88,7 @@ pub struct Blocked {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct PeerList {
-    /// Connected peers first, then blocked ones, by key.
+    /// Connected peers first, then the others, by key.
     pub items: Vec<Peer>,
 }
 

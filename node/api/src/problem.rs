@@ -147,8 +147,10 @@ codes! {
     Stopping = "stopping", 503, TryLater, "node is stopping";
     /// A bound on what this node keeps is reached.
     LimitReached = "limit-reached", 507, TryLater, "a limit of this node is reached";
-    /// The disk is full or an author's budget is used up; reads go on.
+    /// The disk is full; reads go on.
     StorageFull = "storage-full", 507, TryLater, "storage is full";
+    /// The space holds as much as this node keeps of one; reads go on.
+    SpaceFull = "space-full", 507, TryLater, "space is full";
     /// The store failed; the write is not durable.
     StoreFailed = "store-failed", 500, Failed, "store failed";
     /// A defect of this program.

@@ -78,6 +78,13 @@ pub struct Space {
     pub documents: u64,
     /// Changes held.
     pub changes: u64,
+    /// Bytes of those, as they were signed; of documents that were not changed since a release that did not count
+    /// them, nothing.
+    #[serde(default)]
+    pub bytes: u64,
+    /// How many of them this node keeps at most; absent where it knows no bound.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub bytes_max: Option<u64>,
     /// Members the charter admits.
     pub members: u64,
     /// Of everything held, hex: equal on nodes that hold the same changes.

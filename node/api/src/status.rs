@@ -34,6 +34,36 @@ pub struct StoreStatus {
     pub position: Position,
 }
 
+/// How far the nodes of a space are from holding the same, by what each said when it was last heard.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Lag {
+    /// Id of the space.
+    pub space: String,
+    /// Members besides this node.
+    pub others: u64,
+    /// How many of them held exactly what this node holds now.
+    pub in_sync: u64,
+    /// Who held fewest changes, where somebody held fewer than this node.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub behind: Option<Distance>,
+    /// Who held most changes, where somebody held more than this node.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub ahead: Option<Distance>,
+}
+
+/// How far one member is from this node.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Distance {
+    /// What its node calls itself.
+    pub name: String,
+    /// By so many changes.
+    pub changes: u64,
+    /// Milliseconds since it was heard.
+    pub age_ms: u64,
+}
+
 /// Answer of `GET /v1/status`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -55,6 +85,9 @@ pub struct Status {
     pub spaces: Vec<Space>,
     /// Peers connected now.
     pub peers: u64,
+    /// How far each space's nodes are apart; a space without other members is left out.
+    #[serde(default)]
+    pub lag: Vec<Lag>,
     /// Figures of the store.
     pub store: StoreStatus,
     /// What needs a look, the most urgent first; empty when nothing does.

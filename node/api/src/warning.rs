@@ -69,6 +69,10 @@ warnings! {
         "The store could not be read or written within the last ten minutes.",
         "What was asked then was refused. A disk that fails now and then fails for good later.",
         "starling verify";
+    SPACE_FULL "space-full"
+        "A space holds as much as this node keeps of one.",
+        "Writes to it are refused here and what others write does not arrive. Nothing is lost, and other nodes and spaces go on.",
+        "starling up --space-quota SIZE";
     DIVERGED "diverged"
         "This node could not build a change that the rules allow.",
         "It shows that document without the change and may differ from every other node: a defect of this program.",
@@ -89,6 +93,10 @@ warnings! {
         "Less than 256 MiB are left on the file system of the store.",
         "When they are used up, writes are refused and reads go on.",
         "starling compact";
+    SPACE_FILLING "space-filling"
+        "A space holds nine tenths of what this node keeps of one.",
+        "When the rest is used up, writes to it are refused here and what others write does not arrive.",
+        "starling up --space-quota SIZE";
     NO_PEERS "no-peers"
         "No other node is connected.",
         "What is written stays here, and what others write does not arrive, until one is.",

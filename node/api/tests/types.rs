@@ -24,7 +24,7 @@ fn round_trips<T: Serialize + DeserializeOwned>(example: Value) {
 
 fn space() -> Value {
     json!({"id": A, "name": "shop", "founders": [A], "state": "joined", "role": "writer", "prefix": "config/",
-        "documents": 3, "changes": 9, "members": 2, "fingerprint": "00ff", "join_refused": "no", "created": "2026-01-02T03:04:05Z"})
+        "documents": 3, "changes": 9, "bytes": 900, "bytes_max": 1000, "members": 2, "fingerprint": "00ff", "join_refused": "no", "created": "2026-01-02T03:04:05Z"})
 }
 
 #[test]

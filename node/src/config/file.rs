@@ -10,13 +10,13 @@ use std::{
 use serde::Deserialize;
 use toml::de::DeTable;
 
-use super::{ConfigError, HttpAddress, LogFormat, NodeName, Profile};
+use super::{ByteSize, ConfigError, HttpAddress, LogFormat, NodeName, Profile};
 
 /// Longest configuration file that is read; a real one has a few hundred bytes.
 const FILE_BYTES_MAX: u64 = 1024 * 1024;
 
 /// Every key a file may hold.
-pub(super) const KEYS: [&str; 12] = [
+pub(super) const KEYS: [&str; 13] = [
     "data_dir",
     "name",
     "listen",
@@ -27,6 +27,7 @@ pub(super) const KEYS: [&str; 12] = [
     "api_socket_group",
     "mdns",
     "profile",
+    "space_quota",
     "log_level",
     "log_format",
 ];
@@ -48,6 +49,7 @@ pub(super) struct ConfigFile {
     pub(super) api_socket_group: Option<String>,
     pub(super) mdns: Option<bool>,
     pub(super) profile: Option<Profile>,
+    pub(super) space_quota: Option<ByteSize>,
     pub(super) log_level: Option<String>,
     pub(super) log_format: Option<LogFormat>,
     /// The line of each key that is there.

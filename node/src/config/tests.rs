@@ -41,6 +41,7 @@ fn a_file_may_say_everything_and_flags_win_over_it() {
         api_socket_group = "staff"
         mdns = false
         profile = "wan"
+        space_quota = "2GiB"
         log_level = "debug"
         log_format = "json"
     "#;
@@ -50,6 +51,7 @@ fn a_file_may_say_everything_and_flags_win_over_it() {
     assert_eq!(config.http.map(|http| http.socket_addr().port()), Some(4711));
     assert_eq!((config.mdns, config.profile, config.log_format), (false, Profile::Wan, LogFormat::Json));
     assert_eq!(config.api_socket_group.as_deref(), Some("staff"));
+    assert_eq!(config.space_quota.map(ByteSize::bytes), Some(2 << 30));
 
     let flags = ConfigOverrides {
         name: "from-flag".parse().ok(),
@@ -145,6 +147,7 @@ fn the_environment_says_the_same_as_flags() {
         ("STARLING_HTTP", "127.0.0.1:1"),
         ("STARLING_MDNS", "false"),
         ("STARLING_PROFILE", "local"),
+        ("STARLING_SPACE_QUOTA", "5 MiB"),
         ("STARLING_LOG_FORMAT", "json"),
         ("STARLING_LOG_LEVEL", ""),
     ]);
@@ -157,6 +160,7 @@ fn the_environment_says_the_same_as_flags() {
         http: "127.0.0.1:1".parse().ok(),
         mdns: Some(false),
         profile: Some(Profile::Local),
+        space_quota: "5MiB".parse().ok(),
         log_format: Some(LogFormat::Json),
         ..ConfigOverrides::default()
     };

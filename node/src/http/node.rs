@@ -36,6 +36,7 @@ use super::{
 use crate::{
     handle::{AskError, NodeHandle},
     identity,
+    network::PeerBytes,
 };
 use names::SpaceNames;
 
@@ -192,6 +193,11 @@ impl Node {
             Reply::Peers(peers) => Ok(peers),
             other => Err(unexpected(&other)),
         }
+    }
+
+    /// Bytes over the connections that stand with a peer.
+    pub(super) fn bytes_of(&self, peer: AuthorKey) -> Option<PeerBytes> {
+        self.handle.bytes_of(peer)
     }
 
     pub(super) async fn add_peer(&self, address: Address) -> Result<(), Refused> {

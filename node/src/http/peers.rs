@@ -23,7 +23,9 @@ const PREFIX_DIGITS_MIN: usize = 4;
 const CANDIDATES_MAX: usize = 16;
 
 pub(super) async fn list(State(api): State<Api>) -> Result<Answer<PeerList>, Refused> {
-    let mut items: Vec<_> = api.node.peers().await?.iter().map(report::peer).collect();
+    let reports = api.node.peers().await?;
+    let peer = |known| report::peer(known, api.node.bytes_of(known.key));
+    let mut items: Vec<_> = reports.iter().map(peer).collect();
     items.sort_by(|a, b| (!a.connected, &a.key).cmp(&(!b.connected, &b.key)));
     Ok(Answer(StatusCode::OK, PeerList { items }))
 }

@@ -30,6 +30,8 @@ impl From<Refusal> for Refused {
                 new(Code::RequestIdReused).with_hint("use a new id for every write")
             }
             Refusal::Join(_) => new(Code::JoinRefused).with_hint("ask for a new ticket"),
+            Refusal::SpaceFull { .. } => new(Code::SpaceFull)
+                .with_hint("start this node with a larger --space-quota, or write at a node that keeps more; reads go on"),
             Refusal::CharterFull => new(Code::LimitReached),
             Refusal::TooMany { .. } => new(Code::Busy),
             Refusal::Store(error) => store(&error),
@@ -100,6 +102,7 @@ mod tests {
             (Refusal::Edit(EditError::UnknownBase(ChangeHash([1; 32]))), Code::UnknownHeads, 404),
             (Refusal::RequestIdReused("a".into()), Code::RequestIdReused, 400),
             (Refusal::TooMany { what: "waits" }, Code::Busy, 503),
+            (Refusal::SpaceFull { bytes: 9, most: 8 }, Code::SpaceFull, 507),
             (Refusal::Store(StoreError::Full), Code::StorageFull, 507),
             (Refusal::Store(StoreError::Io("gone".into())), Code::StoreFailed, 500),
             (Refusal::Internal, Code::Internal, 500),

@@ -8,6 +8,7 @@ use starling_api::{
     member::{Holder, Member, MemberState},
     peer::{Blocked, Direction, Peer},
     space::{JoinState, Role, Space},
+    status::{Distance, Lag},
 };
 use starling_crdt::{
     charter,
@@ -17,6 +18,8 @@ use starling_crdt::{
     store::tables::DocumentRecord,
     time::WallTime,
 };
+
+use crate::{network::PeerBytes, warnings::SpacePicture};
 
 /// Digits of a key that stand for a name where none is known.
 const KEY_DIGITS_SHOWN: usize = 8;
@@ -79,6 +82,8 @@ pub(super) fn space(report: &SpaceReport) -> Space {
         prefix: prefix_text(right),
         documents: report.documents,
         changes: report.changes,
+        bytes: report.bytes,
+        bytes_max: report.bytes_max,
         members: report.members as u64,
         fingerprint: Some(format!("{:016x}", report.fingerprint)),
         join_refused: report.join_refused.clone(),
@@ -112,10 +117,37 @@ pub(super) fn member(report: &MemberReport) -> Member {
         documents: word.map(|word| word.documents),
         changes: word.map(|word| word.changes),
         age_ms: word.map(|word| millis(word.age)),
+        documents_behind: word.map(|word| word.own_documents.saturating_sub(word.documents)),
         changes_behind: word.map(|word| word.own_changes.saturating_sub(word.changes)),
         clock_offset_ms: report.clock_offset_ms,
         position: None,
     }
+}
+
+/// How far the nodes of a space are apart; nothing where there is no other.
+pub(super) fn lag(space: &SpacePicture) -> Option<Lag> {
+    let others: Vec<Member> = space.members.iter().filter(|report| !report.this_node).map(member).collect();
+    let own = space.report.changes;
+    let distance = |member: &Member| {
+        let distance = |changes| Distance {
+            name: member.name.clone(),
+            changes,
+            age_ms: member.age_ms.unwrap_or_default(),
+        };
+        member
+            .changes
+            .map(|changes| (distance(own.saturating_sub(changes)), distance(changes.saturating_sub(own))))
+    };
+    let (behind, ahead): (Vec<_>, Vec<_>) = others.iter().filter_map(distance).unzip();
+    let furthest =
+        |all: Vec<Distance>| all.into_iter().filter(|one| one.changes > 0).max_by_key(|one| one.changes);
+    (!others.is_empty()).then(|| Lag {
+        space: space.report.id.to_string(),
+        others: others.len() as u64,
+        in_sync: others.iter().filter(|member| member.in_sync == Some(true)).count() as u64,
+        behind: furthest(behind),
+        ahead: furthest(ahead),
+    })
 }
 
 const fn state(state: State) -> MemberState {
@@ -127,7 +159,7 @@ const fn state(state: State) -> MemberState {
     }
 }
 
-pub(super) fn peer(report: &PeerReport) -> Peer {
+pub(super) fn peer(report: &PeerReport, bytes: Option<PeerBytes>) -> Peer {
     let connection = report.connection.as_ref();
     Peer {
         key: report.key.to_string(),
@@ -140,7 +172,9 @@ pub(super) fn peer(report: &PeerReport) -> Peer {
         transport: connection.map(|connection| transport(connection.address.as_str()).to_owned()),
         connected_ms: connection.map(|connection| millis(connection.age)),
         round_trip_ms: connection.and_then(|connection| connection.round_trip).map(millis),
-        score: report.standing.map(|standing| standing.score / 1_000),
+        received_bytes: connection.and(bytes).map(|bytes| bytes.received),
+        sent_bytes: connection.and(bytes).map(|bytes| bytes.sent),
+        score: report.standing.map(|standing| standing.score.div_ceil(1_000)),
         offences: report.standing.map(|standing| standing.offences),
         blocked: report.blocked.map(|left| Blocked { left_ms: left.map(millis) }),
     }

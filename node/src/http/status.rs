@@ -27,6 +27,7 @@ pub(super) async fn status(State(api): State<Api>) -> Result<Answer<Status>, Ref
         advertise: api.facts.advertise.clone(),
         spaces: core.spaces.iter().map(report::space).collect(),
         peers: core.peers as u64,
+        lag: picture.spaces.iter().filter_map(report::lag).collect(),
         store: StoreStatus {
             bytes,
             room: picture.room,

@@ -86,7 +86,8 @@ impl SwarmTask {
         let settings = Config::with_tokio_executor()
             .with_idle_connection_timeout(IDLE_TIMEOUT)
             .with_max_negotiating_inbound_streams(STREAMS_NEGOTIATING_MAX);
-        let mut swarm = Swarm::new(transport(&keypair, registry)?, protocols, local, settings);
+        let mut swarm =
+            Swarm::new(transport(&keypair, registry, &config.traffic)?, protocols, local, settings);
         let failures = listen(&mut swarm, &addresses)?;
         for address in external {
             swarm.add_external_address(address);

@@ -15,23 +15,26 @@ use libp2p::{PeerId, Transport, dns, noise, quic, tcp, yamux};
 
 use super::NetworkError;
 use super::limits::{DIAL_TIMEOUT, QUIC_CONNECTION_BYTES_MAX, QUIC_STREAM_BYTES_MAX, STREAMS_MAX};
+use super::traffic::TrafficByPeer;
 use crate::metrics::Registry;
 
 type Connection = (PeerId, StreamMuxerBox);
 
-/// The transport of a node with this key; its traffic is counted in `registry` as
-/// `libp2p_bandwidth_bytes`, by direction and protocols.
+/// The transport of a node with this key; its bytes are counted in `registry` as
+/// `libp2p_bandwidth_bytes`, by direction and protocols, and in `traffic` by peer.
 pub(super) fn transport(
     keypair: &Keypair,
     registry: &mut Registry,
+    traffic: &TrafficByPeer,
 ) -> Result<Boxed<Connection>, NetworkError> {
     let system = dns::tokio::Transport::system(links(keypair)?);
     let named = match system {
         Ok(named) => named,
         Err(error) => without_name_servers(links(keypair)?, &error),
     };
-    let counted =
-        BandwidthTransport::new(named, registry).map(|(peer, muxer), _| (peer, StreamMuxerBox::new(muxer)));
+    let traffic = traffic.clone();
+    let counted = BandwidthTransport::new(named, registry)
+        .map(move |(peer, muxer), _| (peer, StreamMuxerBox::new(traffic.counted(peer, muxer))));
     Ok(TransportTimeout::new(counted, DIAL_TIMEOUT).boxed())
 }
 

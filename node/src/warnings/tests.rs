@@ -49,6 +49,8 @@ fn space(members: Vec<MemberReport>) -> SpacePicture {
         members: members.len(),
         documents: 5,
         changes: 7,
+        bytes: 700,
+        bytes_max: None,
         fingerprint: 0,
     };
     SpacePicture { report, members, kept_out: KeptOutCounts::default() }
@@ -91,6 +93,19 @@ fn room_is_warned_of_in_time_and_more_urgently_at_the_end() {
     assert_eq!(code(None), Vec::<String>::new());
     let room = Some(100 * 1024 * 1024);
     assert!(told(&Picture { room, ..picture(Vec::new()) })[0].1.starts_with("100 MiB"));
+}
+
+#[test]
+fn a_quota_is_warned_of_at_nine_tenths_and_when_it_is_used_up() {
+    let mut filling = picture(vec![space(vec![member(2, "ship")])]);
+    let mut told_at = |bytes| {
+        (filling.spaces[0].report.bytes, filling.spaces[0].report.bytes_max) = (bytes, Some(10 << 20));
+        told(&filling)
+    };
+    assert_eq!(told_at(9 * (1 << 20) - 1), []);
+    assert_eq!(told_at(9 << 20)[0].0, "space-filling");
+    let full = ("space-full", "\"shop\" holds 11.0 MiB of changes, and this node keeps 10.0");
+    assert_eq!(told_at(11 << 20), [(full.0.to_owned(), full.1.to_owned())]);
 }
 
 #[test]

@@ -63,7 +63,8 @@ struct Writer<S: Store> {
 impl<S: Store> Writer<S> {
     fn new(store: S) -> Outcome<Self> {
         let label = Label::new("cost")?;
-        let options = Options { name: label.clone(), version: label.clone(), seeds: Vec::new() };
+        let options =
+            Options { name: label.clone(), version: label.clone(), seeds: Vec::new(), space_bytes_max: None };
         let nonces = Box::new(|| [1; 16]);
         let identity = Identity::from_seed(&[1; 32]);
         let replica = Replica::open(store, identity, options, [1; 32], nonces, now(Instant::now()))?;

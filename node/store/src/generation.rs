@@ -7,19 +7,14 @@ use starling_crdt::id::StoreId;
 use starling_crdt::store::{KeyRange, Row, StoreError, Table, WriteBatch};
 
 use crate::fault::{contain, store_error};
+use crate::header::{creation_was_interrupted, was_closed};
 use crate::layout::Layout;
-use crate::log::{Log, Place};
+use crate::log::{Damage, Log, Place};
 use crate::medium::{Access, Handle, Medium};
 use crate::open::WhenMissing;
 use crate::seen::{Snapshot, first_rows, last_row, stored_value};
 use crate::tables::Tables;
 use crate::takeover::{Hand, Takeover};
-
-/// Bytes of a redb file that its creation writes before the magic number, which comes last.
-const REDB_HEADER_BYTES: usize = 512;
-const REDB_MAGIC_BYTES: usize = 9;
-/// A file larger than this was more than created: redb starts with less than 2 MiB.
-const CREATION_BYTES_MAX: u64 = 16 * 1024 * 1024;
 
 /// Why a medium could not be opened; [`crate::OpenError`] adds where and what to do.
 #[derive(Debug)]
@@ -63,6 +58,8 @@ pub(crate) struct How {
     pub(crate) log_blocks: u32,
     /// Who takes a full part of the log over.
     pub(crate) takeover: Takeover,
+    /// What a damaged log means.
+    pub(crate) damage: Damage,
 }
 
 /// A redb handle on a medium, and the log before it.
@@ -74,6 +71,8 @@ pub(crate) struct Generation {
     handle: Handle,
     id: StoreId,
     writes: bool,
+    /// What is wrong with its log, where that was read as far as it goes.
+    log_damage: Option<String>,
 }
 
 /// What the writer has to itself.
@@ -107,9 +106,30 @@ impl Generation {
 
     /// Opens the medium for reading only, without a single write to it.
     pub(crate) fn view(medium: &Arc<Medium>, how: How) -> Result<Self, Refusal> {
-        let layout = Layout::read(medium.backend())?;
+        let layout = match how.damage {
+            Damage::Refuse => Layout::read(medium.backend())?,
+            Damage::ReadBefore => Layout::find(medium.backend())?,
+        };
         let handle = Handle::beside(medium, layout).map_err(Refusal::Disk)?;
         Self::create(handle, How { missing: WhenMissing::Refuse, ..how }, false)
+    }
+
+    /// Compares every page with its checksum, without a single write. A medium that was not closed in
+    /// order is left to [`Self::open`], during which redb does the same.
+    ///
+    /// Without this a bit that flipped while the file lay closed shows when its page is read, or never: redb
+    /// compares checksums only when it recovers.
+    pub(crate) fn check(medium: &Arc<Medium>, how: How) -> Result<(), Refusal> {
+        let layout = Layout::read(medium.backend())?;
+        if !was_closed(medium.backend(), layout).map_err(Refusal::Disk)? {
+            return Ok(());
+        }
+        let mut view = match Self::view(medium, how) {
+            // Made, and cut short before its first row: whether that is wanted is for the opening to say.
+            Err(Refusal::Missing) => return Ok(()),
+            view => view?,
+        };
+        Ok(contain(|| view.tables_alone().map_or(Ok(()), Tables::check))?)
     }
 
     fn create(handle: Handle, how: How, writes: bool) -> Result<Self, Refusal> {
@@ -127,17 +147,29 @@ impl Generation {
 
     fn on(database: Database, handle: Handle, how: How, writes: bool) -> Result<Self, Refusal> {
         let (tables, id) = Tables::open(database, how.missing, handle.layout().has_log())?;
-        let log = Self::read_log(&tables, &handle, writes).inspect_err(|_| {
+        let (log, log_damage) = Self::read_log(&tables, &handle, how.damage, writes).inspect_err(|_| {
             // redb writes when it closes, and an older handle may still be read for want of a better one.
             handle.allow(Access::Nothing);
         })?;
         let writer = Writer { log, hand: Hand::new(how.takeover) };
-        Ok(Self { writer: Mutex::new(writer), tables: Some(Arc::new(tables)), handle, id, writes })
+        Ok(Self {
+            writer: Mutex::new(writer),
+            tables: Some(Arc::new(tables)),
+            handle,
+            id,
+            writes,
+            log_damage,
+        })
     }
 
     /// Reads the log and lays what it holds over redb's tables.
-    fn read_log(tables: &Tables, handle: &Handle, writes: bool) -> Result<Log, Refusal> {
-        let (mut log, held) = Log::read(handle, tables.kept()?)?;
+    fn read_log(
+        tables: &Tables,
+        handle: &Handle,
+        damage: Damage,
+        writes: bool,
+    ) -> Result<(Log, Option<String>), Refusal> {
+        let (mut log, held) = Log::read(handle, tables.kept()?, damage)?;
         if writes {
             log.settle(handle, &held)?;
             if log.is_empty() && handle.layout().is_old() {
@@ -149,7 +181,12 @@ impl Generation {
             tables.freeze()?;
         }
         held.current.iter().try_for_each(|batch| tables.lay_over(batch))?;
-        Ok(log)
+        Ok((log, held.damage))
+    }
+
+    /// What is wrong with its log, where that was read as far as it goes.
+    pub(crate) fn log_damage(&self) -> Option<&str> {
+        self.log_damage.as_deref()
     }
 
     pub(crate) fn id(&self) -> StoreId {
@@ -275,8 +312,12 @@ impl Generation {
     /// Moves pages to the front of the file and cuts it; needs the handle for itself.
     pub(crate) fn shrink(&mut self) -> Result<(), StoreError> {
         self.empty_log()?;
-        // No takeover runs, so nobody else holds the tables.
-        self.tables.as_mut().and_then(Arc::get_mut).map_or(Ok(()), Tables::compact)
+        self.tables_alone().map_or(Ok(()), Tables::compact)
+    }
+
+    /// The tables, which nobody else holds while no takeover runs.
+    fn tables_alone(&mut self) -> Option<&mut Tables> {
+        self.tables.as_mut().and_then(Arc::get_mut)
     }
 
     /// The last commit, kept.
@@ -318,20 +359,4 @@ impl Drop for Generation {
             Ok(())
         });
     }
-}
-
-/// Whether the bytes are those of a redb file whose creation a crash cut short: no magic number yet,
-/// which is written last, and nothing after the header.
-fn creation_was_interrupted(backend: &dyn StorageBackend) -> std::io::Result<bool> {
-    let start = Layout::read(backend).map_or(0, Layout::pages_start);
-    let len = backend.len()?.saturating_sub(start);
-    if len == 0 || len > CREATION_BYTES_MAX {
-        return Ok(false);
-    }
-    let mut bytes = vec![0; len as usize];
-    backend.read(start, &mut bytes)?;
-    let blank = |bytes: &[u8]| bytes.iter().all(|byte| *byte == 0);
-    let magic = &bytes[..REDB_MAGIC_BYTES.min(bytes.len())];
-    let after_header = bytes.get(REDB_HEADER_BYTES..).unwrap_or_default();
-    Ok(blank(magic) && blank(after_header))
 }

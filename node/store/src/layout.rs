@@ -15,6 +15,7 @@ use sha2::{Digest, Sha256};
 use starling_crdt::store::StoreError;
 
 use crate::generation::Refusal;
+use crate::header::REDB_MAGIC;
 use crate::image::BLOCK_BYTES;
 
 /// First bytes of a medium laid out as here.
@@ -98,6 +99,22 @@ impl Layout {
         Ok(found)
     }
 
+    /// Where things seem to lie on a damaged medium: as its first block says, or else as redb's first page does.
+    pub(crate) fn find(backend: &dyn StorageBackend) -> Result<Self, Refusal> {
+        let damage = match Self::read(backend) {
+            Err(Refusal::Store(damage)) => damage,
+            found if !matches!(found, Ok(Self::PAGES_ONLY)) || begins_redb(backend, 0)? => return found,
+            _ => StoreError::Corrupt("nothing says where its pages begin".to_owned()),
+        };
+        for log_blocks in 1..=LOG_BLOCKS_MAX {
+            let found = Self { version: VERSION, log_blocks };
+            if begins_redb(backend, found.pages_start())? {
+                return Ok(found);
+            }
+        }
+        Err(damage.into())
+    }
+
     /// Lays out an empty medium. The log is written once with zeros, so that the disk has room for it
     /// from then on and a commit changes no metadata of the file system. Without a log nothing is written.
     pub(crate) fn create(backend: &dyn StorageBackend, log_blocks: u32) -> Result<Self, Refusal> {
@@ -159,6 +176,16 @@ impl Layout {
     }
 }
 
+/// Whether redb's pages could begin there.
+fn begins_redb(backend: &dyn StorageBackend, start: u64) -> Result<bool, Refusal> {
+    let mut magic = [0; REDB_MAGIC.len()];
+    if backend.len().map_err(Refusal::Disk)? < start + magic.len() as u64 {
+        return Ok(false);
+    }
+    backend.read(start, &mut magic).map_err(Refusal::Disk)?;
+    Ok(magic == *REDB_MAGIC)
+}
+
 #[cfg(test)]
 impl Layout {
     /// Lays out an empty medium as the version before did.
@@ -209,6 +236,22 @@ mod tests {
             let found = Layout::read(&LossyBackend::holding(bytes)).unwrap();
             assert_eq!((found, found.pages_start()), (Layout::PAGES_ONLY, 0));
         }
+    }
+
+    #[test]
+    fn pages_are_found_without_the_first_block() {
+        let disk = LossyBackend::new();
+        let made = Layout::create(&disk, 3).unwrap();
+        disk.write(made.pages_start(), &[REDB_MAGIC, &[0; 100][..]].concat()).unwrap();
+        for damage in [&[1; 8][..], &[0; 64]] {
+            disk.write(9, damage).unwrap();
+            disk.write(0, damage).unwrap();
+            assert_eq!(Layout::find(&disk).unwrap(), made);
+        }
+        disk.write(made.pages_start(), b"none").unwrap();
+        assert!(matches!(Layout::find(&disk), Err(Refusal::Store(StoreError::Corrupt(_)))));
+        let pages_only = LossyBackend::holding(&[REDB_MAGIC, &[0; 5000][..]].concat());
+        assert_eq!(Layout::find(&pages_only).unwrap(), Layout::PAGES_ONLY);
     }
 
     #[test]

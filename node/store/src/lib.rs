@@ -4,7 +4,8 @@
 //! [`redb::StorageBackend`] ([`RedbStore::with_backend`]): a batch is there whole or not at all; after
 //! `Ok` it survives every crash; reads never wait for a write that goes well. When the disk refuses
 //! a write, that commit fails, reads go on, and the store recovers by itself once the disk does.
-//! Damaged bytes end in an error, never in a panic.
+//! Damaged bytes end in an error, never in a panic: every page is compared with its checksum when the store
+//! is opened.
 //!
 //! Leaves out what the bytes mean: history is checked again by the core when it is loaded, because
 //! redb does not compare checksums on every read.
@@ -13,18 +14,21 @@ pub mod backend;
 
 mod fault;
 mod generation;
+mod header;
 mod image;
 mod layout;
 mod log;
 mod medium;
 mod open;
+mod rebuild;
 mod seen;
 mod store;
 mod tables;
 mod takeover;
 
 pub use open::{OpenError, StoreOptions, WhenMissing};
-pub use store::RedbStore;
+pub use rebuild::{Copied, copy_rows};
+pub use store::{RedbStore, Salvage};
 pub use takeover::Takeover;
 
 /// The version of the tables' layout that this program writes.

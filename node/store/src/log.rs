@@ -51,6 +51,15 @@ pub(crate) enum Place {
     Redb,
 }
 
+/// What damage before the end of a log means to who reads it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Damage {
+    /// An error: what is behind it was acknowledged.
+    Refuse,
+    /// The end of what can be read.
+    ReadBefore,
+}
+
 /// What a log held when it was opened: the batches that redb does not hold, in order.
 #[derive(Default)]
 pub(crate) struct Held {
@@ -58,6 +67,8 @@ pub(crate) struct Held {
     pub(crate) frozen: Vec<WriteBatch>,
     /// Those of the part that is written.
     pub(crate) current: Vec<WriteBatch>,
+    /// The damage at which the reading ended, if any did.
+    pub(crate) damage: Option<String>,
     /// What is to lie where, so that nothing but those batches can be read again.
     settled: Vec<(usize, Vec<u8>)>,
 }
@@ -76,7 +87,7 @@ impl Log {
     }
 
     /// Reads the log of a medium whose redb holds every batch up to the one numbered `kept`.
-    pub(crate) fn read(handle: &Handle, kept: u64) -> Result<(Self, Held), StoreError> {
+    pub(crate) fn read(handle: &Handle, kept: u64, means: Damage) -> Result<(Self, Held), StoreError> {
         let mut log = Self::new(handle.layout(), kept);
         if log.part_blocks == 0 {
             return Ok((log, Held::default()));
@@ -92,14 +103,18 @@ impl Log {
         }
         // The next batch is written only when the one before is durable, so a whole block of a later one
         // says that this is not where a crash ended the log.
-        if blocks.iter().filter_map(|block| batch_of(block)).any(|batch| batch > log.last + 1) {
-            let held = log.last - kept;
-            return Err(StoreError::Corrupt(format!(
-                "its log is damaged after commit {held} of those it holds"
-            )));
+        let is_later = |block: &&[u8]| batch_of(block).is_some_and(|batch| batch > log.last + 1);
+        let damage = blocks
+            .iter()
+            .any(is_later)
+            .then(|| format!("its log is damaged after commit {} of those it holds", log.last - kept));
+        if means == Damage::Refuse
+            && let Some(what) = damage
+        {
+            return Err(StoreError::Corrupt(what));
         }
         let settled = log.settled(&bytes, &runs);
-        let mut held = Held { settled, ..Held::default() };
+        let mut held = Held { settled, damage, ..Held::default() };
         if let Some(run) = runs.pop() {
             (log.current, log.used, held.current) = (run.part, run.blocks, run.batches);
         }

@@ -123,7 +123,7 @@ pub enum OpenError {
     },
     /// The file holds bytes that cannot be what was written.
     #[error(
-        "{place} is damaged; keep a copy of it and restore a backup, or move it away and join the spaces again, whose other nodes hold the history: {why}"
+        "{place} is damaged; keep a copy of it, then let `starling verify --repair` save what can be read; else restore a backup, or move it away and join the spaces again, whose other nodes hold the history: {why}"
     )]
     Corrupt {
         /// Path of the store.

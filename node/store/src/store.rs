@@ -16,8 +16,10 @@ use crate::fault::contain;
 use crate::generation::{Generation, How, Refusal};
 use crate::image::BLOCK_BYTES;
 use crate::layout::LOG_BLOCKS_MAX;
+use crate::log::Damage;
 use crate::medium::{Medium, OnFile};
 use crate::open::{OpenError, StoreOptions, WhenMissing};
+use crate::takeover::Takeover;
 
 /// A read is tried again only after the handle it used was replaced, so a slow reader may meet several that
 /// broke meanwhile. Past this many the disk is failing faster than it is worth following.
@@ -29,6 +31,14 @@ pub struct RedbStore {
     shared: Arc<Shared>,
     /// The last commit met a full disk: room is looked for before the next one is tried.
     full: bool,
+}
+
+/// What can be read of a damaged store.
+pub struct Salvage {
+    /// Its rows.
+    pub store: Arc<dyn StoreRead>,
+    /// What is wrong with its log, if anything: what was committed behind that place is not among the rows.
+    pub log_damage: Option<String>,
 }
 
 /// What the writer and the readers share.
@@ -82,18 +92,47 @@ impl RedbStore {
             log_blocks: u32::try_from(options.log_bytes / BLOCK_BYTES)
                 .map_or(LOG_BLOCKS_MAX, |blocks| blocks.min(LOG_BLOCKS_MAX)),
             takeover: options.takeover,
+            damage: Damage::Refuse,
         };
         // The last process may have ended after a sync that failed.
         medium.distrust_cache();
-        let generation = Generation::open(&medium, how).map_err(|refusal| OpenError::at(place, refusal))?;
-        let shared = Shared {
-            id: generation.id(),
-            medium,
-            how: How { missing: WhenMissing::Refuse, ..how },
-            current: RwLock::new(Some(Arc::new(generation))),
-            writing: Mutex::new(()),
+        let generation = Generation::check(&medium, how)
+            .and_then(|()| Generation::open(&medium, how))
+            .map_err(|refusal| OpenError::at(place, refusal))?;
+        Ok(Self { shared: Arc::new(Shared::new(medium, how, generation)), full: false })
+    }
+
+    /// Reads what can be read of a store that [`Self::open`] calls damaged, and writes nothing. What is
+    /// read may be wrong, and reading may fail at any row.
+    ///
+    /// # Errors
+    /// [`OpenError`] when there is nothing that can be read as a store.
+    pub fn read_damaged(path: &Path) -> Result<Salvage, OpenError> {
+        let place = path.display().to_string();
+        let file = open_file(path, WhenMissing::Refuse, &place)?;
+        let backend = FileBackend::new(file).map_err(|error| OpenError::at(place.clone(), error.into()))?;
+        Self::read_medium(Medium::new(Box::new(backend), None), place)
+    }
+
+    /// [`Self::read_damaged`] on any backend.
+    ///
+    /// # Errors
+    /// As there, with "the backend" as the place.
+    pub fn read_damaged_backend(backend: impl StorageBackend) -> Result<Salvage, OpenError> {
+        Self::read_medium(Medium::new(Box::new(backend), None), "the backend".to_owned())
+    }
+
+    fn read_medium(medium: Arc<Medium>, place: String) -> Result<Salvage, OpenError> {
+        let how = How {
+            missing: WhenMissing::Refuse,
+            cache_bytes: crate::CACHE_BYTES,
+            log_blocks: 0,
+            takeover: Takeover::InTurn,
+            damage: Damage::ReadBefore,
         };
-        Ok(Self { shared: Arc::new(shared), full: false })
+        let view = Generation::view(&medium, how).map_err(|refusal| OpenError::at(place, refusal))?;
+        let log_damage = view.log_damage().map(str::to_owned);
+        Ok(Salvage { store: Arc::new(Shared::new(medium, how, view)), log_damage })
     }
 
     /// Makes the file as small as what it holds, and closes the store. Readers must be gone.
@@ -175,6 +214,12 @@ fn open_log(path: &Path, file: &File) -> Result<File, IoError> {
 }
 
 impl Shared {
+    fn new(medium: Arc<Medium>, how: How, generation: Generation) -> Self {
+        let id = generation.id();
+        let how = How { missing: WhenMissing::Refuse, ..how };
+        Self { id, medium, how, current: RwLock::new(Some(Arc::new(generation))), writing: Mutex::new(()) }
+    }
+
     fn current(&self) -> Result<Arc<Generation>, StoreError> {
         let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
         current.clone().ok_or_else(|| StoreError::Io("the store was closed".to_owned()))

@@ -156,6 +156,15 @@ impl Tables {
         transaction.commit().map_err(store_error)
     }
 
+    /// Compares every page with its checksum; nothing is seen from then on.
+    pub(crate) fn check(&mut self) -> Result<(), StoreError> {
+        self.replace(None);
+        match self.database.check_integrity().map_err(store_error)? {
+            true => Ok(()),
+            false => Err(StoreError::Corrupt("pages do not fit their checksums".to_owned())),
+        }
+    }
+
     /// Moves pages to the front of the file and cuts it.
     pub(crate) fn compact(&mut self) -> Result<(), StoreError> {
         // redb moves no page that somebody reads.

@@ -30,7 +30,7 @@ impl Told {
 }
 
 /// Far above what any of these needs; passing it is a failure, not a pace.
-const DEADLINE: Duration = Duration::from_secs(30);
+pub const DEADLINE: Duration = Duration::from_secs(30);
 const LOOK_PAUSE: Duration = Duration::from_millis(20);
 
 /// A node with a space of its own, that logs as JSON.

@@ -104,7 +104,12 @@ impl Founding {
         let founder = identities.first().ok_or_else(|| failed("no nodes"))?.clone();
         let store = MemoryStore::new(StoreId([0xf0; 16]));
         let label = |text: &str| Label::new(text).map_err(failed);
-        let options = Options { name: label("founder")?, version: label("sim")?, seeds: Vec::new() };
+        let options = Options {
+            name: label("founder")?,
+            version: label("sim")?,
+            seeds: Vec::new(),
+            space_bytes_max: None,
+        };
         let mut nonce = 0_u8;
         let nonces = Box::new(move || {
             nonce += 1;

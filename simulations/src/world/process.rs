@@ -130,7 +130,12 @@ impl World {
         let store = here.disk.open(id, self.fleet).map_err(|error| error.to_string())?;
         let commits = store.commits();
         let label = |text: &str| Label::new(text).map_err(|error| error.to_string());
-        let options = Options { name: label(&here.name)?, version: label("sim")?, seeds: here.seeds.clone() };
+        let options = Options {
+            name: label(&here.name)?,
+            version: label("sim")?,
+            seeds: here.seeds.clone(),
+            space_bytes_max: None,
+        };
         let mut nonces = self.chance.stream(Purpose::Nonce, node as u64, starts);
         let nonces = Box::new(move || {
             let mut nonce = [0; 16];

@@ -12,6 +12,7 @@ pub(crate) mod id;
 pub(crate) mod past;
 mod proof;
 pub(crate) mod read;
+mod rebuild;
 pub(crate) mod restore;
 mod stopped;
 pub(crate) mod verify;

@@ -82,11 +82,12 @@ impl StoppedNode {
         own: Option<AuthorKey>,
     ) -> Result<Space, Failure> {
         let charter = charter(self.reader.store(), stored, genesis).map_err(damaged)?;
-        let (mut documents, mut changes) = (0, 0);
+        let (mut documents, mut changes, mut bytes) = (0, 0, 0);
         walk_prefix(self.reader.store(), Table::Documents, &stored.index.all(), |_, value| {
             let known: DocumentRecord = record(value, "document record")?;
             documents += u64::from(!known.deleted);
             changes += known.changes;
+            bytes += known.bytes.unwrap_or(0);
             Ok(())
         })
         .map_err(damaged)?;
@@ -103,6 +104,8 @@ impl StoppedNode {
             prefix: right.and_then(|right| right.prefix.as_ref()).map(|prefix| prefix.as_str().to_owned()),
             documents,
             changes,
+            bytes,
+            bytes_max: None,
             members: charter.members().count() as u64,
             fingerprint: None,
             join_refused: None,

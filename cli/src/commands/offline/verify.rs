@@ -13,6 +13,7 @@ use starling_crdt::verify::{Aside, Mend, Report, verify};
 use starling_node::http::verified;
 use starling_store::{OpenError, RedbStore, StoreOptions};
 
+use super::rebuild::{self, Rebuilt};
 use super::{id, stopped, store_path};
 use crate::args::Global;
 use crate::commands::counted;
@@ -35,6 +36,9 @@ pub(crate) struct VerifyArgs {
     #[arg(long, value_name = "FILE", conflicts_with = "repair")]
     proof: Option<PathBuf>,
 }
+
+/// Times a store is gone through: what one place is mended by can show that another was wrong.
+const REPAIR_PASSES: usize = 3;
 
 pub(crate) async fn run(global: &Global, args: &VerifyArgs, out: &mut Output) -> Outcome {
     if let Some(path) = &args.proof {
@@ -63,9 +67,32 @@ fn stopped_node(global: &Global, args: &VerifyArgs, unreachable: Failure, out: &
     if global.node.is_some() || !store_path(&directory).exists() {
         return Err(unreachable);
     }
-    let mut store = open(&directory)?;
     // A key that cannot be read only means that nobody's losses are called own.
     let own = id::known(&directory).ok().flatten();
+    let mut store = match RedbStore::open(&store_path(&directory), StoreOptions::existing()) {
+        Err(OpenError::Corrupt { why, .. }) if !args.repair => {
+            print(&verified(&rebuild::look(&directory, &why), own), out)?;
+            note("`starling verify --repair` makes a new store of what can be read, and keeps the old one");
+            return Ok(Exit::CheckFailed);
+        }
+        Err(OpenError::Corrupt { why, .. }) => {
+            let Rebuilt { copied, log_damage, kept } = rebuild::rebuild(&directory)?;
+            note(&format!(
+                "the file was damaged ({why}): {} written into a new store, and the old one kept as {}",
+                counted(copied.rows, "row"),
+                kept.display()
+            ));
+            if let Some(why) = log_damage {
+                note(&format!("{why}: what was committed after that could not be read"));
+            }
+            for (table, why) in copied.partly {
+                note(&format!("the table {} could be read only in part: {why}", table.name()));
+            }
+            open(&directory)?
+        }
+        Ok(store) => store,
+        Err(_) => open(&directory)?,
+    };
     if args.repair {
         let (report, aside) = repair(&mut store, &directory)?;
         say_repaired(&verified(&report, own), aside.as_deref(), out)?;
@@ -80,8 +107,7 @@ fn stopped_node(global: &Global, args: &VerifyArgs, unreachable: Failure, out: &
 pub(super) fn open(directory: &Path) -> Result<RedbStore, Failure> {
     RedbStore::open(&store_path(directory), StoreOptions::existing()).map_err(|error| match error {
         OpenError::Corrupt { .. } | OpenError::NotAStore { .. } => {
-            Failure::new(Exit::CheckFailed, "store-damaged", "the store cannot even be opened")
-                .caused_by(&error)
+            Failure::new(Exit::CheckFailed, "store-damaged", "the store is damaged").caused_by(&error)
         }
         other => stopped::refused(other),
     })
@@ -96,10 +122,18 @@ pub(super) fn repair(store: &mut RedbStore, directory: &Path) -> Result<(Report,
         aside.keep(&mend.aside).map_err(|error| StoreError::Io(error.to_string()))?;
         store.commit(&mend.batch)
     };
-    let report = verify(reader.as_ref(), Some(&mut hand)).map_err(|error| {
-        Failure::new(Exit::Failed, "store-failed", "the repair stopped; what was mended before stays mended")
-            .caused_by(&error)
-    })?;
+    let mut pass = || {
+        verify(reader.as_ref(), Some(&mut hand)).map_err(|error| {
+            let what = "the repair stopped; what was mended before stays mended";
+            Failure::new(Exit::Failed, "store-failed", what).caused_by(&error)
+        })
+    };
+    let report = pass()?;
+    for _ in 1..REPAIR_PASSES {
+        if !pass()?.findings.iter().any(|finding| finding.mendable) {
+            break;
+        }
+    }
     Ok((report, aside.open.map(|(path, _)| path)))
 }
 

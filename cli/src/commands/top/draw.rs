@@ -14,7 +14,7 @@ use starling_api::member::{Member, MemberState};
 use starling_api::peer::{Direction, Peer};
 
 use super::state::{Line, Open, Pane, State};
-use crate::commands::{age, counted};
+use crate::commands::{age, bytes, counted};
 use crate::escape;
 
 /// From this size on all panes are shown at once.
@@ -305,16 +305,4 @@ fn told(line: &Line, palette: Palette) -> TextLine<'static> {
         ]),
         Line::Deed(text) => TextLine::raw(format!("    {}", safe(text))),
     }
-}
-
-/// A number of bytes, for people.
-fn bytes(count: f64) -> String {
-    let (mut count, mut unit) = (count, "B");
-    for larger in ["KiB", "MiB", "GiB", "TiB"] {
-        if count < 1024.0 {
-            break;
-        }
-        (count, unit) = (count / 1024.0, larger);
-    }
-    if unit == "B" { format!("{count:.0} {unit}") } else { format!("{count:.1} {unit}") }
 }

@@ -172,3 +172,35 @@ fn what_a_store_remembers_is_never_believed_over_what_was_heard() {
     presence.remember(now(0), who(9).key(), stale);
     assert!(presence.member(who(9).key()).is_none());
 }
+
+#[test]
+fn after_a_commit_in_doubt_everything_is_told_the_store_again() {
+    let mut before = presence(4);
+    before.on_beacon(at(0), &mut rng(), heard(2, 7));
+    before.on_peer_up(at(0), who(3).key());
+    let stored = before.take_news(now(1), Everybody::Too);
+    assert_eq!(stored.len(), 2);
+    // The commit that was to hold this failed, and one more member's row stands in the store.
+    let mut read = presence(4);
+    for (author, record) in stored {
+        read.remember(now(2), author, record.expect("a member"));
+    }
+    let gone = SightingRecord {
+        state: State::Away,
+        reason: Reason::Silent,
+        since: now(0).wall,
+        heard: None,
+        beacon: None,
+        clock_offset_ms: None,
+    };
+    read.remember(now(2), who(9).key(), gone);
+    read.resume(before);
+    assert_eq!(state(&read, 3), (State::Alive, Reason::Connected), "it is as it was");
+    assert!(read.has_news());
+    let told = read.take_news(now(3), Everybody::Not);
+    let mut told: Vec<_> = told.into_iter().map(|(author, row)| (author, row.is_some())).collect();
+    let mut expected = vec![(who(2).key(), true), (who(3).key(), true), (who(9).key(), false)];
+    told.sort();
+    expected.sort();
+    assert_eq!(told, expected, "of who was never heard there is nothing to tell");
+}

@@ -49,6 +49,10 @@ pub struct SpaceReport {
     pub documents: u64,
     /// Clean changes.
     pub changes: u64,
+    /// Bytes of changes, as far as they were counted.
+    pub bytes: u64,
+    /// How many this node keeps at most.
+    pub bytes_max: Option<u64>,
     /// Items fingerprint: equal on nodes that hold the same changes.
     pub fingerprint: u64,
 }

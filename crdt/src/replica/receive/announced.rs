@@ -40,7 +40,7 @@ impl Core {
         let announced = verified.announcement();
         let key = ItemKey::of(&announced.document, announced.actor);
         let held = self.spaces.get(&space).and_then(|space| space.items.item(key));
-        if held.is_some_and(|item| item.tip.seq >= announced.seq) {
+        if held.is_some_and(|item| item.tip.seq >= announced.seq) || self.fullness(space).is_some() {
             return Ok(Verdict::Ignore);
         }
         let verdict = match self.writer(step, space, announced.actor, brought.as_ref())? {

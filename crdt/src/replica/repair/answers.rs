@@ -150,7 +150,7 @@ impl Core {
     ) -> Result<bool, StoreError> {
         match (asked, answer) {
             (Asked::Task(Task::Hello), ScreenedAnswer::Plain(Response::Hello(greetings))) => {
-                self.take_greetings(key, &greetings);
+                self.take_greetings(step, key, &greetings);
             }
             (Asked::Task(Task::Join { space, .. }), ScreenedAnswer::Joined(statements)) => {
                 self.take_statements(step, space, key, statements);
@@ -317,7 +317,7 @@ impl Core {
                         peer.refuse(step.now.monotonic, (space, item), seq);
                     }
                 }
-                Ok(Taken::Whole | Taken::Waiting) => {}
+                Ok(Taken::Whole | Taken::Waiting | Taken::NoRoom) => {}
                 // One document that cannot be read does not keep the others from being repaired.
                 Err(error) => step.note(Note::StoreFault { error }),
             }

@@ -17,13 +17,14 @@ use crate::replica::statements::StatementFault;
 use crate::replica::step::Step;
 
 impl Core {
-    pub(super) fn take_greetings(&mut self, key: AuthorKey, greetings: &[Greeting]) {
+    pub(super) fn take_greetings(&mut self, step: &mut Step<'_>, key: AuthorKey, greetings: &[Greeting]) {
         let own = self.identity.key();
         let theirs: BTreeMap<SpaceId, Greeting> = greetings
             .iter()
             .take(self.spaces.len())
             .filter_map(|greeting| Some((self.greeted_space(key, own, greeting.tag)?, *greeting)))
             .collect();
+        theirs.keys().for_each(|space| self.greeted(step, *space, key));
         let Some(peer) = self.peers.get_mut(&key) else { return };
         // Both sides greet when a connection comes up: only one then compares everything.
         let compares = !peer.greeting || own < key;

@@ -48,6 +48,7 @@ const WRITE: &[Code] = &[
     Code::DocumentExhausted,
     Code::ChangeTooLarge,
     Code::LimitReached,
+    Code::SpaceFull,
 ];
 
 /// What a value or an operation in a document may not be.

@@ -37,6 +37,16 @@ fn answered_both_ways(seed: u8, listen: &str) {
         nodes[answerer].send(Command::Respond { peer, id, body: body(2) });
         assert!(response(nodes[asker], 77) == Ok(body(2)));
     }
+    // Four bodies of a mebibyte, and little else.
+    let (here, there) = (a.traffic.read(b.key()), b.traffic.read(a.key()));
+    let (here, there) = (here.expect("connected"), there.expect("connected"));
+    for bytes in [here.received, here.sent, there.received, there.sent] {
+        assert!((2 << 20..3 << 20).contains(&bytes), "{here:?} {there:?}");
+    }
+    assert_eq!(a.traffic.read(a.key()), None);
+    a.send(Command::Disconnect { peer: b.key() });
+    a.wait_down(b.key());
+    eventually("the counts go with the connection", || a.traffic.read(b.key()).is_none());
 }
 
 #[test]

@@ -1,3 +1,4 @@
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use starling_crdt::id::Topic;
@@ -7,6 +8,10 @@ use super::node::{Node, QUIC, TCP, connect, eventually, follow};
 use crate::network::{Command, Event, Verdict};
 
 const TOPIC: Topic = Topic([7; 32]);
+
+/// Nodes of one address: as many as gossipsub's own scoring, with its defaults, would cut off.
+const CROWD: usize = 20;
+const CROWD_SEED: u8 = 150;
 
 fn pair(seed: u8, listen: &str) -> (Node, Node) {
     let (mut a, mut b) = (Node::new(seed, TCP), Node::new(seed + 1, listen));
@@ -98,6 +103,36 @@ fn a_message_travels_on_only_when_accepted() {
     assert_eq!((heard.from, heard.payload.as_slice()), (b.key(), b"accept".as_slice()));
     // Gossip of one link arrives in order: what B had passed on before would have come first.
     assert!(!c.has(|event| matches!(event, Event::Gossip { .. })));
+}
+
+#[test]
+fn twenty_nodes_behind_one_address_all_hear_each_of_them() {
+    let mut nodes: Vec<Node> = (0..CROWD).map(|n| Node::new(CROWD_SEED + n as u8, TCP)).collect();
+    for near in 0..CROWD {
+        for step in [1, 2, 5] {
+            let far = (near + step) % CROWD;
+            let [one, other] = nodes.get_disjoint_mut([near, far]).expect("two nodes");
+            connect(one, other);
+            follow(one, other, TOPIC);
+        }
+    }
+    // Every one is heard by all others, from first to last: nobody is left out of the mesh for where it is.
+    for speaker in 0..CROWD {
+        let said = [speaker as u8; 300];
+        nodes[speaker].publish(TOPIC, &said);
+        let mut deaf: BTreeSet<usize> = (0..CROWD).filter(|node| *node != speaker).collect();
+        eventually("everyone hears it", || {
+            deaf.retain(|node| match nodes[*node].heard() {
+                Some(heard) => {
+                    assert_eq!(heard.payload, said);
+                    nodes[*node].judge(&heard, Verdict::Accept);
+                    false
+                }
+                None => true,
+            });
+            deaf.is_empty()
+        });
+    }
 }
 
 #[test]

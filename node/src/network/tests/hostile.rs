@@ -16,7 +16,7 @@ use crate::network::behaviour::{Protocols, ProtocolsEvent};
 use crate::network::gossip::{Followed, topic_hash};
 use crate::network::task::keypair;
 use crate::network::transport::transport;
-use crate::network::{Command, Event, Offence, RequestFailure, peer};
+use crate::network::{Command, Event, Offence, RequestFailure, TrafficByPeer, peer};
 
 fn peer_of(protocol: &'static str) -> Swarm<Raw> {
     let _inside = RUNTIME.enter();
@@ -118,7 +118,8 @@ fn steered(seed: u8, topic: Topic) -> Swarm<Protocols> {
     let mut protocols = Protocols::new(&keypair, &settings, followed).expect("sets up");
     let subscribed = protocols.gossip.subscribe(&IdentTopic::new(topic.to_string()));
     subscribed.expect("subscribes");
-    let transport = transport(&keypair, &mut Registry::default()).expect("sets up");
+    let transport =
+        transport(&keypair, &mut Registry::default(), &TrafficByPeer::default()).expect("sets up");
     let local = keypair.public().to_peer_id();
     Swarm::new(transport, protocols, local, Config::with_tokio_executor())
 }

@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 
 use crate::metrics::Registry;
 use crate::network::{
-    Command, Event, MessageToken, NetworkConfig, NetworkError, NetworkHandle, Verdict, start,
+    Command, Event, MessageToken, NetworkConfig, NetworkError, NetworkHandle, TrafficByPeer, Verdict, start,
 };
 
 /// Nothing on loopback takes this long unless it never comes.
@@ -37,6 +37,7 @@ pub(super) struct Node {
     /// Received while something else was waited for.
     passed: VecDeque<Event>,
     pub(super) address: String,
+    pub(super) traffic: TrafficByPeer,
 }
 
 pub(super) fn config(seed: u8, listen: &[&str]) -> NetworkConfig {
@@ -62,7 +63,8 @@ impl Node {
         let mut registry = Registry::default();
         let handle = start(RUNTIME.handle(), config, &mut registry, deliver)?;
         let address = String::new();
-        let mut node = Self { handle, events, passed: VecDeque::new(), address };
+        let traffic = config.traffic.clone();
+        let mut node = Self { handle, events, passed: VecDeque::new(), address, traffic };
         if !config.listen.is_empty() {
             node.address = node.wait("listening", |event| match event {
                 Event::Listening { address } => Some(address.clone()),
@@ -130,12 +132,14 @@ impl Node {
     }
 
     pub(super) fn hear(&mut self) -> Heard {
-        self.wait("gossip", |event| match event {
-            Event::Gossip { from, message, payload, .. } => {
-                Some(Heard { from: *from, token: message.clone(), payload: payload.clone() })
-            }
-            _ => None,
-        })
+        self.wait("gossip", gossip)
+    }
+
+    /// Gossip, if any has arrived.
+    pub(super) fn heard(&mut self) -> Option<Heard> {
+        self.passed.extend(self.events.try_iter());
+        let place = self.passed.iter().position(|event| gossip(event).is_some())?;
+        self.passed.remove(place).as_ref().and_then(gossip)
     }
 
     pub(super) fn judge(&self, heard: &Heard, verdict: Verdict) {
@@ -148,6 +152,15 @@ impl Node {
 
     pub(super) fn dial(&self, peer: Option<AuthorKey>, address: &str) {
         self.send(Command::Dial { peer, addresses: vec![address.to_owned()] });
+    }
+}
+
+fn gossip(event: &Event) -> Option<Heard> {
+    match event {
+        Event::Gossip { from, message, payload, .. } => {
+            Some(Heard { from: *from, token: message.clone(), payload: payload.clone() })
+        }
+        _ => None,
     }
 }
 

@@ -17,6 +17,10 @@ fn handle(disk: &LossyBackend) -> Handle {
     Handle::through(&Medium::new(Box::new(disk.clone()), None), layout)
 }
 
+fn opened(handle: &Handle, kept: u64) -> (Log, Held) {
+    Log::read(handle, kept, Damage::Refuse).unwrap()
+}
+
 fn batch(number: u8, bytes: usize) -> WriteBatch {
     let mut batch = WriteBatch::default();
     batch.put(Table::Deltas, vec![number], vec![number; bytes]);
@@ -38,12 +42,12 @@ fn append_all(log: &mut Log, handle: &Handle, batches: &[WriteBatch]) {
 }
 
 fn read(disk: &LossyBackend, kept: u64) -> Result<Vec<WriteBatch>, StoreError> {
-    Log::read(&handle(disk), kept).map(|(_, held)| [held.frozen, held.current].concat())
+    Log::read(&handle(disk), kept, Damage::Refuse).map(|(_, held)| [held.frozen, held.current].concat())
 }
 
 /// How many batches each part holds: the frozen one and the one that is written.
 fn held(disk: &LossyBackend, kept: u64) -> (usize, usize) {
-    let (log, held) = Log::read(&handle(disk), kept).unwrap();
+    let (log, held) = opened(&handle(disk), kept);
     assert_eq!(log.is_frozen(), !held.frozen.is_empty());
     (held.frozen.len(), held.current.len())
 }
@@ -52,7 +56,7 @@ fn held(disk: &LossyBackend, kept: u64) -> (usize, usize) {
 fn what_was_appended_is_read_again_until_redb_holds_it() {
     let disk = LossyBackend::new();
     let medium = laid_out(&disk, 16);
-    let (mut log, held) = Log::read(&medium, 0).unwrap();
+    let (mut log, held) = opened(&medium, 0);
     assert!(held.current.is_empty() && log.is_empty());
     let batches = [batch(1, 10), batch(2, 9_000), batch(3, 0)];
     append_all(&mut log, &medium, &batches);
@@ -60,7 +64,7 @@ fn what_was_appended_is_read_again_until_redb_holds_it() {
     assert_eq!(read(&after, 0).unwrap(), batches);
     assert_eq!(read(&after, 2).unwrap(), [] as [WriteBatch; 0], "a stale batch at the front ends the log");
     let medium = handle(&after);
-    let (mut log, _) = Log::read(&medium, 0).unwrap();
+    let (mut log, _) = opened(&medium, 0);
     log.restart(3);
     append_all(&mut log, &medium, &[batch(4, 10)]);
     assert_eq!(read(&after, 3).unwrap(), [batch(4, 10)]);
@@ -70,7 +74,7 @@ fn what_was_appended_is_read_again_until_redb_holds_it() {
 fn what_finds_no_room_waits_for_the_other_part_or_is_left_to_redb() {
     let disk = LossyBackend::new();
     let medium = laid_out(&disk, 4);
-    let (mut log, _) = Log::read(&medium, 0).unwrap();
+    let (mut log, _) = opened(&medium, 0);
     assert_eq!(log.place(&batch(1, 2 * PIECE_BYTES)), Place::Redb, "more than half of a part");
     append_all(&mut log, &medium, &small(1..=4));
     assert_eq!(log.place(&batch(5, 100)), Place::OtherPart);
@@ -86,7 +90,7 @@ fn what_finds_no_room_waits_for_the_other_part_or_is_left_to_redb() {
 fn both_parts_are_read_in_order_whichever_comes_first() {
     let disk = LossyBackend::new();
     let medium = laid_out(&disk, 4);
-    let (mut log, _) = Log::read(&medium, 0).unwrap();
+    let (mut log, _) = opened(&medium, 0);
     append_all(&mut log, &medium, &small(1..=4));
     assert_eq!(held(&disk, 0), (0, 4), "full, and nothing in the other part yet");
     log.freeze();
@@ -108,13 +112,13 @@ fn after_an_open_the_batches_go_on_where_they_ended() {
     for (first, then) in [(3, 0), (4, 0), (4, 1), (4, 3)] {
         let disk = LossyBackend::new();
         let medium = laid_out(&disk, 4);
-        let (mut log, _) = Log::read(&medium, 0).unwrap();
+        let (mut log, _) = opened(&medium, 0);
         append_all(&mut log, &medium, &small(1..=first));
         if then > 0 {
             log.freeze();
             append_all(&mut log, &medium, &small(first + 1..=first + then));
         }
-        let (mut log, held) = Log::read(&medium, 0).unwrap();
+        let (mut log, held) = opened(&medium, 0);
         log.settle(&medium, &held).unwrap();
         let mut next = first + then + 1;
         if log.place(&batch(next, 100)) == Place::OtherPart {
@@ -135,7 +139,7 @@ fn what_is_left_of_a_failed_attempt_is_never_read_instead_of_the_next() {
     for (failed, next) in [(batch(4, 10), batch(44, 6_000)), (batch(4, 6_000), batch(44, 10))] {
         let disk = LossyBackend::new();
         let medium = laid_out(&disk, 4);
-        let (mut log, _) = Log::read(&medium, 0).unwrap();
+        let (mut log, _) = opened(&medium, 0);
         append_all(&mut log, &medium, &small(1..=3));
         let before = disk.contents();
         if log.place(&failed) == Place::OtherPart {
@@ -143,7 +147,7 @@ fn what_is_left_of_a_failed_attempt_is_never_read_instead_of_the_next() {
         }
         append_all(&mut log, &medium, &[failed]);
         // The open after the failure does not see it; what is written from then on is written over it.
-        let (mut log, held) = Log::read(&handle(&LossyBackend::holding(&before)), 0).unwrap();
+        let (mut log, held) = opened(&handle(&LossyBackend::holding(&before)), 0);
         log.settle(&medium, &held).unwrap();
         if log.place(&next) == Place::OtherPart {
             log.freeze();
@@ -159,7 +163,7 @@ fn two_attempts_at_one_number_are_never_taken_for_one_batch() {
     let written = |value: u8| {
         let disk = LossyBackend::new();
         let medium = laid_out(&disk, 16);
-        let (mut log, _) = Log::read(&medium, 0).unwrap();
+        let (mut log, _) = opened(&medium, 0);
         let mut batch = WriteBatch::default();
         batch.put(Table::Deltas, vec![1], vec![value; 9_000]);
         append_all(&mut log, &medium, &[batch]);
@@ -180,7 +184,7 @@ fn two_attempts_at_one_number_are_never_taken_for_one_batch() {
 fn a_batch_that_was_cut_short_is_not_there_and_its_place_is_taken() {
     let disk = LossyBackend::new();
     let medium = laid_out(&disk, 16);
-    let (mut log, _) = Log::read(&medium, 0).unwrap();
+    let (mut log, _) = opened(&medium, 0);
     log.append(&medium, &batch(1, 6_000)).unwrap();
     let whole = disk.contents();
     for at in [0, 20, 40, 4096, 4096 + 20] {
@@ -190,7 +194,7 @@ fn a_batch_that_was_cut_short_is_not_there_and_its_place_is_taken() {
         let torn = LossyBackend::holding(&bytes);
         assert_eq!(read(&torn, 0).unwrap(), [] as [WriteBatch; 0], "{at}");
         let medium = handle(&torn);
-        let (mut log, _) = Log::read(&medium, 0).unwrap();
+        let (mut log, _) = opened(&medium, 0);
         log.append(&medium, &batch(9, 3)).unwrap();
         assert_eq!(read(&torn, 0).unwrap(), [batch(9, 3)], "{at}");
     }
@@ -200,7 +204,7 @@ fn a_batch_that_was_cut_short_is_not_there_and_its_place_is_taken() {
 fn damage_before_the_end_is_no_end() {
     let disk = LossyBackend::new();
     let medium = laid_out(&disk, 16);
-    let (mut log, _) = Log::read(&medium, 0).unwrap();
+    let (mut log, _) = opened(&medium, 0);
     for number in 1..4 {
         log.append(&medium, &batch(number, 100)).unwrap();
     }
@@ -214,7 +218,7 @@ fn damage_before_the_end_is_no_end() {
 fn damage_in_either_part_is_no_end() {
     let disk = LossyBackend::new();
     let medium = laid_out(&disk, 4);
-    let (mut log, _) = Log::read(&medium, 0).unwrap();
+    let (mut log, _) = opened(&medium, 0);
     append_all(&mut log, &medium, &small(1..=4));
     log.freeze();
     append_all(&mut log, &medium, &small(5..=7));
@@ -224,6 +228,8 @@ fn damage_in_either_part_is_no_end() {
         bytes[number * BLOCK_BYTES + 50] ^= 1;
         let error = read(&LossyBackend::holding(&bytes), 0).unwrap_err();
         assert!(error.to_string().contains(&format!("after commit {} of", number - 1)), "{number}: {error}");
+        let (_, held) = Log::read(&handle(&LossyBackend::holding(&bytes)), 0, Damage::ReadBefore).unwrap();
+        assert_eq!([held.frozen, held.current].concat(), small(1..=7)[..number - 1], "{number}: to be saved");
     }
 }
 
@@ -232,13 +238,13 @@ fn a_log_of_one_part_is_read_across_its_middle_and_divided_once_it_is_empty() {
     let disk = LossyBackend::new();
     let layout = Layout::create_of_one_part(&disk, 8);
     let medium = Handle::through(&Medium::new(Box::new(disk.clone()), None), layout);
-    let (mut log, _) = Log::read(&medium, 0).unwrap();
+    let (mut log, _) = opened(&medium, 0);
     append_all(&mut log, &medium, &small(1..=6));
     assert_eq!((read(&disk, 0).unwrap(), held(&disk, 0)), (small(1..=6), (0, 6)));
     append_all(&mut log, &medium, &small(7..=8));
     assert_eq!(log.place(&batch(9, 100)), Place::Redb, "there is no other part");
     let medium = handle(&disk);
-    let (mut log, _) = Log::read(&medium, 8).unwrap();
+    let (mut log, _) = opened(&medium, 8);
     assert!(log.is_empty() && medium.layout().is_old());
     log.divide(medium.raise_layout().unwrap());
     append_all(&mut log, &medium, &small(9..=12));
@@ -252,7 +258,7 @@ fn a_log_of_one_part_is_read_across_its_middle_and_divided_once_it_is_empty() {
 fn a_value_that_looks_like_a_block_is_none() {
     let disk = LossyBackend::new();
     let medium = laid_out(&disk, 64);
-    let (mut log, _) = Log::read(&medium, 0).unwrap();
+    let (mut log, _) = opened(&medium, 0);
     // Blocks of the next batch, in every place a value can have.
     let forged = sealed(2, &batch(66, 10));
     let mut value = vec![0; 3 * BLOCK_BYTES];

@@ -73,7 +73,8 @@ impl<S: Store> Life<S> {
     /// Starts the node on a store, for the `starts`th time.
     pub fn start(store: S, starts: u8) -> Result<Self, starling_crdt::store::StoreError> {
         let label = Label::new("torture").unwrap();
-        let options = Options { name: label.clone(), version: label, seeds: Vec::new() };
+        let options =
+            Options { name: label.clone(), version: label, seeds: Vec::new(), space_bytes_max: None };
         let mut drawn = 0;
         let nonces = Box::new(move || {
             drawn += 1;
