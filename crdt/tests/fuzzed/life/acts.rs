@@ -158,7 +158,7 @@ impl Life<'_> {
     fn babble(&mut self) {
         let length = self.choices.below(64);
         let inside = ByteVec::from(self.choices.take(length).to_vec());
-        let frame = if length % 2 == 0 { Frame::Statement(inside) } else { Frame::Beacon(inside) };
+        let frame = if length.is_multiple_of(2) { Frame::Statement(inside) } else { Frame::Beacon(inside) };
         self.gossip(frame.seal(&self.rogue.epoch));
     }
 
