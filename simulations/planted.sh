@@ -6,8 +6,8 @@
 #   simulations/planted.sh [DEFECT ...]   all of them and none, or only those named; "" names none
 #
 # PLANTED_RUNS, if set, is a directory for the runs that found something, for `starling-sim explain`.
-# PLANTED_PROFILE is the profile to build with: dev, as the tests have, or release, which takes longer to build
-# and far less to run.
+# PLANTED_PROFILE is the profile to build with: dev or release, which takes far longer to build.
+# The starling-sim built beside takes one by hand: starling-sim run --plant DEFECT ...
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
 
@@ -20,9 +20,11 @@ defect_seconds_max=900
 
 (($#)) || set -- "${all[@]}"
 export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-target}/planted"
+# Our crates too are built to run: a few minutes for the build, and one or two for all pairs of all defects.
+export CARGO_PROFILE_DEV_OPT_LEVEL="${CARGO_PROFILE_DEV_OPT_LEVEL:-2}"
 profile="${PLANTED_PROFILE:-dev}"
 # The features of the tests.
-STARLING_PLANTED=1 cargo build --quiet --profile "$profile" --workspace --locked --example seeds || exit 1
+STARLING_PLANTED=1 cargo build --quiet --profile "$profile" --workspace --locked --example seeds --bin starling-sim || exit 1
 [[ $profile == dev ]] && profile=debug
 failed=0
 printf '| defect | found by | pairs | properties (pairs) |\n| --- | --- | --- | --- |\n'

@@ -51,6 +51,9 @@ pub struct RunArgs {
     /// How many runs at once. Default: one for each core.
     #[arg(long, value_name = "N")]
     pub jobs: Option<usize>,
+    /// Plants a defect, in a build that was made to know some.
+    #[arg(long, value_name = "DEFECT", hide = true)]
+    pub plant: Option<String>,
 }
 
 /// Which seeds.
@@ -115,6 +118,13 @@ pub(super) enum CarryError {
 }
 
 pub(super) fn run(args: &RunArgs, console: &mut Console<'_>) -> io::Result<u8> {
+    if let Some(defect) = args.plant.as_deref().filter(|defect| !starling_crdt::planted::plant(defect)) {
+        writeln!(
+            console.err,
+            "this build cannot plant {defect}: one that can is built with STARLING_PLANTED=1"
+        )?;
+        return Ok(USAGE);
+    }
     let mut loaded = Vec::new();
     for path in &args.scenarios {
         match scenario::load(path) {
@@ -250,7 +260,8 @@ fn traced(
 fn complete(record: &mut RunRecord, loaded: &Loaded, program: &str) {
     record.scenario_toml.clone_from(&loaded.toml);
     record.scenario_digest.clone_from(&loaded.digest);
-    record.replay = format!("{program} run {} --seed {}", quoted(&loaded.label), record.seed);
+    let plant = record.planted.as_ref().map_or(String::new(), |defect| format!(" --plant {defect}"));
+    record.replay = format!("{program} run {} --seed {}{plant}", quoted(&loaded.label), record.seed);
 }
 
 /// `text` as one word of a shell.
