@@ -60,6 +60,8 @@ fi
 if [[ $kind != figures ]]; then
     printf '\n=== benches\n'
     export STARLING_BENCH_DIR=$directory
-    cargo bench --locked --package starling-crdt --package starling-store --benches
+    cargo bench --locked --package starling-crdt --bench signatures --bench documents
+    cargo bench --locked --package starling-store --bench commit --bench step --bench open --bench exchange \
+        --bench catch_up --bench sizes
 fi
 exit "$missed"
