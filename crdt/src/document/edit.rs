@@ -1,7 +1,7 @@
 //! Local edits: each one automerge change, or none.
 
 mod commit;
-mod increment;
+mod made;
 mod patch;
 mod steps;
 
@@ -18,7 +18,7 @@ use crate::limits::{
     COUNTER_STEP_MAX, DOCUMENT_DEPTH_MAX,
 };
 use commit::{Finish, hashes};
-pub(super) use increment::Increment;
+pub(super) use made::Made;
 
 /// Most heads that one change merges: its actor's own last change may come on top.
 const MERGED_HEADS_MAX: usize = CHANGE_DEPENDENCIES_MAX - 1;

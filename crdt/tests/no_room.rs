@@ -1,11 +1,12 @@
-//! A node that keeps only so much of each space: it refuses writes and takes nothing more in, without harm to
-//! others or to its other spaces, and catches up once it may keep more.
+//! A node that has no room, for its quota of a space is used up or its disk is full: it takes nothing more in, does not
+//! harm others by asking for it again and again, and catches up once there is room.
 
 mod mesh;
 
 use std::time::Duration;
 
 use mesh::Mesh;
+use mesh::failing::How;
 use starling_crdt::document::{Edit, Json};
 use starling_crdt::id::SpaceId;
 use starling_crdt::replica::{LocalRequest, Refusal, Reply};
@@ -30,6 +31,11 @@ fn documents(mesh: &Mesh, index: usize, space: SpaceId) -> usize {
     mesh.contents(index, space).len()
 }
 
+/// Questions a node asked.
+fn asked(mesh: &Mesh, index: usize) -> usize {
+    mesh.nodes[index].effects.iter().filter(|effect| effect.starts_with("Ask")).count()
+}
+
 #[test]
 fn a_full_space_takes_nothing_more_and_catches_up_when_it_may_keep_more() {
     let mut mesh = Mesh::new(3, 5);
@@ -51,7 +57,7 @@ fn a_full_space_takes_nothing_more_and_catches_up_when_it_may_keep_more() {
 
     mesh.nodes[2].effects.clear();
     mesh.run(Duration::from_secs(600));
-    let asked = mesh.nodes[2].effects.iter().filter(|effect| effect.starts_with("Ask")).count();
+    let asked = asked(&mesh, 2);
     assert!(asked < QUESTIONS_MAX, "what cannot be kept was asked for {asked} times");
 
     mesh.restart_with_quota(2, None);
@@ -60,4 +66,24 @@ fn a_full_space_takes_nothing_more_and_catches_up_when_it_may_keep_more() {
     assert_eq!(documents(&mesh, 2, space), 6);
     mesh.assert_converged(space);
     assert_eq!(bytes(&mut mesh, 2, space), bytes(&mut mesh, 0, space), "each counts the same bytes");
+}
+
+#[test]
+fn a_node_whose_store_takes_nothing_asks_rarely_and_catches_up() {
+    let mut mesh = Mesh::new(3, 6);
+    let space = mesh.shared_space();
+    mesh.put(0, space, "d", "{\"n\": 0}");
+    mesh.run(Duration::from_secs(5));
+    mesh.nodes[2].store_now(How::Loses);
+    mesh.nodes[2].effects.clear();
+    for number in 0..300 {
+        // Each rests on one before that node 2 could not keep.
+        mesh.set(number % 2, space, "d", "/n", &number.to_string());
+        mesh.run(Duration::from_secs(1));
+    }
+    let asked = asked(&mesh, 2);
+    assert!(asked < QUESTIONS_MAX, "a store that takes nothing was asked for {asked} times");
+    mesh.nodes[2].store_now(How::Works);
+    mesh.run(Duration::from_secs(30));
+    mesh.assert_converged(space);
 }
