@@ -48,8 +48,7 @@ if [[ $kind != benches ]]; then
     install_peers
     redis-server --version
     etcd --version | head -1
-    cargo build --release --locked
-    cargo build --release --locked --package starling-cli --example figures
+    cargo build --release --locked --workspace --bin starling --example figures
     # A figure each, so that one that is missed keeps none of the others from being measured.
     for figure in writes peers bulk fairness watch idle open inspect top; do
         printf '\n=== %s\n' "$figure"
@@ -60,8 +59,8 @@ fi
 if [[ $kind != figures ]]; then
     printf '\n=== benches\n'
     export STARLING_BENCH_DIR=$directory
-    cargo bench --locked --package starling-crdt --bench signatures --bench documents
-    cargo bench --locked --package starling-store --bench commit --bench step --bench open --bench exchange \
+    cargo bench --locked --workspace --bench signatures --bench documents
+    cargo bench --locked --workspace --bench commit --bench step --bench open --bench exchange \
         --bench catch_up --bench sizes
 fi
 exit "$missed"
