@@ -1,12 +1,21 @@
-//! Measures a built `starling`: durable writes, bulk writes, writes to one space beside a flood in another,
-//! the way of a write to a watcher at another node, memory and idle traffic, the commands that inspect. What it prints is what `docs/performance.md` tells, with the machine it ran on.
+//! Measures a built `starling`: durable writes, the same load on etcd and Redis, bulk writes, writes to one
+//! space beside a flood in another, the way of a write to a watcher at another node, memory and idle traffic, a
+//! start on a large store, the commands that inspect. What it prints is what `docs/performance.md` tells, with
+//! the machine it ran on.
 //!
-//! `cargo run --release -p starling-cli --example figures -- PROGRAM DIRECTORY [FIGURE…]`, where PROGRAM is
-//! the `starling` to measure, DIRECTORY lies on the disk to measure and FIGURE is `writes`, `bulk`,
-//! `fairness`, `watch`, `idle`, `inspect` or `top`; without one all are measured. Ends 1 if a figure misses its bound.
+//! `cargo run --release --example figures -- PROGRAM DIRECTORY [FIGURE…]`, where PROGRAM is
+//! the `starling` to measure, DIRECTORY lies on the disk to measure and FIGURE is `writes`, `peers`, `bulk`,
+//! `fairness`, `watch`, `idle`, `open`, `inspect` or `top`; without one all but `peers`, which needs `etcd` and
+//! `redis-server`, are measured. Ends 1 if a figure misses its bound.
 
+#[path = "figures/bulk.rs"]
+mod bulk;
 #[path = "figures/inspect.rs"]
 mod inspect;
+#[path = "figures/open.rs"]
+mod open;
+#[path = "figures/peers.rs"]
+mod peers;
 
 use std::error::Error;
 use std::fs::{self, File};
@@ -37,11 +46,6 @@ const WRITES: u64 = 5_000;
 const TURN: u64 = 50;
 /// How long many clients write.
 const LOAD: Duration = Duration::from_secs(5);
-/// Lines of one bulk measurement: small edits, and new documents.
-const BULK_EDITS: u64 = 60_000;
-const BULK_NEW: u64 = 20_000;
-/// Fewest small edits a second in bulk.
-const BULK_RATE_MIN: f64 = 30_000.0;
 /// Writes to a space beside which another is flooded, their spacing, and lines of one batch of the flood.
 const QUIET_WRITES: u64 = 500;
 const QUIET_PERIOD: Duration = Duration::from_millis(20);
@@ -72,23 +76,41 @@ struct Node {
 impl Node {
     async fn start(program: &Path, directory: PathBuf) -> Outcome<Self> {
         fs::create_dir_all(&directory)?;
+        let node = Self { process: Self::process(program, &directory)?, directory };
+        node.ready().await?;
+        Ok(node)
+    }
+
+    /// Kills it, and starts it again on what it left.
+    async fn start_again(&mut self, program: &Path) -> Outcome<()> {
+        self.process.kill()?;
+        self.process.wait()?;
+        self.process = Self::process(program, &self.directory)?;
+        self.ready().await
+    }
+
+    fn process(program: &Path, directory: &Path) -> Outcome<Child> {
         let process = Command::new(program)
             .args(["up", "--no-mdns", "--profile", "local", "--log-level", "warn"])
             .args(["--listen", "/ip4/127.0.0.1/tcp/0", "--data-dir"])
-            .arg(&directory)
+            .arg(directory)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(File::create(directory.join("log"))?)
             .spawn()?;
-        let node = Self { process, directory };
-        let client = node.client();
+        Ok(process)
+    }
+
+    /// Waits until it answers and listens.
+    async fn ready(&self) -> Outcome<()> {
+        let client = self.client();
         timeout(PATIENCE, async {
             while !client.status().await.is_ok_and(|status| !status.listen.is_empty()) {
                 sleep(Duration::from_millis(10)).await;
             }
         })
         .await?;
-        Ok(node)
+        Ok(())
     }
 
     fn client(&self) -> Client {
@@ -158,7 +180,10 @@ fn judged(what: &str, reached: Duration, bound: Duration) -> bool {
 async fn main() -> Outcome<()> {
     let mut arguments = std::env::args_os().skip(1);
     let (Some(program), Some(directory)) = (arguments.next(), arguments.next()) else {
-        return Err("usage: figures PROGRAM DIRECTORY [writes|bulk|fairness|watch|idle|inspect|top]…".into());
+        return Err(
+            "usage: figures PROGRAM DIRECTORY [writes|peers|bulk|fairness|watch|idle|open|inspect|top]…"
+                .into(),
+        );
     };
     let (program, directory) = (PathBuf::from(program), PathBuf::from(directory).join("figures"));
     let figures: Vec<String> = arguments.map(|figure| figure.to_string_lossy().into_owned()).collect();
@@ -167,8 +192,11 @@ async fn main() -> Outcome<()> {
     if wanted("writes") {
         held &= writes(&program, &directory).await?;
     }
+    if figures.iter().any(|figure| figure == "peers") {
+        held &= peers::peers(&program, &directory).await?;
+    }
     if wanted("bulk") {
-        held &= bulk(&program, &directory).await?;
+        held &= bulk::bulk(&program, &directory).await?;
     }
     if wanted("fairness") {
         held &= fairness(&program, &directory).await?;
@@ -178,6 +206,9 @@ async fn main() -> Outcome<()> {
     }
     if wanted("idle") {
         held &= idle(&cluster(&program, &directory).await?).await?;
+    }
+    if wanted("open") {
+        held &= open::open(&program, &directory).await?;
     }
     if wanted("inspect") {
         held &= inspect::looks(&program, &directory).await?;
@@ -269,35 +300,6 @@ async fn spent(node: &Node) -> Outcome<Spent> {
     })
 }
 
-async fn bulk(program: &Path, directory: &Path) -> Outcome<bool> {
-    println!("a batch at one node");
-    let node = Node::start(program, directory.join("bulk")).await?;
-    node.client().create_space(SPACE).await?;
-    let put = |doc: String, value: &str| {
-        Ok::<_, Box<dyn Error>>(BatchLine::Put { doc, value: serde_json::from_str(value)?, base: None })
-    };
-    let new = (0..BULK_NEW).map(|n| put(format!("n/{n}"), &value(n))).collect::<Outcome<Vec<_>>>()?;
-    rate(&node, "new documents", new).await?;
-    let counters = (0..DOCUMENTS).map(|n| put(format!("c/{n}"), r#"{"n":{"$counter":0},"v":""}"#));
-    batch(&node.client(), counters.collect::<Outcome<Vec<_>>>()?).await?;
-    let increment = |n: u64| BatchLine::Increment { doc: format!("c/{n}"), pointer: "/n".into(), by: 1 };
-    let spread = (0..BULK_EDITS).map(|n| increment(n * 7 % DOCUMENTS)).collect();
-    let spread = rate(&node, "increments, 1000 documents", spread).await?;
-    let sets = (0..BULK_EDITS).map(|n| BatchLine::Set {
-        doc: format!("c/{}", n * 7 % DOCUMENTS),
-        pointer: "/v".into(),
-        value: n.into(),
-    });
-    rate(&node, "sets, 1000 documents", sets.collect()).await?;
-    let runs = (0..BULK_EDITS).map(|n| increment(n * DOCUMENTS / BULK_EDITS)).collect();
-    rate(&node, "increments, document after document", runs).await?;
-    let one =
-        rate(&node, "increments, one document", (0..BULK_EDITS).map(|_| increment(0)).collect()).await?;
-    let held = spread.min(one) >= BULK_RATE_MIN;
-    println!("  bound {BULK_RATE_MIN} small edits/s: {}", if held { "holds" } else { "MISSED" });
-    Ok(held)
-}
-
 /// What a flood of writes in one space costs the writes of another.
 async fn fairness(program: &Path, directory: &Path) -> Outcome<bool> {
     const QUIET: &str = "quiet";
@@ -332,22 +334,6 @@ async fn fairness(program: &Path, directory: &Path) -> Outcome<bool> {
         beside = quiet("beside the flood") => beside?,
     };
     Ok(judged("p99 beside the flood", beside, 2 * alone))
-}
-
-/// Sends a batch, and answers how many lines a second were done.
-async fn rate(node: &Node, what: &str, lines: Vec<BatchLine>) -> Outcome<f64> {
-    let (count, before, began) = (lines.len() as f64, spent(node).await?, Instant::now());
-    batch(&node.client(), lines).await?;
-    let (seconds, after) = (began.elapsed().as_secs_f64(), spent(node).await?);
-    let each = |spent: f64| spent / count * 1e6;
-    println!(
-        "  {what:<44} {:7.0}/s   of each: processor {:.1} us, step {:.1} us, commit {:.1} us",
-        count / seconds,
-        each(after.processor - before.processor),
-        each(after.steps - before.steps),
-        each(after.commits - before.commits)
-    );
-    Ok(count / seconds)
 }
 
 async fn fill(client: &Client, documents: impl Iterator<Item = (String, String)>) -> Outcome<()> {

@@ -17,8 +17,8 @@ fn lies_in(path: &str, places: &[&str]) -> bool {
 
 // Manifests
 
-/// Members, and the members each may depend on.
-const MEMBERS: [(&str, &str, &[&str]); 6] = [
+/// Members, and the fuzz targets beside them, and the members each may depend on.
+const MEMBERS: [(&str, &str, &[&str]); 7] = [
     ("crdt/Cargo.toml", "starling-crdt", &[]),
     ("node/api/Cargo.toml", "starling-api", &[]),
     ("node/store/Cargo.toml", "starling-store", &["starling-crdt"]),
@@ -29,6 +29,7 @@ const MEMBERS: [(&str, &str, &[&str]); 6] = [
         "starling-cli",
         &["starling-node", "starling-api", "starling-crdt", "starling-store", "starling-simulations"],
     ),
+    ("fuzz/Cargo.toml", "starling-fuzz", &["starling-crdt", "starling-simulations"]),
 ];
 
 /// Libraries that one member alone may depend on.

@@ -21,7 +21,7 @@ pub use error::ChunkError;
 use crate::id::{Actor, ChangeHash};
 use crate::limits::{
     CHANGE_ACTORS_MAX, CHANGE_BYTES_MAX, CHANGE_DEPENDENCIES_MAX, CHANGE_MESSAGE_BYTES_MAX, CHANGE_OPS_MAX,
-    OP_COUNTER_MAX,
+    CHANGE_TIME_SECONDS_MAX, OP_COUNTER_MAX,
 };
 use reader::Reader;
 
@@ -84,7 +84,7 @@ impl ChangeChunk {
             return Err(ChunkError::ZeroSequence);
         }
         let start_op = reader.unsigned()?;
-        let time = reader.signed()?;
+        let time = time(&mut reader)?;
         let message = message(&mut reader)?;
         let other_actors = other_actors(&mut reader, actor)?;
         let ops = columns::count_ops(&mut reader, other_actors.len() as u64 + 1)?;
@@ -160,6 +160,14 @@ fn actor(reader: &mut Reader<'_>) -> Result<Actor, ChunkError> {
         return Err(ChunkError::ActorLength { bytes: length });
     }
     Actor::from_slice(reader.take(length)?).ok_or(ChunkError::Truncated)
+}
+
+fn time(reader: &mut Reader<'_>) -> Result<i64, ChunkError> {
+    let seconds = reader.signed()?;
+    if seconds.unsigned_abs() > CHANGE_TIME_SECONDS_MAX.unsigned_abs() {
+        return Err(ChunkError::Time { seconds });
+    }
+    Ok(seconds)
 }
 
 fn message(reader: &mut Reader<'_>) -> Result<Option<String>, ChunkError> {

@@ -10,4 +10,4 @@ mod message;
 mod ranges;
 
 pub use message::*;
-pub use ranges::{Less, RANGE_PARTS, Reconciliation, answer_ranges, whole_range};
+pub use ranges::{Less, RANGE_PARTS, Reconciliation, answer_ranges};

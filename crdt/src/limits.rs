@@ -13,6 +13,9 @@ pub const CHANGE_OPS_MAX: u64 = 100_000;
 pub const CHANGE_DEPENDENCIES_MAX: usize = 256;
 /// **P** Longest message of one change, in bytes.
 pub const CHANGE_MESSAGE_BYTES_MAX: usize = 1024;
+/// **P** Farthest time from 1970 that a change may claim, either way, in seconds: what every reader of JSON takes
+/// exactly. Automerge keeps differences between the times of changes, and those of any two 64-bit ones overflow.
+pub const CHANGE_TIME_SECONDS_MAX: i64 = (1 << 53) - 1;
 /// **P** Most actors, other than its author's, that one change may refer to.
 pub const CHANGE_ACTORS_MAX: usize = 4_096;
 /// **P** Most columns in a change chunk; automerge itself writes fewer than twenty.

@@ -131,8 +131,7 @@ impl Presence {
     ) -> Vec<StateChange> {
         let author = beacon.author;
         if author == self.own && beacon.space == self.space && beacon.counter > self.voice.counter {
-            self.voice.counter = beacon.counter;
-            self.voice.speak_early(now);
+            self.voice.overtaken(now, beacon.counter);
         }
         let Some(sighting) = self.members.get_mut(&author) else {
             return Vec::new();
@@ -298,6 +297,11 @@ impl Presence {
         self.speak(now, identity, facts, false)
     }
 
+    /// Whether another process speaks in this space with this node's identity.
+    pub fn has_twin(&self, now: Moment) -> bool {
+        self.voice.has_twin(now)
+    }
+
     /// Makes this node's last beacon: it stops.
     pub fn farewell(&mut self, now: Now, identity: &Identity, facts: Facts) -> VerifiedBeacon {
         self.speak(now, identity, facts, true)
@@ -356,12 +360,12 @@ impl Presence {
     }
 
     fn speak(&mut self, now: Now, identity: &Identity, facts: Facts, leaving: bool) -> VerifiedBeacon {
-        self.voice.counter = self.voice.counter.saturating_add(1);
+        let counter = self.voice.count();
         let lost = std::mem::take(&mut self.voice.lost);
         let beacon = Beacon {
             space: self.space,
             author: self.own,
-            counter: self.voice.counter,
+            counter,
             facts,
             period_ms: u32::try_from(self.own_period().as_millis()).unwrap_or(u32::MAX),
             leaving,

@@ -543,6 +543,10 @@ fn frames_and_fields_out_of_bounds_are_refused_with_their_reason() {
     assert_eq!(refused(&chunk(1, &content(1, &[(66, run(2, 1)), (66, run(2, 1))]))), "change-column-order");
     assert_eq!(refused(&chunk(1, &content(1, &[(66, vec![])]))), "change-column-order");
     assert_eq!(refused(&chunk(1, &content(1, &[(52, vec![0x80, 0x00])]))), "change-number");
+    let far = starling_crdt::limits::CHANGE_TIME_SECONDS_MAX;
+    for time in [far + 1, -far - 1, i64::MAX, i64::MIN] {
+        assert_eq!(refused(&with(&|change| change.time = time)), "change-time");
+    }
     let mut columns = content(1, &[]);
     *columns.last_mut().expect("not empty") = 65;
     assert_eq!(refused(&chunk(1, &columns)), "change-columns");
@@ -574,6 +578,27 @@ fn what_automerge_would_write_otherwise_is_refused() {
     assert!(canonical(&chunk(1, &content(1, &action))).is_err());
     // Sound otherwise.
     assert!(canonical(&chunk(1, &content(1, &puts(2)))).is_ok());
+}
+
+/// Automerge keeps the difference between the times of a change and the one applied before it.
+#[test]
+fn times_as_far_apart_as_allowed_build_a_document_whose_file_loads() {
+    let (mut document, _) = victim();
+    let far = starling_crdt::limits::CHANGE_TIME_SECONDS_MAX;
+    let mut commit = Commit { actor: Actor(OTHER), time_seconds: i64::MAX, message: None };
+    for (number, time) in [i64::MAX, i64::MIN, far, -far].into_iter().enumerate() {
+        commit.time_seconds = time;
+        let set =
+            Edit::Set { pointer: format!("/t{number}").parse().expect("valid"), value: Json::Bool(true) };
+        let edited = document.edit(commit, &set).expect("a clock may be wrong");
+        assert_eq!(edited.changes[0].chunk.time, time.clamp(-far, far));
+    }
+    let mut change = forge(&document, vec![put("y", 1, vec![])]);
+    change.start_op = NonZeroU64::new(13).expect("not zero");
+    change.time = far;
+    assert_eq!(document.apply(&[&bytes(change)]), []);
+    assert!(!document.is_damaged());
+    Automerge::load(&document.to_automerge_file()).expect("its file loads");
 }
 
 #[test]

@@ -1,127 +1,30 @@
-//! Every fuzz target on seeds, on what was found, and on mutations of both.
+//! Every fuzz target on seeds, on its corpus, on what was found, and on mutations of all of them.
 //!
-//! `STARLING_TEST_FUZZ=100000 cargo test --workspace --test fuzz` runs that many mutations of each target.
-//! An input that fails is printed in hex; it goes into `crdt/tests/fuzzed/found` before it is mended.
+//! `STARLING_TEST_FUZZ=100000 cargo test --workspace --test fuzz` runs that many mutations of each target;
+//! `CONTRIBUTING.md` says how to let libFuzzer look for more. An input that fails is printed in hex; it
+//! goes into `fuzz/found` before it is mended.
 
 mod fuzzed;
+#[path = "../../fuzz/src/kept.rs"]
+mod kept;
 mod mesh;
 mod messages;
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-
-use fuzzed::TARGETS;
+use fuzzed::{TARGETS, seeds};
 use messages::Draws;
-use starling_crdt::charter::{Genesis, Label, Ticket};
-use starling_crdt::codec::encode;
-use starling_crdt::exchange::encode_message;
-use starling_crdt::id::StatementId;
-use starling_crdt::seal::EpochKey;
-use starling_crdt::time::WallTime;
 
 /// Mutations of each target in every run of the tests.
 const MUTATIONS: u64 = 1_500;
 
-/// The stateful one is a hundred times as slow.
+/// The stateful ones are a hundred times as slow.
 const LIVES: u64 = 40;
 
 /// Bytes of a random input, at most.
 const RANDOM_BYTES_MAX: usize = 160;
 
-/// Good inputs to begin with.
-fn seeds(target: &str, draws: &mut Draws) -> Vec<Vec<u8>> {
-    let content = |bytes: &[u8]| {
-        // Past magic, checksum, kind and a length of one or two bytes.
-        let start = if bytes[9] & 0x80 == 0 { 10 } else { 11 };
-        bytes[start..].to_vec()
-    };
-    match target {
-        "frame" => messages::frames().iter().map(|(_, frame)| encode(frame)).collect(),
-        "incarnation" => vec![encode(messages::incarnation().certificate())],
-        "message" => {
-            let requests = messages::requests().into_iter().map(|(_, request)| encode_message(&request));
-            let responses = messages::responses().into_iter().map(|(_, answer)| encode_message(&answer));
-            requests.chain(responses).collect()
-        }
-        "delta" => {
-            let mut pieces = Vec::new();
-            for change in messages::changes() {
-                let content = content(&change);
-                let length = u16::try_from(content.len()).expect("a short change").to_le_bytes();
-                pieces.extend([length.to_vec(), content].concat());
-            }
-            vec![encode(messages::delta().delta()), pieces]
-        }
-        "chunk" => {
-            let changes = messages::changes();
-            changes.iter().cloned().chain(changes.iter().map(|change| content(change))).collect()
-        }
-        "statement" => statements(),
-        "ticket" => vec![ticket()],
-        "patch" => PATCHES.iter().map(|text| text.as_bytes().to_vec()).collect(),
-        _ => (0..10).map(|_| random(draws)).collect(),
-    }
-}
-
-const PATCHES: [&str; 7] = [
-    r#"0[{"op":"add","path":"/a/b/0","value":[1.5,"x"]},{"op":"test","path":"/t","value":{"$text":"text"}}]"#,
-    r#"0[{"op":"move","from":"/a/b","path":"/q"},{"op":"copy","from":"/q/2","path":"/a/b"},{"op":"remove","path":"/q/0"}]"#,
-    r#"0[{"op":"replace","path":"/~0~1","value":{"$time":"2026-01-01T00:00:00Z"}}]"#,
-    r#"1{"a":{"b":null,"n":{"$counter":5}},"new":{"$$text":1}}"#,
-    r#"2{"a":{"b":[1,"two",2,{"c":null}]},"t":{"$text":"next"},"e":-1e300}"#,
-    r#"3{"$bytes":"AAECAw=="}"#,
-    "1/a/b/~01/-",
-];
-
-fn ticket() -> Vec<u8> {
-    let founder = messages::author(1);
-    let name = Label::new("fuzzed").expect("a label");
-    let genesis = Genesis::new(name, WallTime(7), [1; 16], vec![founder.key()]).expect("a founder");
-    let key = EpochKey::from_bytes([9; 32]);
-    let ticket = Ticket::new(genesis, key, StatementId([5; 32]), &messages::author(2), Vec::new());
-    // What the target puts the version before and the checksum behind.
-    encode(&ticket)
-}
-
-/// Every statement of a space with two members.
-fn statements() -> Vec<Vec<u8>> {
-    let mut mesh = mesh::Mesh::new(2, 1);
-    mesh.shared_space();
-    let mut found = Vec::new();
-    starling_crdt::store::tables::walk_prefix(
-        mesh.nodes[0].store(),
-        starling_crdt::store::Table::Statements,
-        &[],
-        |_, value| {
-            found.push(value.to_vec());
-            Ok(())
-        },
-    )
-    .expect("memory");
-    found
-}
-
 fn random(draws: &mut Draws) -> Vec<u8> {
     let length = draws.below(RANDOM_BYTES_MAX);
     (0..length).map(|_| draws.next().to_be_bytes()[0]).collect()
-}
-
-/// Inputs that once failed, by target.
-fn found(target: &str) -> Vec<Vec<u8>> {
-    let directory = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fuzzed/found").join(target);
-    let Ok(entries) = std::fs::read_dir(directory) else { return Vec::new() };
-    let mut paths: Vec<_> = entries.map(|entry| entry.expect("an entry").path()).collect();
-    paths.sort();
-    paths.iter().map(|path| std::fs::read(path).expect("a file")).collect()
-}
-
-/// Runs a target on one input; its hex and what was said, if it failed.
-fn tried(run: fn(&[u8]), input: &[u8]) -> Result<(), String> {
-    catch_unwind(AssertUnwindSafe(|| run(input))).map_err(|panic| {
-        let said = panic.downcast_ref::<String>().cloned();
-        let said = said.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
-        let hex: String = input.iter().map(|byte| format!("{byte:02x}")).collect();
-        format!("{}\n{hex}", said.unwrap_or_default())
-    })
 }
 
 fn fuzz(target: &str, default: u64) {
@@ -129,11 +32,12 @@ fn fuzz(target: &str, default: u64) {
     let wanted = std::env::var("STARLING_TEST_FUZZ");
     let mutations = wanted.map_or(default, |count| count.parse().expect("a number of mutations"));
     let mut draws = Draws(target.len() as u64);
-    let mut corpus = seeds(target, &mut draws);
-    corpus.extend(found(target));
+    let mut corpus = seeds::of(target);
     for input in &corpus {
-        tried(run, input).unwrap_or_else(|why| panic!("{target}: {why}"));
+        kept::tried(run, input).unwrap_or_else(|why| panic!("{target}, seed: {why}"));
     }
+    corpus.extend(kept::replayed(target, run));
+    assert_eq!(kept::unexplained(target), Vec::<String>::new(), "fuzz/found/README.md says what it was");
     for number in 0..mutations {
         let input = match number % 8 {
             0 => random(&mut draws),
@@ -142,13 +46,28 @@ fn fuzz(target: &str, default: u64) {
                 draws.mutate(&corpus[place])
             }
         };
-        tried(run, &input).unwrap_or_else(|why| panic!("{target}, mutation {number}: {why}"));
+        kept::tried(run, &input).unwrap_or_else(|why| panic!("{target}, mutation {number}: {why}"));
     }
 }
 
 #[test]
-fn frames() {
-    fuzz("frame", MUTATIONS);
+fn lives_of_a_replica() {
+    fuzz("replica", LIVES);
+}
+
+#[test]
+fn forged_documents() {
+    fuzz("document", LIVES);
+}
+
+#[test]
+fn exchange_messages() {
+    fuzz("message", MUTATIONS);
+}
+
+#[test]
+fn deltas() {
+    fuzz("delta", MUTATIONS);
 }
 
 #[test]
@@ -162,18 +81,8 @@ fn charter_statements() {
 }
 
 #[test]
-fn deltas() {
-    fuzz("delta", MUTATIONS);
-}
-
-#[test]
-fn chunks() {
-    fuzz("chunk", MUTATIONS);
-}
-
-#[test]
-fn exchange_messages() {
-    fuzz("message", MUTATIONS);
+fn frames() {
+    fuzz("frame", MUTATIONS);
 }
 
 #[test]
@@ -182,16 +91,26 @@ fn tickets() {
 }
 
 #[test]
+fn chunks() {
+    fuzz("chunk", MUTATIONS);
+}
+
+#[test]
 fn patches() {
     fuzz("patch", MUTATIONS);
 }
 
 #[test]
-fn lives_of_a_replica() {
-    fuzz("replica", LIVES);
+fn a_target_that_fails_is_noticed() {
+    assert!(kept::tried(|bytes| assert!(bytes.is_empty()), b"x").unwrap_err().ends_with("78"));
 }
 
 #[test]
-fn a_target_that_fails_is_noticed() {
-    assert!(tried(|bytes| assert!(bytes.is_empty()), b"x").unwrap_err().ends_with("78"));
+fn a_missing_or_empty_corpus_is_noticed() {
+    let directory = std::env::temp_dir().join(format!("starling-empty-corpus-{}", std::process::id()));
+    assert!(kept::files(&directory).is_err());
+    std::fs::create_dir_all(&directory).expect("a directory");
+    let found = kept::files(&directory);
+    std::fs::remove_dir(&directory).expect("it goes");
+    assert!(found.unwrap_err().ends_with("is empty"));
 }

@@ -135,8 +135,9 @@ fn who_stopped_in_order_is_back_as_soon_as_it_greets() {
     let mut mesh = Mesh::new(2, 6);
     let space = mesh.shared_space();
     mesh.farewell(1);
+    assert_eq!(mesh.sighting(0, space, 1).state, Some(State::Left));
     mesh.restart(1);
-    mesh.run(Duration::from_secs(5));
+    mesh.run(Duration::from_millis(100));
     assert_eq!(mesh.sighting(0, space, 1).state, Some(State::Left));
     mesh.connect_all();
     mesh.run(Duration::from_millis(100));

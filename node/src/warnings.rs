@@ -11,7 +11,7 @@ use starling_api::{
     status::Warning,
     warning::{
         self, BEHIND, CLOCK, DIVERGED, FORK, LOW_ROOM, MEMBERS_AWAY, NO_PEERS, NO_ROOM, NOT_JOINED,
-        QUARANTINE, SPACE_FILLING, SPACE_FULL, STORE_FAULT, VERSIONS,
+        QUARANTINE, SAME_IDENTITY, SPACE_FILLING, SPACE_FULL, STORE_FAULT, VERSIONS,
     },
 };
 use starling_crdt::{
@@ -72,6 +72,7 @@ impl Picture {
         let mut warnings = Vec::new();
         warnings.extend(self.room.and_then(low_room));
         warnings.extend(self.store_fault.filter(|ago| *ago <= STORE_FAULT_TOLD).map(store_fault));
+        warnings.extend(self.same_identity());
         warnings.extend(self.no_peers());
         for space in &self.spaces {
             warnings.extend(not_joined(&space.report));
@@ -85,6 +86,15 @@ impl Picture {
         // Stable: within a kind the spaces keep their order.
         warnings.sort_by_key(|told| warning::place(&told.code));
         warnings
+    }
+
+    fn same_identity(&self) -> Option<Warning> {
+        self.status.has_twin.then(|| {
+            SAME_IDENTITY.warn(format!(
+                "another process speaks as {:.12}: stop all but one, and start each other one with a new data directory",
+                self.status.key.to_string()
+            ))
+        })
     }
 
     fn no_peers(&self) -> Option<Warning> {

@@ -4,6 +4,10 @@
 
 #[path = "hostile/cases.rs"]
 mod cases;
+#[path = "hostile/fuzzed.rs"]
+mod fuzzed;
+#[path = "../../fuzz/src/kept.rs"]
+mod kept;
 #[path = "hostile/member.rs"]
 mod member;
 #[path = "../src/network/tests/raw.rs"]

@@ -2,7 +2,8 @@
 
 use crate::limits::{
     CHANGE_ACTORS_MAX, CHANGE_BYTES_MAX, CHANGE_COLUMNS_MAX, CHANGE_DEPENDENCIES_MAX,
-    CHANGE_MESSAGE_BYTES_MAX, CHANGE_OPS_MAX, CHANGE_PREDECESSORS_MAX, OP_COUNTER_MAX,
+    CHANGE_MESSAGE_BYTES_MAX, CHANGE_OPS_MAX, CHANGE_PREDECESSORS_MAX, CHANGE_TIME_SECONDS_MAX,
+    OP_COUNTER_MAX,
 };
 
 /// Why bytes are no change this protocol admits. All of them are the sender's fault, and none
@@ -90,6 +91,12 @@ pub enum ChunkError {
         /// Counter of the first operation.
         start_op: u64,
     },
+    /// The time it claims lies too far from 1970.
+    #[error("a time of {seconds} s from 1970, where {CHANGE_TIME_SECONDS_MAX} either way are allowed")]
+    Time {
+        /// Seconds since 1970.
+        seconds: i64,
+    },
     /// The message is too long.
     #[error("a message of {bytes} bytes, where {CHANGE_MESSAGE_BYTES_MAX} are allowed")]
     MessageTooLong {
@@ -150,6 +157,7 @@ impl ChunkError {
             Self::UnknownActor { .. } => "change-actor-unknown",
             Self::ZeroSequence => "change-sequence",
             Self::OpCounter { .. } => "change-op-counter",
+            Self::Time { .. } => "change-time",
             Self::MessageTooLong { .. } => "change-message",
             Self::TooManyColumns { .. } => "change-columns",
             Self::CompressedColumn => "change-column-compressed",

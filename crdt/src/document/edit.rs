@@ -1,7 +1,7 @@
 //! Local edits: each one automerge change, or none.
 
 mod commit;
-mod increment;
+mod made;
 mod patch;
 mod steps;
 
@@ -14,11 +14,11 @@ use super::{DELETION_MESSAGE, Document, is_deletion};
 use crate::chunk::ChangeChunk;
 use crate::id::{Actor, ChangeHash};
 use crate::limits::{
-    CHANGE_DEPENDENCIES_MAX, CHANGE_MESSAGE_BYTES_MAX, COUNTER_START_MAX, COUNTER_STEP_MAX,
-    DOCUMENT_DEPTH_MAX,
+    CHANGE_DEPENDENCIES_MAX, CHANGE_MESSAGE_BYTES_MAX, CHANGE_TIME_SECONDS_MAX, COUNTER_START_MAX,
+    COUNTER_STEP_MAX, DOCUMENT_DEPTH_MAX,
 };
 use commit::{Finish, hashes};
-pub(super) use increment::Increment;
+pub(super) use made::Made;
 
 /// Most heads that one change merges: its actor's own last change may come on top.
 const MERGED_HEADS_MAX: usize = CHANGE_DEPENDENCIES_MAX - 1;
@@ -290,6 +290,9 @@ impl Document {
             return self.edit(commit, &edit);
         }
         check(commit, edit)?;
+        // A clock that is so far off is no reason to refuse a write.
+        let time_seconds = commit.time_seconds.clamp(-CHANGE_TIME_SECONDS_MAX, CHANGE_TIME_SECONDS_MAX);
+        let commit = Commit { time_seconds, ..commit };
         let base = match edit {
             Edit::Put { base: Some(heads), .. } => Some(self.known_heads(heads)?),
             _ => None,

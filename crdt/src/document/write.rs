@@ -9,11 +9,12 @@ mod sequence;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
+use automerge::legacy::OpType;
 use automerge::transaction::{Transactable, Transaction};
-use automerge::{AutomergeError, ObjId, ObjType, ReadDoc, ScalarValue};
+use automerge::{AutomergeError, ObjId, ObjType, ReadDoc};
 
 use super::bridge;
-use super::edit::Increment;
+use super::edit::Made;
 use super::index::Index;
 use super::json::Json;
 use super::read::{Entry, Node, View};
@@ -60,8 +61,8 @@ pub(super) struct Writer<'a, 'd> {
     pub(super) base: Option<&'a [automerge::ChangeHash]>,
     /// Bytes of values written so far: a lower bound of the change's size.
     pub(super) value_bytes: usize,
-    /// The last increment written of a map's member.
-    pub(super) increment: Option<Increment>,
+    /// What was written into members of maps.
+    pub(super) made: Made,
 }
 
 impl<'d> Writer<'_, 'd> {
@@ -174,15 +175,10 @@ impl<'d> Writer<'_, 'd> {
             Slot::Element { list, position } => self.tx.increment(list, *position, by)?,
             Slot::Member { maps, key } => {
                 for map in maps {
-                    let values = self.tx.get_all(map, key.as_str())?;
-                    if !values.is_empty() {
-                        let is_counter = |value: &automerge::Value<'_>| {
-                            value.as_scalar().is_some_and(|scalar| matches!(scalar, ScalarValue::Counter(_)))
-                        };
-                        let counters = values.into_iter().filter(|(value, _)| is_counter(value));
-                        let counters = counters.map(|(_, id)| id).collect();
-                        self.increment = Some(Increment { map: map.clone(), key: key.clone(), counters, by });
-                        self.tx.increment(map, key.as_str(), by)?;
+                    if self.tx.get(map, key.as_str())?.is_some() {
+                        self.on_member(map, key, OpType::Increment(by), |tx| {
+                            tx.increment(map, key.as_str(), by)
+                        })?;
                         break;
                     }
                 }
@@ -213,9 +209,30 @@ impl<'d> Writer<'_, 'd> {
     /// Removes a member from every one of concurrent maps.
     pub(super) fn remove_member(&mut self, maps: &[ObjId], key: &str) -> Written {
         for map in maps {
-            self.tx.delete(map, key)?;
+            self.on_member(map, key, OpType::Delete, |tx| tx.delete(map, key))?;
         }
         Ok(())
+    }
+
+    /// Writes one operation on a member, and notes it.
+    fn on_member<T>(
+        &mut self,
+        map: &ObjId,
+        key: &str,
+        action: OpType,
+        write: impl FnOnce(&mut Transaction<'d>) -> Result<T, AutomergeError>,
+    ) -> Result<T, WriteError> {
+        let mut values = Vec::new();
+        if self.made.has_room() {
+            values.extend(self.tx.get_all(map, key)?.into_iter().map(|(_, id)| id));
+        }
+        let before = self.tx.pending_ops();
+        let written = write(self.tx)?;
+        // Automerge leaves out what changes nothing.
+        if self.tx.pending_ops() > before {
+            self.made.note(map, key, action, &values);
+        }
+        Ok(written)
     }
 
     /// Removes an element of a list.
@@ -277,7 +294,7 @@ impl<'d> Writer<'_, 'd> {
                 };
                 budget = left;
                 self.place(&Target::Member(winner, &key), &value)?;
-                self.tx.delete(loser, key.as_str())?;
+                self.on_member(loser, &key, OpType::Delete, |tx| tx.delete(loser, key.as_str()))?;
             }
         }
         Ok(())
@@ -303,7 +320,10 @@ impl<'d> Writer<'_, 'd> {
             scalar => {
                 let scalar = bridge::scalar(scalar).ok_or(WriteError::Automerge)?;
                 match target {
-                    Target::Member(map, key) => self.tx.put(map, *key, scalar)?,
+                    Target::Member(map, key) => {
+                        let action = OpType::Put(scalar.clone());
+                        self.on_member(map, key, action, |tx| tx.put(*map, *key, scalar))?;
+                    }
                     Target::Element(list, position) => self.tx.put(list, *position, scalar)?,
                     Target::Insert(list, position) => self.tx.insert(list, *position, scalar)?,
                 }
@@ -314,7 +334,9 @@ impl<'d> Writer<'_, 'd> {
 
     fn make(&mut self, target: &Target<'_>, kind: ObjType) -> Result<ObjId, WriteError> {
         Ok(match target {
-            Target::Member(map, key) => self.tx.put_object(map, *key, kind)?,
+            Target::Member(map, key) => {
+                self.on_member(map, key, OpType::Make(kind), |tx| tx.put_object(*map, *key, kind))?
+            }
             Target::Element(list, position) => self.tx.put_object(list, *position, kind)?,
             Target::Insert(list, position) => self.tx.insert_object(list, *position, kind)?,
         })

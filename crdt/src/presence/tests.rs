@@ -310,10 +310,37 @@ fn a_clock_set_back_between_two_starts_is_overcome() {
     assert!(restarted.beacon_due(at(1_000)));
     let fresh = restarted.beacon(now(1_000), &mut rng(), &who(2), facts());
     assert_eq!(fresh.counter, 1_000_001);
+    assert!(!restarted.has_twin(at(1_000)), "it was an earlier process");
     peer.on_beacon(at(1_000), &mut rng(), fresh);
     assert_eq!(peer.member(who(2).key()).unwrap().counter(), 1_000_001);
     // Beacons that overtook one another on the way are no reason to correct anybody.
     assert!(peer.correction(at(60_000), &heard(2, 1_000_000)).is_none());
+}
+
+#[test]
+fn two_processes_with_one_identity_find_out_and_do_not_shout_each_other_down() {
+    let mut twins = [1_000, 5_000].map(|counter| {
+        let mut twin = Presence::new(SPACE, who(2).key(), counter, at(0));
+        twin.set_members(at(0), [who(1).key(), who(2).key()]);
+        twin
+    });
+    let (mut beacons, mut found) = (0, [None, None]);
+    for millis in (0..600_000).step_by(100) {
+        for speaker in [0, 1] {
+            if twins[speaker].beacon_due(at(millis)) {
+                beacons += 1;
+                let said = twins[speaker].beacon(now(millis), &mut rng(), &who(2), facts());
+                twins[1 - speaker].on_beacon(at(millis), &mut rng(), said);
+            }
+            if twins[speaker].has_twin(at(millis)) {
+                found[speaker].get_or_insert(millis);
+            }
+        }
+    }
+    assert!(found.iter().any(|found| found.is_some_and(|millis| millis < 120_000)), "{found:?}");
+    assert!(beacons < 300, "{beacons} beacons in ten minutes");
+    // Long after the other stopped it is forgotten.
+    assert!(twins.iter().all(|twin| !twin.has_twin(at(1_300_000))));
 }
 
 #[test]

@@ -57,7 +57,26 @@ pub(super) struct OwnVoice {
     pub(super) calm: u32,
     /// Neighbours lost since the last beacon, with the counter last heard.
     pub(super) lost: BTreeMap<AuthorKey, u64>,
+    /// Who else speaks as this node.
+    twin: Twin,
 }
+
+/// Signs that another process runs with this node's identity.
+#[derive(Debug, Default)]
+struct Twin {
+    /// Times in a row that this node spoke and was then overtaken.
+    rounds: u32,
+    /// When it was overtaken last, and whether it spoke since.
+    overtaken: Option<Moment>,
+    spoke: bool,
+}
+
+/// Times that a beacon of this node's own key came with a number above its last one, each after this node went
+/// above the one before, from which on another process must be running with its identity: what an earlier
+/// process of its own said is overtaken at once, whatever its clock was.
+const TWIN_ROUNDS: u32 = 3;
+/// For how long after the last sign it counts: beacons of a calm node come every eighty seconds.
+const TWIN_TOLD: Duration = Duration::from_secs(600);
 
 impl OwnVoice {
     /// The first beacon is due at once.
@@ -73,7 +92,34 @@ impl OwnVoice {
             news: false,
             calm: 0,
             lost: BTreeMap::new(),
+            twin: Twin::default(),
         }
+    }
+
+    /// A beacon of this node's own key came with this number, above its own. The next goes above it: at once,
+    /// unless somebody else goes on speaking as this node, whom no haste would silence.
+    pub(super) fn overtaken(&mut self, now: Moment, counter: u64) {
+        self.counter = counter;
+        if self.twin.overtaken.is_none() || self.twin.spoke {
+            self.twin.rounds = self.twin.rounds.saturating_add(1);
+        }
+        (self.twin.overtaken, self.twin.spoke) = (Some(now), false);
+        if self.twin.rounds < TWIN_ROUNDS {
+            self.speak_early(now);
+        }
+    }
+
+    /// Takes the next number.
+    pub(super) fn count(&mut self) -> u64 {
+        self.twin.spoke = true;
+        self.counter = self.counter.saturating_add(1);
+        self.counter
+    }
+
+    /// Whether another process speaks as this node.
+    pub(super) fn has_twin(&self, now: Moment) -> bool {
+        let lately = |overtaken: Moment| now.since(overtaken) < TWIN_TOLD;
+        self.twin.rounds >= TWIN_ROUNDS && self.twin.overtaken.is_some_and(lately)
     }
 
     pub(super) fn next(&self) -> Moment {

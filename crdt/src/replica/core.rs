@@ -12,7 +12,7 @@ use super::compare::{Comparing, Wish};
 use super::effect::{Effect, Note, Refusal, Reply, Verdict};
 use super::input::{Input, LocalRequest, RequestTicket};
 use super::leave::still_leaving;
-use super::repair::Peer;
+use super::repair::{Peer, Rest};
 use super::space::Space;
 use super::step::Step;
 use super::tick::Upkeep;
@@ -54,6 +54,8 @@ pub(super) struct Core {
     /// Items asked of a peer and not answered yet, so that no two peers send the same.
     pub(super) fetching: BTreeMap<(SpaceId, ItemKey), AuthorKey>,
     pub(super) questions: u64,
+    /// Repair rests while the store takes nothing.
+    pub(super) rest: Rest,
     /// Fingerprints of everything held, summed, as of the last step.
     pub(super) held_at_last_step: u64,
     pub(super) connect: ConnectPolicy,
@@ -100,6 +102,7 @@ impl Core {
             peers: BTreeMap::new(),
             fetching: BTreeMap::new(),
             questions: 0,
+            rest: Rest::default(),
             held_at_last_step: 0,
             connect,
             members_changed: true,
@@ -274,7 +277,7 @@ impl Core {
                 }
                 Ok(Reply::Done)
             }
-            LocalRequest::Status => Ok(Reply::Status(Box::new(self.status(step.commit - 1)))),
+            LocalRequest::Status => Ok(Reply::Status(Box::new(self.status(now, step.commit - 1)))),
             LocalRequest::Members { space } => self.member_reports(now, space).map(Reply::Members),
             LocalRequest::Peers => Ok(Reply::Peers(self.peer_reports(now))),
         };
@@ -421,6 +424,7 @@ impl Core {
     /// The commit of a step has happened.
     pub(super) fn committed(&mut self, commit: u64) {
         self.commit = commit;
+        self.rest.store_works();
         self.trim();
     }
 

@@ -6,11 +6,14 @@
 
 mod answers;
 mod greetings;
+mod rest;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use minicbor::bytes::ByteVec;
+
+pub(super) use rest::Rest;
 
 use super::core::Core;
 use super::effect::{Counted, Effect};
@@ -214,7 +217,8 @@ impl Core {
     /// When the next dialogue may start.
     pub(super) fn repair_wakeup(&self) -> Option<Moment> {
         let may_start = self.may_start();
-        self.peers.values().filter(|peer| may_start(peer)).map(|peer| peer.due).min()
+        let due = self.peers.values().filter(|peer| may_start(peer)).map(|peer| peer.due).min();
+        due.map(|due| self.rest.after(due))
     }
 
     /// How long to leave a peer alone after a dialogue.
@@ -254,7 +258,7 @@ impl Core {
 
     /// Starts the dialogues that are due, the longest overdue first.
     pub(super) fn repair_tick(&mut self, step: &mut Step<'_>) -> Result<(), StoreError> {
-        if self.spaces.is_empty() {
+        if self.spaces.is_empty() || self.rest.after(step.now.monotonic) > step.now.monotonic {
             return Ok(());
         }
         let running = self.peers.values().filter(|peer| peer.running).count();

@@ -12,7 +12,7 @@ use crate::time::Moment;
 
 impl Core {
     /// How this node is. `commit` is its last one.
-    pub(super) fn status(&self, commit: u64) -> Status {
+    pub(super) fn status(&self, now: Moment, commit: u64) -> Status {
         Status {
             key: self.identity.key(),
             name: self.options.name.as_str().to_owned(),
@@ -21,6 +21,7 @@ impl Core {
             peers: self.peers.len(),
             position: self.position(commit),
             orphans: self.orphans.len(),
+            has_twin: self.spaces.values().any(|space| space.presence.has_twin(now)),
         }
     }
 

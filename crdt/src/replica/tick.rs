@@ -171,6 +171,7 @@ impl Core {
     /// A commit failed: the store may not know what was told it of peers.
     pub(super) fn tell_again(&mut self, now: Moment) {
         self.connect.forget_stored();
+        self.rest.store_failed(now, &mut self.rng);
         self.upkeep.store_peers_at = now + TOLD_AGAIN_AFTER;
     }
 

@@ -40,11 +40,15 @@ impl<T> ViewCache<T> {
     /// What is there for `key`, now the most recently used.
     pub fn touch(&mut self, key: &DocumentKey) -> Option<&mut T> {
         let entry = self.entries.get_mut(key)?;
-        self.uses += 1;
-        if let Some(owned) = self.by_use.remove(&entry.used) {
-            self.by_use.insert(self.uses, owned);
+        // One write touches its document several times in a row: the last used stays that, unless idle
+        // entries were dropped since.
+        if entry.used != self.uses || self.uses == self.aged {
+            self.uses += 1;
+            if let Some(owned) = self.by_use.remove(&entry.used) {
+                self.by_use.insert(self.uses, owned);
+            }
+            entry.used = self.uses;
         }
-        entry.used = self.uses;
         Some(&mut entry.value)
     }
 

@@ -5,40 +5,47 @@
 
 #![allow(dead_code, reason = "each user takes the targets it needs")]
 
+pub mod choices;
+pub mod document;
 pub mod life;
+mod patch;
+pub mod seeds;
+mod signed;
+
+use std::sync::LazyLock;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use minicbor::bytes::ByteVec;
 use minicbor::{Decode, Encode};
 use sha2::{Digest, Sha256};
 use starling_crdt::admission::{screen_delta, screen_encoded_delta};
-use starling_crdt::charter::{Statement, Ticket};
+use starling_crdt::charter::{Statement, StatementBody, Ticket};
 use starling_crdt::chunk::ChangeChunk;
-use starling_crdt::codec::{Signable, decode, encode};
-use starling_crdt::delta::Delta;
-use starling_crdt::document::{Commit, Document, Edit, Json, Patch, Pointer, canonical};
+use starling_crdt::codec::{decode, encode};
+use starling_crdt::document::{Document, canonical};
 use starling_crdt::exchange::{Request, Response, decode_message, encode_message};
 use starling_crdt::gossip::{Frame, Screener};
-use starling_crdt::id::{Actor, DocumentName, SpaceId};
+use starling_crdt::id::{SpaceId, Topic};
 use starling_crdt::identity::Identity;
 use starling_crdt::incarnation::{Incarnation, VerifiedIncarnation};
+use starling_crdt::limits::TIPS_MAX;
 use starling_crdt::seal::{EpochKey, seal};
 
 /// A target: its name, which is also that of its corpus, and what it does.
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target of this crate.
-pub const TARGETS: [Target; 9] = [
-    ("frame", frame),
+pub const TARGETS: [Target; 10] = [
+    ("replica", life::replica),
+    ("document", document::document),
+    ("message", message),
+    ("delta", delta),
     ("incarnation", incarnation),
     ("statement", statement),
-    ("delta", delta),
-    ("chunk", chunk),
-    ("message", message),
+    ("frame", frame),
     ("ticket", ticket),
-    ("patch", patch),
-    ("replica", life::replica),
+    ("chunk", chunk),
+    ("patch", patch::patch),
 ];
 
 const SPACE: SpaceId = SpaceId([1; 32]);
@@ -47,38 +54,46 @@ fn author() -> Identity {
     Identity::from_seed(&[1; 32])
 }
 
-fn certificate() -> VerifiedIncarnation {
-    VerifiedIncarnation::sign(&author(), SPACE, [2; 16], Vec::new())
+fn epoch() -> EpochKey {
+    EpochKey::from_bytes([9; 32])
 }
 
-fn screener() -> (Screener, EpochKey) {
-    let (screener, key) = (Screener::default(), EpochKey::from_bytes([9; 32]));
-    screener.learn_space(SPACE, key.clone());
-    screener.learn_incarnation(certificate());
-    (screener, key)
-}
+static CERTIFICATE: LazyLock<VerifiedIncarnation> =
+    LazyLock::new(|| VerifiedIncarnation::sign(&author(), SPACE, [2; 16], Vec::new()));
+
+/// One that knows the space and the author's incarnation, and the space's topic.
+static SCREENER: LazyLock<(Screener, Topic)> = LazyLock::new(|| {
+    let screener = Screener::default();
+    let topic = screener.learn_space(SPACE, epoch());
+    screener.learn_incarnation(CERTIFICATE.clone());
+    (screener, topic)
+});
 
 /// What can be read can be written, and is read the same.
 fn comes_back<T: Encode<()> + for<'b> Decode<'b, ()> + PartialEq + std::fmt::Debug>(value: &T) {
     assert_eq!(decode::<T>(&encode(value), "value").as_ref(), Ok(value));
 }
 
-/// A gossip frame, sealed as a member would.
+/// A gossip frame, sealed as a member would; and what is in it, signed as its author would.
 pub fn frame(bytes: &[u8]) {
+    let (screener, topic) = &*SCREENER;
     if let Ok(frame) = decode::<Frame>(bytes, "gossip frame") {
         comes_back(&frame);
+        signed::frame(frame);
     }
-    let (screener, key) = screener();
-    let topic = starling_crdt::seal::topic(SPACE, &key);
-    let (space, _) = screener.screen_gossip(topic, &seal(&key, bytes));
+    let (space, _) = screener.screen_gossip(*topic, &seal(&epoch(), bytes));
     assert_eq!(space, Some(SPACE));
-    screener.screen_gossip(topic, bytes);
+    screener.screen_gossip(*topic, bytes);
 }
 
 /// An incarnation's certificate.
 pub fn incarnation(bytes: &[u8]) {
     let Ok(found) = decode::<Incarnation>(bytes, "incarnation") else { return };
     comes_back(&found);
+    if found.tips.len() > TIPS_MAX {
+        assert!(VerifiedIncarnation::verify(found).is_err());
+        return;
+    }
     let signed = VerifiedIncarnation::sign(&author(), found.space, found.nonce, found.tips.clone());
     let again = VerifiedIncarnation::verify(signed.certificate().clone());
     assert_eq!(again.map(|again| again.actor()), Ok(signed.actor()), "signed here, refused here");
@@ -86,13 +101,24 @@ pub fn incarnation(bytes: &[u8]) {
     assert!(!passes || found.signature == signed.certificate().signature, "a signature nobody made");
 }
 
-/// A charter statement.
+/// A charter statement: as it comes, and signed whatever it says.
 pub fn statement(bytes: &[u8]) {
     let Ok(found) = Statement::from_bytes(bytes) else { return };
     let written = found.to_bytes();
     assert_eq!(Statement::from_bytes(&written).as_ref(), Ok(&found));
-    if let Ok(verified) = found.verify() {
+    if let Ok(verified) = found.clone().verify() {
         assert_eq!(verified.to_bytes(), written);
+    }
+    let Statement { space, tips, time, body, .. } = found;
+    let joins = matches!(body, StatementBody::Join(_));
+    let signed = Statement::sign(&author(), space, tips, time, body);
+    let read = Statement::from_bytes(&signed.to_bytes());
+    assert_eq!(read.as_ref(), Ok(&signed));
+    let id = signed.id();
+    match signed.verify() {
+        Ok(verified) => assert_eq!(verified.id(), id),
+        // A join holds signatures of its own.
+        Err(_) => assert!(joins, "signed here, refused here"),
     }
 }
 
@@ -144,23 +170,11 @@ pub fn pieces(mut bytes: &[u8]) -> Vec<&[u8]> {
 pub fn delta(bytes: &[u8]) {
     if let Ok(found) = screen_encoded_delta(bytes) {
         comes_back(&found);
-        let _ = screen_delta(found, &certificate());
+        let _ = screen_delta(found, &CERTIFICATE);
     }
     let changes: Vec<Vec<u8>> = pieces(bytes).into_iter().map(framed).collect();
-    let Some(last) = changes.last().and_then(|last| ChangeChunk::parse(last).ok()) else { return };
-    let document = DocumentName::new("fuzzed").expect("a name");
-    let actor = certificate().actor();
-    let signable = Signable::new("starling/delta")
-        .bytes(&SPACE.0)
-        .bytes(document.as_str().as_bytes())
-        .bytes(&actor.0)
-        .number(last.seq)
-        .bytes(&last.hash.0);
-    let signature = author().sign(&signable);
-    let first_seq = (last.seq + 1).saturating_sub(changes.len() as u64);
-    let changes: Vec<ByteVec> = changes.into_iter().map(ByteVec::from).collect();
-    let made = Delta { space: SPACE, document, actor, first_seq, changes, signature };
-    let Ok(verified) = screen_delta(made, &certificate()) else { return };
+    let Some(made) = signed::delta_of(changes) else { return };
+    let Ok(verified) = screen_delta(made, &CERTIFICATE) else { return };
     let changes: Vec<&[u8]> = verified.changes().map(|(_, bytes)| bytes).collect();
     let mut whole = Document::new();
     let poison = whole.apply(&changes);
@@ -180,8 +194,9 @@ pub fn message(bytes: &[u8]) {
     }
     if let Ok(response) = decode_message::<Response>(bytes) {
         assert_eq!(decode_message::<Response>(&encode_message(&response)).as_ref(), Ok(&response));
+        signed::answer(response);
     }
-    let (screener, _) = screener();
+    let (screener, _) = &*SCREENER;
     let _ = screener.screen_request(bytes);
     screener.screen_answer(bytes);
 }
@@ -203,50 +218,4 @@ fn ticket_text(text: &str) {
     let again = Ticket::parse(&written).expect("written here");
     assert_eq!(format!("{again:?}"), format!("{ticket:?}"));
     assert_eq!(again.invite_identity().key(), ticket.invite_identity().key());
-}
-
-const PATCHED: &str = r#"{"a": {"b": [1, "two", {"c": null}], "n": {"$counter": 4}}, "t": {"$text": "text"},
-    "": 0, "~/": {"$bytes": "AAE="}, "when": {"$time": "2026-01-01T00:00:00Z"}}"#;
-
-/// Bodies of writes: JSON, JSON Patch, JSON Merge Patch, JSON Pointer.
-pub fn patch(bytes: &[u8]) {
-    let Some((kind, body)) = bytes.split_first() else { return };
-    if let Ok(pointer) = std::str::from_utf8(body).unwrap_or_default().parse::<Pointer>() {
-        assert_eq!(pointer.to_string().parse::<Pointer>().as_ref(), Ok(&pointer));
-    }
-    let Ok(value) = Json::parse(body) else { return };
-    assert_eq!(Json::parse(value.to_text()).as_ref(), Ok(&value), "written and read again");
-    assert_eq!(Json::parse(value.to_text_pretty()).as_ref(), Ok(&value));
-    let edit = match kind % 4 {
-        0 => match Patch::of(value) {
-            Ok(patch) => Edit::Patch(patch),
-            Err(_) => return,
-        },
-        1 => Edit::Merge { pointer: Pointer::root(), patch: value },
-        2 => Edit::Put { value, base: None },
-        _ => Edit::Set { pointer: "/a/b/1".parse().expect("a pointer"), value },
-    };
-    edits_alike(&edit);
-}
-
-/// An edit gives one change that means the same elsewhere, or changes nothing.
-fn edits_alike(edit: &Edit) {
-    let mut document = Document::new();
-    let commit = |actor| Commit { actor: Actor([actor; 16]), time_seconds: 0, message: None };
-    let start = Edit::Put { value: Json::parse(PATCHED).expect("an example"), base: None };
-    document.edit(commit(1), &start).expect("a document");
-    let mut copy = document.clone();
-    let before = document.read(None, None).expect("it is readable");
-    match document.edit(commit(2), edit) {
-        Ok(edited) => {
-            let changes: Vec<&[u8]> = edited.changes.iter().map(|change| change.bytes.as_slice()).collect();
-            for change in &changes {
-                canonical(change).expect("honest changes are canonical");
-            }
-            assert_eq!(copy.apply(&changes), Vec::new(), "an honest change is refused elsewhere");
-            assert_eq!(copy.heads(), document.heads());
-            assert_eq!(copy.read(None, None), document.read(None, None));
-        }
-        Err(_) => assert_eq!(document.read(None, None), Ok(before), "refused, and yet changed"),
-    }
 }

@@ -73,6 +73,10 @@ warnings! {
         "A space holds as much as this node keeps of one.",
         "Writes to it are refused here and what others write does not arrive. Nothing is lost, and other nodes and spaces go on.",
         "starling up --space-quota SIZE";
+    SAME_IDENTITY "same-identity"
+        "Another process speaks with this node's identity.",
+        "Two nodes with one key take each other's place with every peer, so each misses what the other gets. A copied data directory or machine image does that.",
+        "starling id";
     DIVERGED "diverged"
         "This node could not build a change that the rules allow.",
         "It shows that document without the change and may differ from every other node: a defect of this program.",

@@ -55,7 +55,7 @@ fn whole_examples_round_trip() {
     round_trips::<Joined>(json!({"space": A, "name": "shop", "state": "joining"}));
     round_trips::<Status>(
         json!({"name": "n1", "version": "0.1.0", "key": A, "peer_id": "12D3", "listen": ["/ip4/0.0.0.0/tcp/4710"],
-        "advertise": [], "spaces": [space()], "peers": 4, "store": {"bytes": 4096, "position": "s-7"},
+        "advertise": [], "spaces": [space()], "peers": 4, "lag": [{"space": A, "others": 3, "in_sync": 1, "behind": {"name": "ship", "changes": 4, "age_ms": 900}}], "store": {"bytes": 4096, "position": "s-7"},
         "warnings": [{"code": "no-peers", "message": "nobody is connected", "why": "alone", "command": "starling peers add HOST"}],
         "started": "2026-01-02T03:04:05Z", "uptime_ms": 1200}),
     );

@@ -65,6 +65,7 @@ fn picture(spaces: Vec<SpacePicture>) -> Picture {
         peers: 1,
         position: Position { store: StoreId([1; 16]), commit: 1 },
         orphans: 0,
+        has_twin: false,
     };
     Picture { status, spaces, room: Some(ROOM_LOW_BYTES), store_fault: None, version: "1" }
 }
@@ -106,6 +107,14 @@ fn a_quota_is_warned_of_at_nine_tenths_and_when_it_is_used_up() {
     assert_eq!(told_at(9 << 20)[0].0, "space-filling");
     let full = ("space-full", "\"shop\" holds 11.0 MiB of changes, and this node keeps 10.0");
     assert_eq!(told_at(11 << 20), [(full.0.to_owned(), full.1.to_owned())]);
+}
+
+#[test]
+fn a_twin_is_warned_of_before_what_follows_from_it() {
+    let mut twin = picture(vec![space(vec![member(1, "own"), member(2, "ship")])]);
+    (twin.status.has_twin, twin.status.peers) = (true, 0);
+    assert_eq!(codes(&twin), ["same-identity", "no-peers"]);
+    assert!(told(&twin)[0].1.contains("stop all but one"), "{:?}", told(&twin));
 }
 
 #[test]

@@ -111,6 +111,10 @@ pub fn deltas() -> Vec<DeltaCase> {
             let long = |change: &mut automerge::ExpandedChange| change.message = Some("m".repeat(1_025));
             vec![rogue.delta(name, &[&altered(rogue.actor(), 1, 1, &[], vec![put("x", 1)], long)])]
         }),
+        case("a time that no clock shows", offence("change-time", STRUCTURE), |rogue, name| {
+            let late = |change: &mut automerge::ExpandedChange| change.time = i64::MAX;
+            vec![rogue.delta(name, &[&altered(rogue.actor(), 1, 1, &[], vec![put("x", 1)], late)])]
+        }),
         case("bytes after the last column", offence("change-extra-bytes", STRUCTURE), |rogue, name| {
             let extra = |change: &mut automerge::ExpandedChange| change.extra_bytes = vec![1, 2, 3];
             vec![rogue.delta(name, &[&altered(rogue.actor(), 1, 1, &[], vec![put("x", 1)], extra)])]

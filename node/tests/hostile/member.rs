@@ -81,6 +81,11 @@ impl Hostile {
         self.send(Command::Request { peer: self.node, id: 1, body });
     }
 
+    /// Waits until a question is answered, or will not be.
+    pub async fn answered(&mut self) {
+        self.wait(|event| matches!(event, Event::Response { .. }).then_some(())).await;
+    }
+
     /// Gossips to the node, once it is known to listen.
     pub async fn gossip(&mut self, topic: Topic, payload: Vec<u8>) {
         while !self.follows.contains(&topic) {

@@ -12,6 +12,12 @@ use super::{Expect, Fault, NODES_MAX, Scenario, Selector, Span, Until};
 
 /// Everything that is wrong with a scenario whose keys, types and ranges are right.
 pub(crate) fn lint(scenario: &Scenario, tree: &Node) -> Vec<Complaint> {
+    let count: u64 = scenario.groups.iter().map(|group| u64::from(group.count)).sum();
+    if count > u64::from(NODES_MAX) {
+        // Everything else looks at each node, and a file of a megabyte can speak of millions.
+        let words = format!("{count} nodes are more than a fleet may have, {NODES_MAX}");
+        return vec![tree.at(&["group"]).place.complain(words)];
+    }
     let names = scenario.nodes().into_iter().map(|node| node.name);
     let groups = scenario.groups.iter().map(|group| group.name.clone());
     let known = groups.chain(names).collect();
@@ -58,10 +64,6 @@ impl Lint<'_> {
                     format!("{:?} cannot be a name: selectors could not tell it apart", group.name),
                 );
             }
-        }
-        let nodes: u64 = self.scenario.groups.iter().map(|group| u64::from(group.count)).sum();
-        if nodes > u64::from(NODES_MAX) {
-            self.complain(&["group"], format!("{nodes} nodes are more than a fleet may have, {NODES_MAX}"));
         }
         if self.scenario.duration.0 == 0 {
             self.complain(&["duration"], "a run without time shows nothing");

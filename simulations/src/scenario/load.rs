@@ -5,6 +5,8 @@
 //! no file any more: it can be written out, digested and replayed.
 
 use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
@@ -92,11 +94,16 @@ fn read_file(path: &Path, label: &str) -> Result<String, Complaint> {
     let cannot = |error: &dyn std::fmt::Display| {
         Place::start(label).complain(format!("the file cannot be read: {error}"))
     };
-    let length = std::fs::metadata(path).map_err(|error| cannot(&error))?.len();
-    if length > FILE_BYTES_MAX {
-        return Err(cannot(&format!("{length} bytes are more than a scenario may have, {FILE_BYTES_MAX}")));
+    // A device says it holds nothing and never ends, so what is read is bounded.
+    let mut bytes = Vec::new();
+    let file = File::open(path).map_err(|error| cannot(&error))?;
+    file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(|error| cannot(&error))?;
+    if bytes.len() as u64 > FILE_BYTES_MAX {
+        return Err(cannot(&format!(
+            "it holds more than {FILE_BYTES_MAX} bytes, the most a scenario may have"
+        )));
     }
-    std::fs::read_to_string(path).map_err(|error| cannot(&error))
+    String::from_utf8(bytes).map_err(|error| cannot(&error))
 }
 
 /// The file over everything it extends.
@@ -270,6 +277,27 @@ converges_within = "30s"
         std::fs::remove_dir_all(&directory).expect("the directory goes");
         assert!(found[0].words.contains("circle"), "{found:?}");
         assert!(found[0].place.file.ends_with("b.toml") && found[0].place.line == 2, "{found:?}");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_file_without_end_is_refused() {
+        for text in [
+            "extends = \"/dev/zero\"\n".to_owned(),
+            WHOLE.replacen("[[fault]]", "[topology]\nkind = \"file\"\npath = \"/dev/zero\"\n\n[[fault]]", 1),
+        ] {
+            let found = complaints(&text);
+            assert!(found[0].contains("it holds more than 1048576 bytes"), "{found:?}");
+        }
+    }
+
+    #[test]
+    fn a_fleet_beyond_every_bound_costs_no_more_than_its_file() {
+        let group = |number| format!("[[group]]\nname = \"g{number}\"\ncount = 2000\n\n");
+        let groups: String = (0..20_000).map(group).collect();
+        let found = complaints(&WHOLE.replacen("[[group]]", &format!("{groups}[[group]]"), 1));
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert!(found[0].contains("40000003 nodes are more than a fleet may have, 2000"), "{found:?}");
     }
 
     #[test]

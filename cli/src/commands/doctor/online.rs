@@ -24,7 +24,7 @@ const NAMES_MAX: usize = 4;
 const ADDRESSES_MAX: usize = 2;
 
 /// Warnings of a node that say that something is broken, not only that it deserves a look.
-const BROKEN: [&str; 4] = ["no-room", "store-fault", "diverged", "fork"];
+const BROKEN: [&str; 5] = ["no-room", "store-fault", "same-identity", "diverged", "fork"];
 
 /// Store, room and charter.
 pub(super) fn of_itself(status: &Status) -> Vec<Check> {

@@ -51,10 +51,13 @@ pub(crate) fn run(global: &Global, args: &RestoreArgs, out: &mut Output) -> Outc
     }
     unfinished.publish(&directory)?;
     if out.is_json() {
-        out.json(&serde_json::json!({
+        let mut told = serde_json::json!({
             "data_dir": directory, "rows": rows, "key": header.key.to_string(), "identity": identity.is_some(),
-            "created": jiff::Timestamp::from_millisecond(header.created.0).ok().map(|time| format!("{time:.3}")),
-        }))?;
+        });
+        if let Ok(time) = jiff::Timestamp::from_millisecond(header.created.0) {
+            told["created"] = format!("{time:.3}").into();
+        }
+        out.json(&told)?;
     } else {
         out.line(&format!("{}: {} of the node {}", directory.display(), counted(rows, "row"), header.key))?;
     }

@@ -12,6 +12,7 @@ use ratatui::text::{Line as TextLine, Span};
 use ratatui::widgets::{Block, Cell, Paragraph, Row, Sparkline, Table, TableState};
 use starling_api::member::{Member, MemberState};
 use starling_api::peer::{Direction, Peer};
+use starling_api::space::Space;
 
 use super::state::{Line, Open, Pane, State};
 use crate::commands::{age, bytes, counted};
@@ -19,6 +20,9 @@ use crate::escape;
 
 /// From this size on all panes are shown at once.
 const ALL_PANES: (u16, u16) = (72, 18);
+
+/// Columns from which on the mesh has room for bytes.
+const MESH_WITH_BYTES: u16 = 52;
 
 /// Colours, where they are wanted.
 #[derive(Debug, Clone, Copy)]
@@ -57,7 +61,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, state: &State, palette: Palette) {
     let lost = u16::from(state.lost.is_some());
     let rows = [Constraint::Length(1), Constraint::Length(lost), Constraint::Min(0), Constraint::Length(1)];
     let [head, trouble, body, foot] = Layout::vertical(rows).areas(frame.area());
-    frame.render_widget(header(state), head);
+    frame.render_widget(header(state, head.width), head);
     if let Some((since, why)) = &state.lost {
         let ago = age(state.now_ms.saturating_sub(*since));
         let text = format!("no answer for {ago}, trying again; this is what was known: {why}");
@@ -78,24 +82,35 @@ fn safe(text: &str) -> String {
     escape::one_line(text).into_owned()
 }
 
-fn header(state: &State) -> Paragraph<'_> {
+/// The node in one line: of what does not fit, whole parts are left out.
+fn header(state: &State, width: u16) -> Paragraph<'_> {
     let bold = Style::new().add_modifier(Modifier::BOLD);
     let Some(status) = &state.status else {
         return Paragraph::new(Span::styled("starling top: asking the node…", bold));
     };
     let space = status.spaces.iter().find(|space| space.id == state.space);
-    let mut text = String::new();
-    if let Some(space) = space {
+    let counts = |space: &Space| {
         let counts = [counted(space.documents, "document"), counted(space.changes, "change")];
-        text += &format!("  {}: {}", space.name, counts.join(", "));
+        format!("{}: {}", space.name, counts.join(", "))
+    };
+    let parts = [
+        space.map(counts),
+        Some(counted(status.peers, "peer")),
+        Some(format!("store {}", bytes(status.store.bytes as f64))),
+        status.store.room.map(|room| format!("room {}", bytes(room as f64))),
+        Some(format!("up {}", age(status.uptime_ms))),
+        Some(status.version.clone()),
+    ];
+    let mut line = vec![Span::styled(safe(&status.name), bold)];
+    let mut left = usize::from(width).saturating_sub(line[0].width());
+    for part in parts.into_iter().flatten() {
+        let part = Span::raw(format!("  {}", safe(&part)));
+        if let Some(rest) = left.checked_sub(part.width()) {
+            left = rest;
+            line.push(part);
+        }
     }
-    text += &format!("  {}", counted(status.peers, "peer"));
-    text += &format!("  store {}", bytes(status.store.bytes as f64));
-    if let Some(room) = status.store.room {
-        text += &format!(", room {}", bytes(room as f64));
-    }
-    text += &format!("  {}  up {}", status.version, age(status.uptime_ms));
-    Paragraph::new(TextLine::from(vec![Span::styled(safe(&status.name), bold), Span::raw(safe(&text))]))
+    Paragraph::new(TextLine::from(line))
 }
 
 fn keys(state: &State) -> &'static str {
@@ -145,19 +160,20 @@ fn block(state: &State, which: Pane, title: String) -> Block<'static> {
 }
 
 /// A table in a pane.
-struct Grid<const N: usize> {
+struct Grid {
     which: Pane,
     title: String,
-    columns: [(&'static str, Constraint); N],
+    columns: Vec<(&'static str, Constraint)>,
     rows: Vec<Row<'static>>,
 }
 
-impl<const N: usize> Grid<N> {
+impl Grid {
     /// Draws it, with the chosen row where the pane is chosen.
     fn draw(self, frame: &mut Frame<'_>, area: Rect, state: &State) {
         let chosen = (state.pane == self.which && !self.rows.is_empty()).then_some(state.row);
-        let table = Table::new(self.rows, self.columns.map(|(_, width)| width))
-            .header(Row::new(self.columns.map(|(name, _)| name)).style(Palette::dim()))
+        let (names, widths): (Vec<_>, Vec<_>) = self.columns.into_iter().unzip();
+        let table = Table::new(self.rows, widths)
+            .header(Row::new(names).style(Palette::dim()))
             .row_highlight_style(Palette::chosen())
             .block(block(state, self.which, self.title));
         frame.render_stateful_widget(table, area, &mut TableState::new().with_selected(chosen));
@@ -172,7 +188,7 @@ fn documents(frame: &mut Frame<'_>, area: Rect, state: &State) {
         Row::new([name, heat.changes.to_string(), ago, by])
     });
     let rows = rows.collect();
-    let columns = [
+    let columns = vec![
         ("name", Constraint::Fill(1)),
         ("changes", Constraint::Length(7)),
         ("ago", Constraint::Length(8)),
@@ -199,7 +215,7 @@ fn members(frame: &mut Frame<'_>, area: Rect, state: &State, palette: Palette) {
         ])
     });
     let rows = rows.collect();
-    let columns = [
+    let columns = vec![
         ("name", Constraint::Fill(1)),
         ("state", Constraint::Length(7)),
         ("lag", Constraint::Length(12)),
@@ -222,17 +238,29 @@ fn lag(member: &Member, held: Option<u64>) -> Cow<'static, str> {
 }
 
 fn peers(frame: &mut Frame<'_>, area: Rect, state: &State, palette: Palette) {
+    let with_bytes = area.width >= MESH_WITH_BYTES;
     let rows = state.peers.iter().map(|peer| {
         let name = safe(peer.name.as_deref().unwrap_or_else(|| state.name(&peer.key)));
         let style = if peer.blocked.is_some() { palette.bad() } else { Style::new() };
         let trip = peer.round_trip_ms.map(|ms| format!("{ms} ms")).unwrap_or_default();
-        Row::new([name, link(peer), trip]).style(style)
+        let mut cells = vec![name, link(peer), trip];
+        if with_bytes {
+            let size = |count: Option<u64>| count.map(|count| bytes(count as f64)).unwrap_or_default();
+            cells.extend([size(peer.received_bytes), size(peer.sent_bytes)]);
+        }
+        Row::new(cells).style(style)
     });
     let rows = rows.collect();
     let connected = state.peers.iter().filter(|peer| peer.connected).count();
     let title = format!("mesh: {connected} connected");
-    let columns =
-        [("peer", Constraint::Fill(1)), ("link", Constraint::Length(12)), ("trip", Constraint::Length(7))];
+    let mut columns = vec![
+        ("peer", Constraint::Fill(1)),
+        ("link", Constraint::Length(12)),
+        ("trip", Constraint::Length(7)),
+    ];
+    if with_bytes {
+        columns.extend([("received", Constraint::Length(10)), ("sent", Constraint::Length(10))]);
+    }
     Grid { which: Pane::Peers, title, columns, rows }.draw(frame, area, state);
 }
 
@@ -256,7 +284,7 @@ fn offences(frame: &mut Frame<'_>, area: Rect, state: &State, palette: Palette) 
     });
     let rows = rows.collect();
     let columns =
-        [("what", Constraint::Fill(1)), ("", Constraint::Length(4)), ("ago", Constraint::Length(8))];
+        vec![("what", Constraint::Fill(1)), ("", Constraint::Length(4)), ("ago", Constraint::Length(8))];
     let title = "offences".to_owned();
     Grid { which: Pane::Offences, title, columns, rows }.draw(frame, area, state);
 }

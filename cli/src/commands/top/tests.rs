@@ -86,6 +86,18 @@ fn every_size_shows_what_matters() {
 }
 
 #[test]
+fn what_does_not_fit_the_first_line_is_left_out_whole_and_bytes_are_told_where_there_is_room() {
+    let state = played(&[RECORDED]);
+    let first = |size| text(&drawn(&state, size, true)).lines().next().map(str::to_owned);
+    let start = "harbour  fleet: 12 documents, 340 changes  2 peers";
+    assert_eq!(first((50, 24)).as_deref(), Some(start));
+    assert_eq!(first((80, 24)), Some(format!("{start}  store 1.2 MiB  room 34.0 GiB")));
+    assert_eq!(first((120, 24)), Some(format!("{start}  store 1.2 MiB  room 34.0 GiB  up 1 min 2 s  0.1.0")));
+    let told = |size| text(&drawn(&state, size, true)).contains("1.5 MiB    2.0 KiB");
+    assert!(!told(SIZES[0]) && told(SIZES[2]));
+}
+
+#[test]
 fn a_small_terminal_shows_one_pane_and_tab_leads_to_the_others() {
     let state = played(&[RECORDED]);
     let mut seen = Vec::new();

@@ -7,6 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use automerge::transaction::{CommitOptions, Transactable};
 use automerge::{Change, ExpandedChange, ReadDoc};
 
+use super::made::{Expected, Made};
 use super::{Commit, Edit, EditError, LocalChange, MERGED_HEADS_MAX, steps};
 use crate::chunk::{ChangeChunk, ChunkError};
 use crate::document::write::Writer;
@@ -42,14 +43,15 @@ impl Document {
         let counters_left = self.counters_left();
         self.automerge.set_actor(bridge::actor_id(commit.actor));
         let mut tx = self.automerge.transaction();
-        let mut writer = Writer { tx: &mut tx, index: &self.index, base, value_bytes: 0, increment: None };
+        let mut writer =
+            Writer { tx: &mut tx, index: &self.index, base, value_bytes: 0, made: Made::default() };
         let Ok(written) = catch_unwind(AssertUnwindSafe(|| steps::write(&mut writer, edit))) else {
             // Dropping the transaction would roll it back, which may panic again and abort.
             std::mem::forget(tx);
             self.damaged = true;
             return Err(EditError::Crash);
         };
-        let increment = writer.increment.take();
+        let made = std::mem::take(&mut writer.made);
         let ops = tx.pending_ops();
         let created = match written {
             Ok(created) if (ops as u64) < counters_left => created,
@@ -68,7 +70,8 @@ impl Document {
             tx.rollback();
             return Ok(Some(Outcome { change: None, created }));
         }
-        let options = options(commit, edit);
+        let commit = Commit { message: message(commit, edit), ..commit };
+        let options = options(commit);
         let hash = if ops > 0 {
             catch_unwind(AssertUnwindSafe(|| tx.commit_with(options).0)).ok().flatten()
         } else {
@@ -79,9 +82,7 @@ impl Document {
             self.damaged = true;
             return Err(EditError::Crash);
         };
-        let expected = increment
-            .filter(|_| ops == 1)
-            .and_then(|increment| increment.change(commit, self.heads(), &self.index));
+        let expected = made.change(commit, ops, self.heads(), &self.index);
         let change = self.export(&hash, expected)?;
         Ok(Some(Outcome { change: Some(change), created }))
     }
@@ -91,18 +92,27 @@ impl Document {
     fn export(
         &mut self,
         hash: &automerge::ChangeHash,
-        expected: Option<Change>,
+        expected: Option<Expected>,
     ) -> Result<LocalChange, EditError> {
-        let read = expected.filter(|change| change.hash() == *hash).or_else(|| self.collect(hash));
-        let Some(change) = read else {
+        let read = match expected.filter(|expected| expected.change.hash() == *hash) {
+            // It was encoded from what it says, so it is what that gives.
+            Some(made) => {
+                debug_assert!(is_canonical(&made.change, &made.change.decode()));
+                Some((made, true))
+            }
+            None => self.collect(hash).map(|read| {
+                let is_canonical = is_canonical(&read.change, &read.expanded);
+                (read, is_canonical)
+            }),
+        };
+        let Some((Expected { change, expanded }, is_canonical)) = read else {
             self.damaged = true;
             return Err(EditError::Crash);
         };
         let (own, bytes) = (bridge::hash(hash), change.raw_bytes().to_vec());
-        let expanded = change.decode();
         let verdict = match ChangeChunk::parse(&bytes) {
             Err(error) => Err(of_limit(error)),
-            Ok(_) if Change::from(expanded.clone()).raw_bytes() != bytes => Err(EditError::Crash),
+            Ok(_) if !is_canonical => Err(EditError::Crash),
             Ok(chunk) => validate::admit(&mut self.index, own, &expanded, bytes.len())
                 .map(|()| LocalChange { chunk, bytes })
                 .map_err(|_| EditError::Crash),
@@ -113,12 +123,14 @@ impl Document {
         verdict
     }
 
-    fn collect(&mut self, hash: &automerge::ChangeHash) -> Option<Change> {
+    fn collect(&mut self, hash: &automerge::ChangeHash) -> Option<Expected> {
         #[cfg(test)]
         {
             self.collected += 1;
         }
-        catch_unwind(AssertUnwindSafe(|| self.automerge.get_change_by_hash(hash))).ok().flatten()
+        let change = catch_unwind(AssertUnwindSafe(|| self.automerge.get_change_by_hash(hash))).ok()??;
+        let expanded = change.decode();
+        Some(Expected { change, expanded })
     }
 
     /// Writes empty changes over subsets of the heads until one change can have all as dependencies.
@@ -208,7 +220,16 @@ fn of_limit(error: ChunkError) -> EditError {
     }
 }
 
-fn options(commit: Commit<'_>, edit: &Edit) -> CommitOptions {
-    let message = if matches!(edit, Edit::Remove) { Some(DELETION_MESSAGE) } else { commit.message };
-    CommitOptions { message: message.map(str::to_owned), time: Some(commit.time_seconds) }
+/// What the change of an edit says of itself.
+fn message<'a>(commit: Commit<'a>, edit: &Edit) -> Option<&'a str> {
+    if matches!(edit, Edit::Remove) { Some(DELETION_MESSAGE) } else { commit.message }
+}
+
+fn options(commit: Commit<'_>) -> CommitOptions {
+    CommitOptions { message: commit.message.map(str::to_owned), time: Some(commit.time_seconds) }
+}
+
+/// Whether a change is what writing its content gives, as everybody checks who receives it.
+fn is_canonical(change: &Change, expanded: &ExpandedChange) -> bool {
+    Change::from(expanded.clone()).raw_bytes() == change.raw_bytes()
 }

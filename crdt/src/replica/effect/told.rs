@@ -26,6 +26,8 @@ pub struct Status {
     pub position: Position,
     /// Deltas that wait for something.
     pub orphans: usize,
+    /// Whether another process speaks with this node's identity.
+    pub has_twin: bool,
 }
 
 /// One space as this node holds it.

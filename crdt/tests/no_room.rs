@@ -1,0 +1,89 @@
+//! A node that has no room, for its quota of a space is used up or its disk is full: it takes nothing more in, does not
+//! harm others by asking for it again and again, and catches up once there is room.
+
+mod mesh;
+
+use std::time::Duration;
+
+use mesh::Mesh;
+use mesh::failing::How;
+use starling_crdt::document::{Edit, Json};
+use starling_crdt::id::SpaceId;
+use starling_crdt::replica::{LocalRequest, Refusal, Reply};
+
+/// What the small node keeps of a space.
+const QUOTA: u64 = 8_000;
+/// Questions to two peers in ten minutes without news: a dialogue of a few with each every half a minute.
+const QUESTIONS_MAX: usize = 160;
+/// Two such documents use it up.
+const LONG: usize = 5_000;
+
+fn long(number: usize) -> String {
+    format!("{{\"text\": \"{}{number}\"}}", "x".repeat(LONG))
+}
+
+fn bytes(mesh: &mut Mesh, index: usize, space: SpaceId) -> u64 {
+    let Ok(Reply::Status(status)) = mesh.request(index, LocalRequest::Status) else { panic!("no status") };
+    status.spaces.iter().find(|report| report.id == space).expect("it holds the space").bytes
+}
+
+fn documents(mesh: &Mesh, index: usize, space: SpaceId) -> usize {
+    mesh.contents(index, space).len()
+}
+
+/// Questions a node asked.
+fn asked(mesh: &Mesh, index: usize) -> usize {
+    mesh.nodes[index].effects.iter().filter(|effect| effect.starts_with("Ask")).count()
+}
+
+#[test]
+fn a_full_space_takes_nothing_more_and_catches_up_when_it_may_keep_more() {
+    let mut mesh = Mesh::new(3, 5);
+    let space = mesh.shared_space();
+    mesh.restart_with_quota(2, Some(QUOTA));
+    mesh.connect_all();
+    for number in 0..6 {
+        mesh.put(0, space, &format!("d/{number}"), &long(number));
+        mesh.run(Duration::from_secs(5));
+    }
+    assert_eq!((documents(&mesh, 1, space), documents(&mesh, 2, space)), (6, 2));
+    let kept = bytes(&mut mesh, 2, space);
+    assert!((QUOTA..QUOTA + 2 * LONG as u64).contains(&kept), "{kept}");
+    let own = Edit::Put { value: Json::parse("{}").unwrap(), base: None };
+    let refused = mesh.write(2, space, "d/own", own).expect_err("there is no room");
+    assert!(matches!(refused, Refusal::SpaceFull { bytes, most: QUOTA } if bytes == kept), "{refused:?}");
+    let other = mesh.create_space(2);
+    mesh.put(2, other, "d/own", "{}");
+
+    mesh.nodes[2].effects.clear();
+    mesh.run(Duration::from_secs(600));
+    let asked = asked(&mesh, 2);
+    assert!(asked < QUESTIONS_MAX, "what cannot be kept was asked for {asked} times");
+
+    mesh.restart_with_quota(2, None);
+    mesh.connect_all();
+    mesh.run(Duration::from_secs(120));
+    assert_eq!(documents(&mesh, 2, space), 6);
+    mesh.assert_converged(space);
+    assert_eq!(bytes(&mut mesh, 2, space), bytes(&mut mesh, 0, space), "each counts the same bytes");
+}
+
+#[test]
+fn a_node_whose_store_takes_nothing_asks_rarely_and_catches_up() {
+    let mut mesh = Mesh::new(3, 6);
+    let space = mesh.shared_space();
+    mesh.put(0, space, "d", "{\"n\": 0}");
+    mesh.run(Duration::from_secs(5));
+    mesh.nodes[2].store_now(How::Loses);
+    mesh.nodes[2].effects.clear();
+    for number in 0..300 {
+        // Each rests on one before that node 2 could not keep.
+        mesh.set(number % 2, space, "d", "/n", &number.to_string());
+        mesh.run(Duration::from_secs(1));
+    }
+    let asked = asked(&mesh, 2);
+    assert!(asked < QUESTIONS_MAX, "a store that takes nothing was asked for {asked} times");
+    mesh.nodes[2].store_now(How::Works);
+    mesh.run(Duration::from_secs(30));
+    mesh.assert_converged(space);
+}

@@ -1,0 +1,4 @@
+//! `cargo fuzz run chunk`
+#![no_main]
+
+starling_fuzz::target!("chunk");

@@ -1,0 +1,4 @@
+//! `cargo fuzz run delta`
+#![no_main]
+
+starling_fuzz::target!("delta");

@@ -1,0 +1,4 @@
+//! `cargo fuzz run document`
+#![no_main]
+
+starling_fuzz::target!("document");

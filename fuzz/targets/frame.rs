@@ -1,0 +1,4 @@
+//! `cargo fuzz run frame`
+#![no_main]
+
+starling_fuzz::target!("frame");

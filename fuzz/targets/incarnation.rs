@@ -1,0 +1,4 @@
+//! `cargo fuzz run incarnation`
+#![no_main]
+
+starling_fuzz::target!("incarnation");

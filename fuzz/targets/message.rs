@@ -1,0 +1,4 @@
+//! `cargo fuzz run message`
+#![no_main]
+
+starling_fuzz::target!("message");

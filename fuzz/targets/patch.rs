@@ -1,0 +1,4 @@
+//! `cargo fuzz run patch`
+#![no_main]
+
+starling_fuzz::target!("patch");

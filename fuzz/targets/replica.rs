@@ -1,0 +1,4 @@
+//! `cargo fuzz run replica`
+#![no_main]
+
+starling_fuzz::target!("replica");

@@ -1,0 +1,4 @@
+//! `cargo fuzz run scenario`
+#![no_main]
+
+starling_fuzz::target!("scenario");

@@ -1,0 +1,4 @@
+//! `cargo fuzz run statement`
+#![no_main]
+
+starling_fuzz::target!("statement");

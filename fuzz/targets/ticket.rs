@@ -1,0 +1,4 @@
+//! `cargo fuzz run ticket`
+#![no_main]
+
+starling_fuzz::target!("ticket");
