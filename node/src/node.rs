@@ -255,7 +255,10 @@ impl Node {
         }
         tracing::info!(event = "stopping", "stopping");
         // Requests in progress are answered, then the replica says farewell, then the network closes.
-        let served = matches!(end, End::Asked) && (&mut serving).await.is_ok();
+        let served = match end {
+            End::Asked => (&mut serving).await.is_ok(),
+            end => matches!(end, End::Served),
+        };
         if !served {
             tracing::error!(event = "http_failed", "the API ended by a defect of this program");
         }
@@ -282,7 +285,9 @@ impl Node {
 enum End {
     /// Nothing: somebody asked the node to stop.
     Asked,
-    /// The API. A node that nobody can ask any more had better start anew.
+    /// The API in order, since somebody asked: this task only saw that first.
+    Served,
+    /// The API by itself. A node that nobody can ask any more had better start anew.
     Api,
     /// The replica's thread.
     Replica,
@@ -297,7 +302,9 @@ async fn first_end<A, R>(
     tokio::select! {
         biased;
         () = shutdown.requested() => End::Asked,
-        _ = serving => End::Api,
+        served = serving => {
+            if served.is_ok() && shutdown.is_requested() { End::Served } else { End::Api }
+        }
         _ = replica => End::Replica,
     }
 }
@@ -368,5 +375,11 @@ mod tests {
             tokio::task::yield_now().await;
         }
         assert_eq!(first_end(&mut shutdown, &mut served, &mut never()).await, End::Asked);
+        let mut broken = tokio::spawn(async { panic!("as a defect would") });
+        assert_eq!(
+            first_end(&mut shutdown, &mut broken, &mut never()).await,
+            End::Asked,
+            "and is told of later"
+        );
     }
 }

@@ -100,6 +100,9 @@ impl OwnVoice {
     /// unless somebody else goes on speaking as this node, whom no haste would silence.
     pub(super) fn overtaken(&mut self, now: Moment, counter: u64) {
         self.counter = counter;
+        if self.twin.overtaken.is_some_and(|before| now.since(before) >= TWIN_TOLD) {
+            self.twin.rounds = 0;
+        }
         if self.twin.overtaken.is_none() || self.twin.spoke {
             self.twin.rounds = self.twin.rounds.saturating_add(1);
         }

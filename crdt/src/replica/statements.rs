@@ -296,7 +296,7 @@ impl Core {
         self.member_changes(step, space_id, changes);
         let source = crate::connect::AddressSource::Beacon;
         self.connect.on_addresses(now, &mut self.rng, author, &heard.facts.addresses, source);
-        if differs && self.peers.contains_key(&author) {
+        if differs && self.peers.contains_key(&author) && self.fullness(space_id).is_none() {
             self.repair_later(now, author);
         }
         Verdict::Accept

@@ -5,7 +5,7 @@ use std::ops::Bound;
 use starling_crdt::store::{KeyRange, Row, Store, StoreError, StoreRead, Table, WriteBatch};
 
 /// Rows read and written at once.
-const ROWS_AT_ONCE: usize = 1_024;
+const ROWS_AT_ONCE: usize = 64;
 
 /// What was copied.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -20,7 +20,8 @@ pub struct Copied {
 /// out of order, which a damaged page may show, none is read twice.
 ///
 /// # Errors
-/// [`StoreError`] when a disk fails; what was copied before stays. Damage is no error.
+/// [`StoreError`] when nothing can be written; what was copied before stays. Damage is no error, and what cannot be
+/// read is damage.
 pub fn copy_rows(from: &dyn StoreRead, to: &mut dyn Store) -> Result<Copied, StoreError> {
     let mut copied = Copied::default();
     for table in Table::ALL {
@@ -28,17 +29,18 @@ pub fn copy_rows(from: &dyn StoreRead, to: &mut dyn Store) -> Result<Copied, Sto
         loop {
             let rows = match rows_after(from, table, after.as_deref()) {
                 Ok(rows) => rows,
-                Err(StoreError::Corrupt(why)) => {
+                Err(StoreError::Corrupt(why) | StoreError::Io(why)) => {
                     copied.partly.push((table, why));
                     break;
                 }
                 Err(error) => return Err(error),
             };
-            let highest = rows.iter().map(|(key, _)| key).max().cloned();
-            if highest.is_none() || highest <= after {
+            let Some(highest) = rows.iter().map(|(key, _)| key).max().cloned() else { break };
+            if Some(&highest) <= after.as_ref() {
+                copied.partly.push((table, "its rows are out of order".to_owned()));
                 break;
             }
-            after = highest;
+            after = Some(highest);
             let mut batch = WriteBatch::default();
             copied.rows += rows.len() as u64;
             rows.into_iter().for_each(|(key, value)| batch.put(table, key, value));
@@ -53,7 +55,7 @@ fn rows_after(from: &dyn StoreRead, table: Table, after: Option<&[u8]>) -> Resul
     let start = after.map_or(Bound::Unbounded, Bound::Excluded);
     let range = KeyRange { start, end: Bound::Unbounded };
     match from.rows(table, range, ROWS_AT_ONCE) {
-        Err(StoreError::Corrupt(_)) => from.rows(table, range, 1),
+        Err(StoreError::Corrupt(_) | StoreError::Io(_)) => from.rows(table, range, 1),
         rows => rows,
     }
 }

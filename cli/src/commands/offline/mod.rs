@@ -17,9 +17,12 @@ pub(crate) mod restore;
 mod stopped;
 pub(crate) mod verify;
 
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use starling_api::ExitCode as Exit;
+use starling_crdt::id::StoreId;
 
 use crate::args::Global;
 use crate::failure::Failure;
@@ -32,6 +35,15 @@ const STORE_FILE: &str = "store.redb";
 pub(crate) fn directory<'a>(global: &'a Global, failure: &Failure) -> Option<&'a Path> {
     let directory = global.data_dir.as_deref().filter(|_| global.node.is_none())?;
     (failure.exit() == Exit::Unreachable && store_path(directory).exists()).then_some(directory)
+}
+
+/// The id of a store that takes another one's place: whoever kept a position in that one must not go on from it.
+fn new_store_id() -> Result<StoreId, Failure> {
+    let mut id = [0; 16];
+    File::open("/dev/urandom")
+        .and_then(|mut random| random.read_exact(&mut id))
+        .map_err(|error| Failure::failed("the system gives no randomness").caused_by(&error))?;
+    Ok(StoreId(id))
 }
 
 fn store_path(directory: &Path) -> PathBuf {

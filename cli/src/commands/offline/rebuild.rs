@@ -8,7 +8,7 @@ use starling_api::ExitCode as Exit;
 use starling_crdt::verify::{Finding, Report, verify};
 use starling_store::{Copied, OpenError, RedbStore, Salvage, StoreOptions, copy_rows};
 
-use super::store_path;
+use super::{new_store_id, store_path};
 use crate::failure::Failure;
 
 /// A store that took a damaged one's place.
@@ -46,7 +46,9 @@ pub(super) fn rebuild(directory: &Path) -> Result<Rebuilt, Failure> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(not_made(&new, &error)),
         _ => {}
     }
-    let mut to = RedbStore::open(&new, StoreOptions::create(from.store_id()))
+    // Another store to whoever kept a position in the old one: commits behind the damage are gone, and their
+    // numbers will be used again.
+    let mut to = RedbStore::open(&new, StoreOptions::create(new_store_id()?))
         .map_err(|error| Failure::failed("no new store can be made").caused_by(&error))?;
     let copied = copy_rows(from.as_ref(), &mut to)
         .map_err(|error| Failure::failed("the rows cannot be copied").caused_by(&error))?;

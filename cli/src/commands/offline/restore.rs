@@ -12,13 +12,12 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use starling_api::ExitCode as Exit;
 use starling_crdt::backup::{BackupError, BackupReader, Header, Part};
-use starling_crdt::id::StoreId;
 use starling_crdt::identity::Identity;
 use starling_crdt::store::{Store, WriteBatch};
 use starling_node::identity::IDENTITY_FILE;
 use starling_store::{RedbStore, StoreOptions};
 
-use super::{store_path, verify};
+use super::{new_store_id, store_path, verify};
 use crate::args::Global;
 use crate::commands::counted;
 use crate::connect::data_directory;
@@ -136,11 +135,7 @@ fn check(path: &Path) -> Result<(Header, Option<String>), Failure> {
 
 /// Writes the rows into a new store and makes them agree with their history.
 fn fill(path: &Path, directory: &Path) -> Result<u64, Failure> {
-    let mut id = [0; 16];
-    File::open("/dev/urandom")
-        .and_then(|mut random| random.read_exact(&mut id))
-        .map_err(|error| Failure::failed("the system gives no randomness").caused_by(&error))?;
-    let mut store = RedbStore::open(&store_path(directory), StoreOptions::create(StoreId(id)))
+    let mut store = RedbStore::open(&store_path(directory), StoreOptions::create(new_store_id()?))
         .map_err(|error| Failure::failed("the store cannot be made").caused_by(&error))?;
     let mut count = 0;
     read(path, |part| {

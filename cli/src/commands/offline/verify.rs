@@ -70,12 +70,13 @@ fn stopped_node(global: &Global, args: &VerifyArgs, unreachable: Failure, out: &
     // A key that cannot be read only means that nobody's losses are called own.
     let own = id::known(&directory).ok().flatten();
     let mut store = match RedbStore::open(&store_path(&directory), StoreOptions::existing()) {
-        Err(OpenError::Corrupt { why, .. }) if !args.repair => {
+        // A sector that cannot be read is damage, too; what lies elsewhere can be saved.
+        Err(OpenError::Corrupt { why, .. } | OpenError::Io { why, .. }) if !args.repair => {
             print(&verified(&rebuild::look(&directory, &why), own), out)?;
             note("`starling verify --repair` makes a new store of what can be read, and keeps the old one");
             return Ok(Exit::CheckFailed);
         }
-        Err(OpenError::Corrupt { why, .. }) => {
+        Err(OpenError::Corrupt { why, .. } | OpenError::Io { why, .. }) => {
             let Rebuilt { copied, log_damage, kept } = rebuild::rebuild(&directory)?;
             note(&format!(
                 "the file was damaged ({why}): {} written into a new store, and the old one kept as {}",

@@ -341,6 +341,9 @@ impl Core {
         space: SpaceId,
         items: &[OfferedItem],
     ) {
+        if self.fullness(space).is_some() {
+            return;
+        }
         let Some(held) = self.spaces.get(&space) else { return };
         let Some(peer) = self.peers.get_mut(&key) else { return };
         let goals: Goals = items
