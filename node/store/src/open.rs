@@ -113,7 +113,7 @@ pub enum OpenError {
     },
     /// The disk reported an error.
     #[error(
-        "the disk of {place} reported an error; look at the system's log, check the disk, then start again: {why}"
+        "the disk of {place} reported an error; look at the system's log, check the disk, then start again; if it lasts, `starling verify --repair` saves what can be read: {why}"
     )]
     Io {
         /// Path of the store.
