@@ -14,6 +14,7 @@ mod compact;
 mod compare;
 mod core;
 mod effect;
+mod gather;
 mod input;
 mod leave;
 mod receive;
@@ -121,7 +122,8 @@ impl<S: Store> Replica<S> {
         Ok(())
     }
 
-    /// Handles `inputs` in order and whatever is due, commits, and returns the effects.
+    /// Handles `inputs` in order and whatever is due, commits, and returns the effects. Increments of one
+    /// counter among them become one change.
     ///
     /// Rows that cannot be read fail only the input that needed them.
     ///
@@ -131,10 +133,8 @@ impl<S: Store> Replica<S> {
     /// such error: its effects are the refusals of what could not be made durable.
     pub fn step(&mut self, now: Now, inputs: Vec<Input>) -> Result<Vec<Effect>, StoreError> {
         self.run(now, |core, step| {
-            for input in inputs {
-                if let Err(error) = core.handle(step, input) {
-                    step.note(Note::StoreFault { error });
-                }
+            for work in gather::gathered(inputs) {
+                core.work(step, work);
             }
             if let Err(error) = core.tick(step) {
                 step.note(Note::StoreFault { error });

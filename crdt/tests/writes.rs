@@ -472,3 +472,67 @@ fn a_wait_names_who_lacks_it_and_who_was_not_waited_for() {
     let unknown = LocalRequest::Wait { space, document, nodes: Nodes::All, timeout: seconds(1) };
     assert!(matches!(mesh.request(0, unknown), Err(Refusal::UnknownDocument(_))));
 }
+
+fn increment(space: SpaceId, pointer: &str, by: i64) -> Write {
+    let edit = Edit::Increment { pointer: pointer.parse().unwrap(), by };
+    Write { edit, ..write(space, "doc", "{}") }
+}
+
+#[test]
+fn increments_of_one_counter_that_wait_together_are_one_change_and_each_has_its_reply() {
+    let mut mesh = Mesh::new(1, 1);
+    let space = mesh.create_space(0);
+    let requests = (1..=100).map(|by| local(increment(space, "/n", by))).collect();
+    let replies: Vec<Written> = mesh.batch(0, requests).into_iter().map(written).collect();
+    let (shown, heads) = mesh.document(0, space, "doc").unwrap();
+    assert_eq!(shown, r#"{"n":{"$counter":5050}}"#);
+    assert!(replies.iter().all(|reply| reply.changed && reply.heads == heads));
+    assert_eq!(replies.iter().position(|reply| reply.created), Some(0));
+    assert!(replies[1..].iter().all(|reply| !reply.created));
+    assert_eq!(mesh.nodes[0].replica.held(), (1, 1));
+}
+
+#[test]
+fn an_increment_never_passes_another_write_to_its_document() {
+    let mut mesh = Mesh::new(1, 1);
+    let space = mesh.create_space(0);
+    let reset = || local(write(space, "doc", r#"{"n":{"$counter":0}}"#));
+    let up = |pointer: &str, by| local(increment(space, pointer, by));
+    let requests = vec![
+        up("/n", 1),
+        up("/n", 2),
+        reset(),
+        up("/n", 10),
+        local(write(space, "other", "{}")),
+        up("/n", 20),
+        up("/m", 5),
+        up("/n", 40),
+        up("/n", -1),
+        up("/n", -2),
+    ];
+    assert!(mesh.batch(0, requests).into_iter().all(|reply| written(reply).changed));
+    assert_eq!(mesh.document(0, space, "doc").unwrap().0, r#"{"m":{"$counter":5},"n":{"$counter":67}}"#);
+    // One for the other document; of this one: 3, the reset, 30, the other counter, 40, -3.
+    assert_eq!(mesh.nodes[0].replica.held(), (2, 7));
+}
+
+#[test]
+fn of_increments_whose_sum_is_too_much_each_is_judged_alone() {
+    let mut mesh = Mesh::new(1, 1);
+    let space = mesh.create_space(0);
+    let most = 1_i64 << 40;
+    let named = |id: &str| Write { request_id: Some(id.into()), ..increment(space, "/n", 7) };
+    let requests = vec![
+        local(increment(space, "/n", most)),
+        local(increment(space, "/n", most)),
+        local(increment(space, "/n", i64::MAX)),
+        local(increment(space, "/n", 1)),
+        local(named("once")),
+        local(named("once")),
+    ];
+    let replies = mesh.batch(0, requests);
+    let refused: Vec<bool> = replies.iter().map(Result::is_err).collect();
+    assert_eq!(refused, [false, false, true, false, false, false], "{replies:?}");
+    let shown = format!(r#"{{"n":{{"$counter":{}}}}}"#, 2 * most + 1 + 7);
+    assert_eq!(mesh.document(0, space, "doc").unwrap().0, shown);
+}

@@ -39,7 +39,7 @@ impl Core {
         step.reply(ticket, reply.map(Reply::Written));
     }
 
-    fn try_write(&mut self, step: &mut Step<'_>, write: &Write) -> Result<Written, Refusal> {
+    pub(super) fn try_write(&mut self, step: &mut Step<'_>, write: &Write) -> Result<Written, Refusal> {
         let space = self.space(write.space)?;
         if !space.charter.may_write(self.identity.key(), &write.document) {
             return Err(Refusal::NotAllowed { action: "write this document" });
