@@ -1,33 +1,35 @@
 //! A batch: many writes in one request, each its own change, answered in the order they came.
 //!
 //! Lines go to the node as they arrive and are committed in groups; a line that is wrong gets its own
-//! problem and the rest goes on. Nothing is atomic across lines. A client that does not read its
+//! problem and the rest goes on. Lines about one document happen in their order. Those of different
+//! documents may not: while more arrive than the node takes, each document has all that came for it at one
+//! turn, and they share a signature. Nothing is atomic across lines. A client that does not read its
 //! results is not read from either.
 
-use std::{collections::VecDeque, sync::Arc};
+mod lines;
+mod turns;
+
+use std::collections::BTreeMap;
 
 use axum::{
-    body::{Body, BodyDataStream, Bytes},
+    body::{Body, Bytes},
     extract::{Request, State},
     http::header,
     response::{IntoResponse as _, Response},
 };
-use futures::{Stream, StreamExt as _, stream};
-use starling_api::{
-    Code, Problem,
-    document::{BatchResult, NDJSON_MEDIA_TYPE},
-};
+use futures::{FutureExt as _, Stream, StreamExt as _, future::BoxFuture, stream, stream::FuturesUnordered};
+use starling_api::document::{BatchResult, NDJSON_MEDIA_TYPE};
 use starling_crdt::{
     id::SpaceId,
-    replica::{Condition, Write},
+    replica::{Condition, Write, Written},
 };
 use tokio::sync::OwnedSemaphorePermit;
 
+use self::{lines::Lines, turns::Turns};
 use super::{
-    answer::{Names, Refused, refused},
+    answer::{Names, Refused},
     input::{self, Members},
-    limits::{LINE_BYTES_MAX, LINE_TIME_MAX},
-    node::Pending,
+    node::{Node, Pending},
     report,
     state::Api,
 };
@@ -46,72 +48,137 @@ pub(super) async fn run(
 ) -> Result<Response, Refused> {
     let space = api.node.space(&space).await?;
     let room = api.room_for_a_batch()?;
-    let results = results(api, space, room, request.into_body().into_data_stream());
+    let lines = Lines::new(request.into_body().into_data_stream(), api.shutdown.clone());
+    let results = results(Batch::new(space, api.node, lines), room);
     Ok(([(header::CONTENT_TYPE, NDJSON_MEDIA_TYPE)], Body::from_stream(results)).into_response())
 }
 
-/// One line that was handed to the node, or why it was not.
-struct Submitted {
-    doc: Option<String>,
-    write: Result<Pending, Refused>,
+fn results(
+    batch: Batch,
+    room: OwnedSemaphorePermit,
+) -> impl Stream<Item = Result<Bytes, std::convert::Infallible>> {
+    stream::unfold((batch, room), |(mut batch, room)| async move {
+        let results = batch.results().await?;
+        Some((Ok(results), (batch, room)))
+    })
 }
 
-fn results(
-    api: Api,
+/// A result as a line, and the number of the line it answers.
+type Answer = (u64, Vec<u8>);
+
+/// A batch on its way. Nothing happens in it but while somebody waits for its results.
+struct Batch {
     space: SpaceId,
-    room: OwnedSemaphorePermit,
-    body: BodyDataStream,
-) -> impl Stream<Item = Result<Bytes, std::convert::Infallible>> {
-    let room = Arc::new(room);
-    let lines = Lines {
-        body,
-        shutdown: api.shutdown.clone(),
-        read: Vec::new(),
-        ready: VecDeque::new(),
-        skipping: false,
-        ended: false,
-    };
-    let submitted = stream::unfold(lines, |mut lines| async move {
-        let line = lines.next().await?;
-        Some((line, lines))
-    })
-    // One after the other, so that two lines about one document happen in their order.
-    .then(move |line| {
-        let node = api.node.clone();
-        async move {
-            match line {
-                Ok(line) => {
-                    let (doc, write) = read_line(space, &line);
-                    let write = match write {
-                        Ok(write) => node.submit(write).await,
-                        Err(refused) => Err(refused),
-                    };
-                    Submitted { doc, write }
+    node: Node,
+    lines: Lines,
+    /// Lines read.
+    read: u64,
+    waiting: Turns,
+    under_way: FuturesUnordered<BoxFuture<'static, Answer>>,
+    /// Answers whose turn has not come: to lines that were read and do not wait, no more than
+    /// [`turns::LINES_MAX`] before the last one read.
+    answers: BTreeMap<u64, Vec<u8>>,
+    /// Lines answered.
+    answered: u64,
+}
+
+impl Batch {
+    fn new(space: SpaceId, node: Node, lines: Lines) -> Self {
+        Self {
+            space,
+            node,
+            lines,
+            read: 0,
+            waiting: Turns::default(),
+            under_way: FuturesUnordered::new(),
+            answers: BTreeMap::new(),
+            answered: 0,
+        }
+    }
+
+    /// The next results, in the order of their lines; none when every line was answered.
+    async fn results(&mut self) -> Option<Bytes> {
+        loop {
+            self.read_arrived();
+            self.submit().await;
+            let results = self.in_order();
+            if !results.is_empty() {
+                return Some(results.into());
+            }
+            let reads = self.has_room() && !self.lines.is_over();
+            if !reads && self.under_way.is_empty() {
+                return None;
+            }
+            tokio::select! {
+                Some(answer) = self.under_way.next(), if !self.under_way.is_empty() => {
+                    self.answer(answer);
+                    // What one commit made durable is there at once.
+                    while let Some(Some(answer)) = self.under_way.next().now_or_never() {
+                        self.answer(answer);
+                    }
                 }
-                Err(refused) => Submitted { doc: None, write: Err(refused) },
+                () = self.lines.wait(), if reads => {}
             }
         }
-    });
-    submitted
-        .map(move |submitted| {
-            let room = room.clone();
-            async move {
-                let line = finish(submitted).await;
-                drop(room);
-                line
+    }
+
+    /// Whether another line may be read: neither those that wait nor the answers kept back grow without end.
+    fn has_room(&self) -> bool {
+        self.read - self.answered < turns::LINES_MAX && self.waiting.has_room()
+    }
+
+    fn read_arrived(&mut self) {
+        while self.has_room()
+            && let Some(line) = self.lines.arrived()
+        {
+            let number = self.read;
+            self.read += 1;
+            let bytes = line.as_ref().map_or(0, Vec::len);
+            let (doc, write) = match line {
+                Ok(line) => read_line(self.space, &line),
+                Err(refused) => (None, Err(refused)),
+            };
+            match write {
+                Ok(write) => self.waiting.push(number, bytes, write),
+                Err(refused) => self.answer((number, result(doc, Err(refused)))),
             }
-        })
-        .buffered(LINES_UNDER_WAY_MAX)
-        .ready_chunks(RESULTS_TOGETHER_MAX)
-        .map(|lines| Ok(lines.concat().into()))
+        }
+    }
+
+    async fn submit(&mut self) {
+        while self.under_way.len() < LINES_UNDER_WAY_MAX
+            && let Some((number, write)) = self.waiting.pop()
+        {
+            let doc = Some(write.document.as_str().to_owned());
+            match self.node.submit(write).await {
+                Ok(pending) => self.under_way.push(Box::pin(finish(number, doc, pending))),
+                Err(refused) => self.answer((number, result(doc, Err(refused)))),
+            }
+        }
+    }
+
+    fn answer(&mut self, (number, answer): Answer) {
+        self.answers.insert(number, answer);
+    }
+
+    fn in_order(&mut self) -> Vec<u8> {
+        let mut results = Vec::new();
+        for _ in 0..RESULTS_TOGETHER_MAX {
+            let Some(answer) = self.answers.remove(&self.answered) else { break };
+            self.answered += 1;
+            results.extend(answer);
+        }
+        results
+    }
 }
 
-async fn finish(submitted: Submitted) -> Vec<u8> {
-    let outcome = match submitted.write {
-        Ok(pending) => pending.written().await.map(|written| report::heads(&written.heads)),
-        Err(refused) => Err(refused),
-    };
-    let result = BatchResult { doc: submitted.doc, outcome: outcome.map_err(|refused| *refused.0) };
+async fn finish(number: u64, doc: Option<String>, pending: Pending) -> Answer {
+    (number, result(doc, pending.written().await))
+}
+
+fn result(doc: Option<String>, outcome: Result<Written, Refused>) -> Vec<u8> {
+    let outcome = outcome.map(|written| report::heads(&written.heads));
+    let result = BatchResult { doc, outcome: outcome.map_err(|refused| *refused.0) };
     // A result holds texts only, and such a thing always has a JSON form.
     let mut text = serde_json::to_vec(&result).unwrap_or_default();
     text.push(b'\n');
@@ -133,141 +200,12 @@ fn read_line(space: SpaceId, line: &[u8]) -> (Option<String>, Result<Write, Refu
     (doc, write)
 }
 
-/// The lines of a body, each within its bounds of length and patience.
-struct Lines {
-    body: BodyDataStream,
-    shutdown: crate::shutdown::Shutdown,
-    /// What of the present line has arrived.
-    read: Vec<u8>,
-    ready: VecDeque<Result<Vec<u8>, Refused>>,
-    /// The present line is too long: it was answered, and the rest of it is thrown away.
-    skipping: bool,
-    ended: bool,
-}
-
-impl Lines {
-    async fn next(&mut self) -> Option<Result<Vec<u8>, Refused>> {
-        loop {
-            if let Some(line) = self.ready.pop_front() {
-                return Some(line);
-            }
-            if self.ended {
-                return None;
-            }
-            let frame = tokio::select! {
-                frame = tokio::time::timeout(LINE_TIME_MAX, self.body.next()) => frame,
-                () = self.shutdown.requested() => {
-                    self.end(Some(Problem::new(Code::Stopping, "the node stops; lines after this were not written")));
-                    continue;
-                }
-            };
-            match frame {
-                Ok(Some(Ok(bytes))) => self.take(&bytes),
-                Ok(None) => self.end(None),
-                Ok(Some(Err(error))) => {
-                    self.end(Some(Problem::new(Code::BadRequest, format!("the body broke off: {error}"))));
-                }
-                Err(_) => {
-                    let detail = format!("no line came for {} s", LINE_TIME_MAX.as_secs());
-                    self.end(Some(Problem::new(Code::RequestTimeout, detail)));
-                }
-            }
-        }
-    }
-
-    fn take(&mut self, bytes: &[u8]) {
-        let mut rest = bytes;
-        while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
-            self.extend(&rest[..end]);
-            self.end_line();
-            rest = &rest[end + 1..];
-        }
-        self.extend(rest);
-    }
-
-    fn extend(&mut self, piece: &[u8]) {
-        if self.skipping {
-            return;
-        }
-        if self.read.len() + piece.len() > LINE_BYTES_MAX {
-            self.skipping = true;
-            self.read = Vec::new();
-            let detail = format!("a line of the batch is longer than {LINE_BYTES_MAX} bytes");
-            self.ready.push_back(Err(refused(Code::BodyTooLarge, detail)));
-            return;
-        }
-        self.read.extend_from_slice(piece);
-    }
-
-    fn end_line(&mut self) {
-        let line = std::mem::take(&mut self.read);
-        if !std::mem::take(&mut self.skipping) && !line.trim_ascii().is_empty() {
-            self.ready.push_back(Ok(line));
-        }
-    }
-
-    /// No more lines come. A line that broke off half way is not written.
-    fn end(&mut self, problem: Option<Problem>) {
-        self.ended = true;
-        match problem {
-            None => self.end_line(),
-            Some(problem) => self.ready.push_back(Err(problem.into())),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use starling_api::Code;
     use starling_crdt::document::Edit;
 
     use super::*;
-
-    fn lines(pieces: Vec<Result<Bytes, std::io::Error>>) -> Lines {
-        let (trigger, shutdown) = crate::shutdown::channel();
-        // Nobody asks to stop in these tests; a dropped trigger would.
-        std::mem::forget(trigger);
-        let body = Body::from_stream(stream::iter(pieces)).into_data_stream();
-        Lines { body, shutdown, read: Vec::new(), ready: VecDeque::new(), skipping: false, ended: false }
-    }
-
-    async fn all(mut lines: Lines) -> Vec<Result<String, Code>> {
-        let mut found = Vec::new();
-        while let Some(line) = lines.next().await {
-            found.push(
-                line.map(|line| String::from_utf8(line).expect("text")).map_err(|refused| refused.0.code),
-            );
-        }
-        found
-    }
-
-    #[tokio::test]
-    async fn lines_are_the_same_however_the_body_is_divided() {
-        let text = b"one\n\n  \r\ntwo\nlast without end";
-        let expected = vec![Ok("one".to_owned()), Ok("two".to_owned()), Ok("last without end".to_owned())];
-        for cut in 0..=text.len() {
-            let pieces = [&text[..cut], &text[cut..]].map(|piece| Ok(Bytes::copy_from_slice(piece)));
-            assert_eq!(all(lines(pieces.into())).await, expected, "cut at {cut}");
-        }
-    }
-
-    #[tokio::test]
-    async fn a_line_too_long_is_answered_and_skipped() {
-        let long = "x".repeat(LINE_BYTES_MAX);
-        let pieces =
-            vec![Ok(Bytes::from(format!("a\n{long}"))), Ok(Bytes::from("y")), Ok(Bytes::from("z\nb\n"))];
-        assert_eq!(
-            all(lines(pieces)).await,
-            [Ok("a".to_owned()), Err(Code::BodyTooLarge), Ok("b".to_owned())]
-        );
-        let fits = vec![Ok(Bytes::from(long.clone())), Ok(Bytes::from("\n"))];
-        assert_eq!(all(lines(fits)).await, [Ok(long)]);
-    }
-
-    #[tokio::test]
-    async fn a_body_that_breaks_off_leaves_its_last_line_unwritten() {
-        let pieces = vec![Ok(Bytes::from("a\nhalf")), Err(std::io::Error::other("gone"))];
-        assert_eq!(all(lines(pieces)).await, [Ok("a".to_owned()), Err(Code::BadRequest)]);
-    }
 
     #[test]
     fn a_line_names_its_document_even_where_it_is_wrong() {
