@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use super::core::Core;
-use super::effect::{Note, Reply};
+use super::effect::{Counted, Note, Reply};
 use super::input::{Condition, Input, LocalRequest, RequestTicket, Write};
 use super::step::Step;
 use crate::document::Edit;
@@ -111,6 +111,7 @@ impl Core {
         {
             let mut later = written.clone();
             later.created = false;
+            step.count(Counted::Written, if written.changed { rest.len() as u64 } else { 0 });
             step.reply(*first, Ok(Reply::Written(written)));
             for (ticket, _) in rest {
                 step.reply(*ticket, Ok(Reply::Written(later.clone())));

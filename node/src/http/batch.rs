@@ -36,7 +36,7 @@ use super::{
 
 /// Writes of one batch that are under way at once: enough to fill a commit group. It also bounds how many
 /// new documents of an import are built at once, each of which takes some 20 KiB until its step ends.
-const LINES_UNDER_WAY_MAX: usize = 256;
+const LINES_UNDER_WAY_MAX: usize = 512;
 
 /// Results that leave in one piece when they are there at once, as those of one commit are.
 const RESULTS_TOGETHER_MAX: usize = 256;

@@ -9,9 +9,9 @@ use std::collections::{BTreeMap, VecDeque};
 use starling_crdt::{id::DocumentName, limits::DELTA_CHANGES_MAX, replica::Write};
 
 /// Most lines of a batch read and not answered.
-pub(super) const LINES_MAX: u64 = 16_384;
+pub(super) const LINES_MAX: u64 = 32_768;
 /// Most bytes of lines that wait, but for one line.
-const BYTES_MAX: usize = 4 * 1024 * 1024;
+const BYTES_MAX: usize = 2 * 1024 * 1024;
 
 /// See the module.
 #[derive(Default)]
