@@ -5,7 +5,7 @@ mod mesh;
 
 use std::time::Duration;
 
-use mesh::Mesh;
+use mesh::{Exchanged, Mesh};
 use mesh::failing::How;
 use starling_crdt::document::{Edit, Json};
 use starling_crdt::id::SpaceId;
@@ -86,4 +86,55 @@ fn a_node_whose_store_takes_nothing_asks_rarely_and_catches_up() {
     mesh.nodes[2].store_now(How::Works);
     mesh.run(Duration::from_secs(30));
     mesh.assert_converged(space);
+}
+
+/// What two nodes say to each other in an hour in which the first writes every so often, and the second, whose
+/// space is full, can take none of it; and how long after the second may keep more it holds everything.
+fn an_hour_without_room(pause: Option<Duration>) -> (Exchanged, Duration) {
+    let hour = Duration::from_secs(3_600);
+    let mut mesh = Mesh::new(2, 7);
+    let space = mesh.shared_space();
+    mesh.restart_with_quota(1, Some(QUOTA));
+    mesh.connect_all();
+    for number in 0..400 {
+        mesh.put(0, space, &format!("d/{number}"), &format!("{{\"n\": {number}}}"));
+        mesh.run(Duration::from_millis(100));
+    }
+    mesh.run(Duration::from_secs(600));
+    assert!(documents(&mesh, 1, space) < 200, "{}", documents(&mesh, 1, space));
+    mesh.nodes.iter_mut().for_each(|node| node.exchanged = Exchanged::default());
+    match pause {
+        None => mesh.run(hour),
+        Some(pause) => (0..hour.as_secs() / pause.as_secs()).for_each(|number| {
+            mesh.set(0, space, "d/0", "/n", &number.to_string());
+            mesh.run(pause);
+        }),
+    }
+    let [one, other] = [mesh.nodes[0].exchanged, mesh.nodes[1].exchanged];
+    let said = Exchanged {
+        questions: one.questions + other.questions,
+        answers: one.answers + other.answers,
+        bytes: one.bytes + other.bytes,
+    };
+    mesh.restart_with_quota(1, None);
+    mesh.connect_all();
+    let from = mesh.now;
+    while mesh.contents(1, space) != mesh.contents(0, space) && mesh.now < from + 600_000_000 {
+        mesh.run(Duration::from_secs(1));
+    }
+    mesh.assert_converged(space);
+    (said, Duration::from_micros(mesh.now - from))
+}
+
+#[test]
+fn two_nodes_leave_alone_what_one_of_them_has_no_room_for() {
+    for (pause, questions_max, bytes_max) in
+        [(None, 80, 200_000), (Some(Duration::from_secs(20)), 240, 300_000)]
+    {
+        let (said, healed) = an_hour_without_room(pause);
+        println!("written every {pause:?}: {said:?}, then whole after {healed:?}");
+        assert!(said.questions < questions_max && said.answers == said.questions, "{said:?}");
+        assert!(said.bytes < bytes_max, "{said:?}");
+        assert!(healed < Duration::from_secs(10), "{healed:?}");
+    }
 }

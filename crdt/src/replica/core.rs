@@ -13,7 +13,7 @@ use super::effect::{Effect, Note, Refusal, Reply, Verdict};
 use super::input::{Input, LocalRequest, RequestTicket};
 use super::leave::still_leaving;
 use super::repair::{Peer, Rest};
-use super::space::Space;
+use super::space::{Room, Space};
 use super::step::Step;
 use super::tick::Upkeep;
 use super::wait::Waiter;
@@ -286,8 +286,8 @@ impl Core {
 
     /// Why nothing more of a space is kept, if so: its quota on this node is used up.
     pub(super) fn fullness(&self, space: SpaceId) -> Option<Refusal> {
-        let (bytes, most) = (self.spaces.get(&space)?.bytes, self.options.space_bytes_max?);
-        (bytes >= most).then_some(Refusal::SpaceFull { bytes, most })
+        let (space, most) = (self.spaces.get(&space)?, self.options.space_bytes_max?);
+        (space.room(Some(most)) == Room::UsedUp).then_some(Refusal::SpaceFull { bytes: space.bytes, most })
     }
 
     fn block(

@@ -119,6 +119,8 @@ impl Core {
         let screened = match delta {
             ScreenedDelta::Verified(delta, brought) => Ok((delta, brought)),
             ScreenedDelta::Unverified(delta) => match self.verify_late(step, delta)? {
+                // Nothing it could bring would be kept.
+                None if self.fullness(space).is_some() => return Ok(Taken::NoRoom),
                 None => return Ok(Taken::Unknown),
                 Some(verified) => verified.map(|delta| (delta, None)).map_err(Refused::from),
             },

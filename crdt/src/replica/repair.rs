@@ -7,6 +7,7 @@
 mod answers;
 mod greetings;
 mod rest;
+mod standoff;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
@@ -14,6 +15,7 @@ use std::time::Duration;
 use minicbor::bytes::ByteVec;
 
 pub(super) use rest::Rest;
+use standoff::{Holdings, Standoff};
 
 use super::core::Core;
 use super::effect::{Counted, Effect};
@@ -63,7 +65,7 @@ pub(super) enum Task {
     Join { space: SpaceId, request: Vec<u8> },
     Statements { space: SpaceId, pull: Pull },
     Push { space: SpaceId, ids: VecDeque<StatementId> },
-    Reconcile { space: SpaceId, run: Box<Reconciliation> },
+    Reconcile { space: SpaceId, holdings: Holdings, run: Box<Reconciliation> },
     Offer { space: SpaceId, items: Vec<OfferedItem> },
     Fetch { space: SpaceId, goals: Goals },
 }
@@ -125,6 +127,8 @@ pub(super) struct Peer {
     pushed: BTreeSet<SpaceId>,
     /// Items of which this peer's run was refused, up to which number, and until when that is remembered.
     refused: BTreeMap<(SpaceId, ItemKey), (u64, Moment)>,
+    /// Spaces in which this peer and this node differ, and nothing is left to fetch.
+    standoffs: BTreeMap<SpaceId, Standoff>,
     /// This dialogue is the first since the connection came up: the other side has one, too.
     greeting: bool,
 }
@@ -147,6 +151,7 @@ impl Peer {
             calm: 0,
             pushed: BTreeSet::new(),
             refused: BTreeMap::new(),
+            standoffs: BTreeMap::new(),
             greeting: true,
         }
     }
@@ -295,7 +300,9 @@ impl Core {
     fn next_task(&mut self, step: &mut Step<'_>, key: AuthorKey) -> Result<(), StoreError> {
         while let Some(task) = self.peers.get_mut(&key).and_then(|peer| peer.tasks.pop_front()) {
             if let Some(peer) = self.peers.get_mut(&key) {
-                peer.busy |= !matches!(task, Task::Hello);
+                // Of a comparison its end says whether it found anything new.
+                let compares = matches!(task, Task::Hello | Task::Reconcile { .. } | Task::Offer { .. });
+                peer.busy |= !compares;
             }
             if let Some((asked, request)) = self.question(key, task) {
                 self.ask(step, key, asked, &request);
@@ -351,10 +358,10 @@ impl Core {
                 let pushed = Asked::Task(Task::Push { space, ids });
                 (!is_empty).then_some((pushed, request))
             }
-            Task::Reconcile { space, mut run } => {
+            Task::Reconcile { space, holdings, mut run } => {
                 let ranges = run.next_ranges()?;
                 let request = Request::Reconcile { space, salt: run.salt(), ranges };
-                Some((Asked::Task(Task::Reconcile { space, run }), request))
+                Some((Asked::Task(Task::Reconcile { space, holdings, run }), request))
             }
             Task::Offer { space, mut items } => {
                 let rest = items.split_off(items.len().min(OFFERED_ITEMS_MAX));

@@ -44,6 +44,13 @@ pub(super) struct Space {
     writers: BTreeMap<Actor, Writer>,
 }
 
+/// Whether a space takes more in.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Room {
+    Left,
+    UsedUp,
+}
+
 /// The incarnation this process writes as.
 pub(super) struct OwnIncarnation {
     pub(super) incarnation: VerifiedIncarnation,
@@ -195,6 +202,11 @@ impl Space {
             last = Some(document);
             Ok(())
         })
+    }
+
+    /// Whether there is room for more, where so many bytes are kept.
+    pub(super) fn room(&self, bytes_max: Option<u64>) -> Room {
+        if bytes_max.is_some_and(|most| self.bytes >= most) { Room::UsedUp } else { Room::Left }
     }
 
     /// The row that says this space is held.

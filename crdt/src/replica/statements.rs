@@ -288,15 +288,19 @@ impl Core {
                 return Verdict::Ignore;
             }
         }
-        let differs = beacon.facts.documents != space.items.fingerprint().to_be_bytes()
-            || beacon.facts.statements != space.charter.fingerprint();
+        let theirs = u64::from_be_bytes(beacon.facts.documents);
+        let (documents_differ, statements_differ) =
+            (theirs != space.items.fingerprint(), beacon.facts.statements != space.charter.fingerprint());
         let heard = beacon.clone();
         let changes = space.presence.on_beacon(now, &mut self.rng, beacon);
         space.presence.on_clock(author, heard.time, step.now.wall);
         self.member_changes(step, space_id, changes);
         let source = crate::connect::AddressSource::Beacon;
         self.connect.on_addresses(now, &mut self.rng, author, &heard.facts.addresses, source);
-        if differs && self.peers.contains_key(&author) && self.fullness(space_id).is_none() {
+        let fetches = documents_differ
+            && self.fullness(space_id).is_none()
+            && !self.is_standoff(now, author, space_id, theirs);
+        if statements_differ || fetches {
             self.repair_later(now, author);
         }
         Verdict::Accept

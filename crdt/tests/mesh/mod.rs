@@ -49,11 +49,20 @@ pub struct Node {
     pub topics: BTreeSet<Topic>,
     pub replies: BTreeMap<u64, Result<Reply, Refusal>>,
     pub effects: Vec<String>,
+    pub exchanged: Exchanged,
     pub key: AuthorKey,
     store: Failing,
     seed: u8,
     starts: u8,
     inbox: Vec<Input>,
+}
+
+/// What a node said in exchanges: questions and answers.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Exchanged {
+    pub questions: usize,
+    pub answers: usize,
+    pub bytes: usize,
 }
 
 /// What is on its way to a node.
@@ -238,8 +247,14 @@ impl Mesh {
                     self.spread(index, topic, &payload, from);
                 }
             }
-            Effect::Ask { peer, id, body } => self.ask(index, peer, id, &body),
+            Effect::Ask { peer, id, body } => {
+                let said = &mut self.nodes[index].exchanged;
+                (said.questions, said.bytes) = (said.questions + 1, said.bytes + body.len());
+                self.ask(index, peer, id, &body);
+            }
             Effect::Answer { peer, id, body } => {
+                let said = &mut self.nodes[index].exchanged;
+                (said.answers, said.bytes) = (said.answers + 1, said.bytes + body.len());
                 if let Some(to) = self.index_of(peer).filter(|to| self.linked(index, *to)) {
                     let answer = self.nodes[to].replica.screener().screen_answer(&body);
                     let peer = self.nodes[index].key;
@@ -602,6 +617,7 @@ impl Node {
             topics,
             replies: BTreeMap::new(),
             effects: Vec::new(),
+            exchanged: Exchanged::default(),
             key,
             store,
             seed,

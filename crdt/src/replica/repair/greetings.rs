@@ -1,10 +1,10 @@
 //! What two nodes compare first: greetings, and the statements of their charters.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rand_chacha::rand_core::Rng;
 
-use super::{Pull, REPAIR_LATER, Task};
+use super::{Holdings, Pull, REPAIR_LATER, Task};
 use crate::budget::Offence;
 use crate::charter::VerifiedStatement;
 use crate::exchange::{Greeting, Reconciliation};
@@ -25,6 +25,11 @@ impl Core {
             .filter_map(|greeting| Some((self.greeted_space(key, own, greeting.tag)?, *greeting)))
             .collect();
         theirs.keys().for_each(|space| self.greeted(step, *space, key));
+        let now = step.now.monotonic;
+        let waits = |(space, greeting): (&SpaceId, &Greeting)| {
+            self.is_standoff(now, key, *space, greeting.items).then_some(*space)
+        };
+        let standoffs: BTreeSet<SpaceId> = theirs.iter().filter_map(waits).collect();
         let Some(peer) = self.peers.get_mut(&key) else { return };
         // Both sides greet when a connection comes up: only one then compares everything.
         let compares = !peer.greeting || own < key;
@@ -36,11 +41,14 @@ impl Core {
                         let pull = Pull::new(&space.charter);
                         peer.tasks.push_back(Task::Statements { space: space.id, pull });
                     }
-                    if greeting.items != space.items.fingerprint() {
+                    let holdings = Holdings { mine: space.items.fingerprint(), theirs: greeting.items };
+                    if holdings.mine == holdings.theirs {
+                        peer.standoffs.remove(&space.id);
+                    } else if !standoffs.contains(&space.id) {
                         unequal = true;
                         if compares {
-                            let run = Reconciliation::new(&space.items, self.rng.next_u64());
-                            peer.tasks.push_back(Task::Reconcile { space: space.id, run: Box::new(run) });
+                            let run = Box::new(Reconciliation::new(&space.items, self.rng.next_u64()));
+                            peer.tasks.push_back(Task::Reconcile { space: space.id, holdings, run });
                         }
                     }
                 }
