@@ -159,6 +159,9 @@ pub const EXCHANGES_MAX: usize = 4;
 /// Items remembered per peer because what it sent of them was refused. Past it those remembered longest
 /// are forgotten, and fetched once more.
 pub const REFUSED_ITEMS_MAX: usize = 4_096;
+/// Bytes of proofs of forks in one space up to which a node takes another one although the space has no room
+/// left: seven of the largest, tens of thousands of usual ones. Past it further ones are refused, and counted.
+pub const PROOF_BYTES_WITHOUT_ROOM_MAX: u64 = 16 * 1024 * 1024;
 /// Runs wanted in one fetch request.
 pub const FETCH_WANTS_MAX: usize = 1_024;
 /// Local requests that wait for other nodes. Past it further ones are refused.

@@ -7,9 +7,12 @@ use std::time::Duration;
 
 use mesh::{Exchanged, Mesh};
 use mesh::failing::How;
+use mesh::rogue::{Made, Rogue, put};
 use starling_crdt::document::{Edit, Json};
 use starling_crdt::id::SpaceId;
+use starling_crdt::limits::PROOF_BYTES_WITHOUT_ROOM_MAX;
 use starling_crdt::replica::{LocalRequest, Refusal, Reply};
+use starling_crdt::store::{KeyRange, Table};
 
 /// What the small node keeps of a space.
 const QUOTA: u64 = 8_000;
@@ -66,6 +69,88 @@ fn a_full_space_takes_nothing_more_and_catches_up_when_it_may_keep_more() {
     assert_eq!(documents(&mesh, 2, space), 6);
     mesh.assert_converged(space);
     assert_eq!(bytes(&mut mesh, 2, space), bytes(&mut mesh, 0, space), "each counts the same bytes");
+}
+
+/// Rows of proofs of forks, and their bytes.
+fn proofs(mesh: &Mesh, index: usize) -> (usize, u64) {
+    let rows = mesh.nodes[index].store().rows(Table::Forks, KeyRange::ALL, 1_000).unwrap();
+    (rows.len(), rows.iter().map(|(_, row)| row.len() as u64).sum())
+}
+
+/// The first change of an actor in some document: two of these make a fork.
+fn first(rogue: &Rogue, text: &str) -> Made {
+    rogue.change(1, 1, &[], vec![put("x", text)])
+}
+
+#[test]
+fn a_full_node_keeps_and_tells_the_proof_of_a_fork_that_gossip_brings() {
+    let mut mesh = Mesh::new(3, 8);
+    let space = mesh.shared_space();
+    let rogue = Rogue::of(&mesh.nodes[2], space, 77);
+    mesh.gossip(1, rogue.key(), rogue.topic(), &rogue.payload("forked", &[&first(&rogue, "one")]));
+    mesh.restart_with_quota(1, Some(QUOTA));
+    (0..2).for_each(|number| drop(mesh.put(1, space, &format!("d/{number}"), &long(number))));
+    let (kept, relay) = (bytes(&mut mesh, 1, space), mesh.nodes[0].key);
+    let other = rogue.payload("forked", &[&first(&rogue, "two")]);
+    let effects = mesh.gossip(1, relay, rogue.topic(), &other);
+    let says = |what: &str| effects.iter().any(|effect| effect.contains(what));
+    assert!(says("Fork {") && says("Forks"), "{effects:?}");
+    assert!(says(&format!("Offence {{ peer: {:?}, offence: Equivocation", rogue.key())), "{effects:?}");
+    assert!(!says(&format!("Offence {{ peer: {relay:?}")), "{effects:?}");
+    assert_eq!((proofs(&mesh, 1).0, bytes(&mut mesh, 1, space)), (1, kept));
+    // What contradicts nothing is left, and the same again is no news.
+    let new = rogue.payload("new", &[&first(&rogue, "one")]);
+    let effects = [mesh.gossip(1, relay, rogue.topic(), &other), mesh.gossip(1, relay, rogue.topic(), &new)];
+    assert!(!effects.concat().iter().any(|effect| effect.contains("Fork")), "{effects:?}");
+    assert!(effects[1].iter().any(|effect| effect.contains("space_full")), "{effects:?}");
+    assert_eq!((proofs(&mesh, 1).0, bytes(&mut mesh, 1, space)), (1, kept));
+}
+
+#[test]
+fn a_full_node_asks_for_the_proof_of_a_fork() {
+    let mut mesh = Mesh::new(3, 9);
+    let space = mesh.shared_space();
+    let rogue = Rogue::of(&mesh.nodes[2], space, 77);
+    mesh.restart_with_quota(1, Some(QUOTA));
+    for (node, text) in [(0, "one"), (1, "two")] {
+        mesh.gossip(node, rogue.key(), rogue.topic(), &rogue.payload("forked", &[&first(&rogue, text)]));
+    }
+    (0..2).for_each(|number| drop(mesh.put(1, space, &format!("d/{number}"), &long(number))));
+    (2..4).for_each(|number| drop(mesh.put(0, space, &format!("d/{number}"), &long(number))));
+    let kept = bytes(&mut mesh, 1, space);
+    mesh.connect_all();
+    mesh.run(Duration::from_secs(60));
+    assert_eq!((proofs(&mesh, 0).0, proofs(&mesh, 1).0), (1, 1));
+    assert_eq!(bytes(&mut mesh, 1, space), kept);
+}
+
+#[test]
+fn proofs_of_forks_do_not_fill_the_disk_of_a_full_node() {
+    const FORKS: u8 = 10;
+    let mut mesh = Mesh::new(3, 10);
+    let space = mesh.shared_space();
+    let rogue = Rogue::of(&mesh.nodes[2], space, 77);
+    let large = |text: &str| first(&rogue, &text.repeat(1_000_000));
+    mesh.restart_with_quota(1, Some(u64::from(FORKS) * 1_000_000));
+    let fork = |mesh: &mut Mesh, text: &str| {
+        (0..FORKS).for_each(|number| {
+            let payload = rogue.payload(&format!("d/{number}"), &[&large(text)]);
+            mesh.gossip(1, rogue.key(), rogue.topic(), &payload);
+        });
+    };
+    fork(&mut mesh, "a");
+    assert_eq!((documents(&mesh, 1, space), proofs(&mesh, 1)), (usize::from(FORKS), (0, 0)));
+    fork(&mut mesh, "b");
+    let (count, stored) = proofs(&mesh, 1);
+    assert_eq!(count as u64, PROOF_BYTES_WITHOUT_ROOM_MAX / (stored / count as u64));
+    assert!(mesh.nodes[1].effects.iter().any(|effect| effect.contains("proofs_full")));
+    // What is kept counts after a restart, too.
+    mesh.restart_with_quota(1, Some(1));
+    fork(&mut mesh, "b");
+    assert_eq!(proofs(&mesh, 1), (count, stored));
+    mesh.restart(1);
+    fork(&mut mesh, "b");
+    assert_eq!(proofs(&mesh, 1).0, usize::from(FORKS), "with room left every proof is kept");
 }
 
 #[test]

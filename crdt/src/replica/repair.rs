@@ -402,7 +402,8 @@ impl Core {
         mut goals: Goals,
     ) -> Option<(Asked, Request)> {
         if self.fullness(space).is_some() {
-            return None;
+            // What proves a fork is taken without room, too.
+            goals.retain(|_, goal| matches!(goal, Goal::Contradict(_)));
         }
         let items = &self.spaces.get(&space)?.items;
         let tip = |key: ItemKey| items.item(key).map_or(0, |item| item.tip.seq);

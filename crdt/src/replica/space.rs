@@ -35,6 +35,8 @@ pub(super) struct Space {
     pub(super) changes: u64,
     /// Bytes of changes, as far as they were counted.
     pub(super) bytes: u64,
+    /// Bytes of the proofs of forks kept beside them.
+    pub(super) proof_bytes: u64,
     /// What this node came with, while nobody has witnessed it.
     pub(super) ticket: Option<Box<Ticket>>,
     pub(super) join_refused: Option<String>,
@@ -97,6 +99,7 @@ impl Space {
             documents: 0,
             changes: 0,
             bytes: 0,
+            proof_bytes: 0,
             ticket,
             join_refused: None,
             own: None,
@@ -138,6 +141,10 @@ impl Space {
                 Err(error) if space.faults.len() < FAULTS_TOLD_MAX => space.faults.push(error),
                 Err(_) => {}
             }
+            Ok(())
+        })?;
+        walk_prefix(store, Table::Forks, &space.index.all(), |_, value| {
+            space.proof_bytes += value.len() as u64;
             Ok(())
         })?;
         space.members_changed(now.monotonic);
