@@ -223,3 +223,43 @@ fn two_nodes_leave_alone_what_one_of_them_has_no_room_for() {
         assert!(healed < Duration::from_secs(10), "{healed:?}");
     }
 }
+
+/// Three nodes between which nothing happened for so long that the next dialogues are minutes away; then the third
+/// loses what gossip brings, since its store takes nothing, and hears no gossip any more.
+fn after_a_lost_step() -> (Mesh, SpaceId) {
+    let mut mesh = Mesh::new(3, 11);
+    let space = mesh.shared_space();
+    mesh.run(Duration::from_secs(1_200));
+    mesh.nodes[2].store_now(How::Loses);
+    mesh.put(0, space, "lost", "{}");
+    mesh.run(Duration::from_millis(20));
+    assert!(mesh.nodes[2].effects.iter().any(|effect| effect.contains("StoreFault")));
+    mesh.gossip_loss = 100;
+    (mesh, space)
+}
+
+#[test]
+fn what_a_failed_step_lost_is_asked_for_once_when_the_store_takes_again() {
+    let (mut mesh, space) = after_a_lost_step();
+    mesh.nodes[2].store_now(How::Works);
+    mesh.nodes[2].effects.clear();
+    mesh.put(2, space, "own", "{}");
+    assert_eq!(documents(&mesh, 2, space), 1, "it is lost");
+    mesh.run(Duration::from_millis(500));
+    assert_eq!(documents(&mesh, 2, space), 2);
+    assert!(asked(&mesh, 2) <= 4, "once: greeting, comparison, fetch, offer, not {}", asked(&mesh, 2));
+}
+
+#[test]
+fn a_node_that_writes_nothing_finds_out_by_itself_that_its_store_takes_again() {
+    let (mut mesh, space) = after_a_lost_step();
+    mesh.run(Duration::from_secs(600));
+    mesh.nodes[2].effects.clear();
+    mesh.run(Duration::from_secs(600));
+    let asked = asked(&mesh, 2);
+    assert!(asked < QUESTIONS_MAX, "a store that takes nothing was asked for {asked} times");
+    mesh.nodes[2].store_now(How::Works);
+    mesh.run(Duration::from_secs(26));
+    assert_eq!(documents(&mesh, 2, space), 1);
+    mesh.assert_converged(space);
+}

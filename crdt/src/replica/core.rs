@@ -424,7 +424,7 @@ impl Core {
     /// The commit of a step has happened.
     pub(super) fn committed(&mut self, commit: u64) {
         self.commit = commit;
-        self.rest.store_works();
+        self.store_works(self.now);
         self.trim();
     }
 

@@ -236,6 +236,7 @@ impl Core {
         self.load_history(step, space, &document)?;
         let Admission { admitted, out_of_view, begun, ended } = self.admit_changes(space, &delta);
         if let Some((last_seq, last_hash)) = admitted.last().copied() {
+            step.brought_by.insert(from);
             self.keep(step, space, &delta, writer.unstored, last_seq, last_hash, &out_of_view);
             step.count(Counted::Admitted, admitted.len() as u64);
             woken.extend(admitted.iter().map(|(_, hash)| Waiting::Change(*hash)));

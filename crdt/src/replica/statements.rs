@@ -147,7 +147,11 @@ impl Core {
         from: AuthorKey,
         statement: VerifiedStatement,
     ) -> Verdict {
-        match self.insert_statement(step, space, statement) {
+        let inserted = self.insert_statement(step, space, statement);
+        if !matches!(inserted, Ok(Inserted::Known)) {
+            step.brought_by.insert(from);
+        }
+        match inserted {
             Ok(Inserted::New { effective, .. }) if effective.is_empty() => {
                 self.offend(step, from, Offence::VoidStatement, "void_statement");
                 Verdict::Ignore

@@ -64,6 +64,7 @@ impl Core {
         delta: VerifiedDelta,
     ) -> Taken {
         step.count(Counted::Orphaned, 1);
+        step.brought_by.insert(from);
         if is_planted("drop-orphan-silently") {
             // Believed to be held, it is not asked for again either.
             let sent = delta.delta();

@@ -81,6 +81,7 @@ impl Core {
         for statement in statements {
             match statement {
                 Ok(statement) if statement.space == space => {
+                    step.brought_by.insert(from);
                     if let Err(StatementFault::Store(error)) = self.insert_statement(step, space, statement) {
                         step.note(Note::StoreFault { error });
                     }
