@@ -43,6 +43,8 @@ pub const PATCH_READ_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Most operations by which one write moves members of concurrent maps into the winner. What is
 /// beyond it stays where it is, and is read there: a hostile map must not make honest writes large.
 pub const MAP_MERGE_OPS_MAX: usize = 1_000;
+/// Most heads that one request names as what its client read; far above what a document ever shows at once.
+pub const HEADS_NAMED_MAX: usize = 1_024;
 /// Causal clocks kept while a document is checked; others are found by walking the graph.
 pub const VALIDATOR_CLOCKS_MAX: usize = 256;
 /// **P** Farthest from zero that a counter starts. With the next limit it takes four million

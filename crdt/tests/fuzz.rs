@@ -101,6 +101,11 @@ fn patches() {
 }
 
 #[test]
+fn bodies() {
+    fuzz("body", MUTATIONS);
+}
+
+#[test]
 fn a_target_that_fails_is_noticed() {
     assert!(kept::tried(|bytes| assert!(bytes.is_empty()), b"x").unwrap_err().ends_with("78"));
 }

@@ -18,6 +18,7 @@ use starling_api::{
     document::{BatchResult, NDJSON_MEDIA_TYPE},
 };
 use starling_crdt::{
+    document::body,
     id::SpaceId,
     replica::{Condition, Write},
 };
@@ -25,7 +26,7 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::{
     answer::{Names, Refused, refused},
-    input::{self, Members},
+    input,
     limits::{LINE_BYTES_MAX, LINE_TIME_MAX},
     node::Pending,
     report,
@@ -120,15 +121,13 @@ async fn finish(submitted: Submitted) -> Vec<u8> {
 
 /// The document a line is about, as far as it can be read, and the write it asks for.
 fn read_line(space: SpaceId, line: &[u8]) -> (Option<String>, Result<Write, Refused>) {
-    let mut doc = None;
-    let write = input::value(line).and_then(Members::of).and_then(|mut members| {
-        let name = members.text("doc")?;
-        doc = Some(name.clone());
-        let document = input::document_name(&name)?;
-        let operation = members.text("op")?;
-        let edit = members.edit(&operation)?;
-        members.nothing_else()?;
-        Ok(Write { space, document, edit, condition: Condition::default(), request_id: None })
+    let (doc, read) = body::batch_line(line);
+    let write = read.map_err(input::wrong_body).map(|(document, edit)| Write {
+        space,
+        document,
+        edit,
+        condition: Condition::default(),
+        request_id: None,
     });
     (doc, write)
 }
