@@ -1,13 +1,14 @@
 //! A node that has no room, for its quota of a space is used up or its disk is full: it takes nothing more in, does not
 //! harm others by asking for it again and again, and catches up once there is room.
 
+mod draws;
 mod mesh;
 
 use std::time::Duration;
 
-use mesh::{Exchanged, Mesh};
 use mesh::failing::How;
 use mesh::rogue::{Made, Rogue, put};
+use mesh::{Exchanged, Mesh};
 use starling_crdt::document::{Edit, Json};
 use starling_crdt::id::SpaceId;
 use starling_crdt::limits::PROOF_BYTES_WITHOUT_ROOM_MAX;

@@ -1,5 +1,6 @@
 //! A store from before a rule: what is in history stays readable, and what the rule forbids is kept out.
 
+mod draws;
 mod mesh;
 
 use mesh::Mesh;
@@ -58,7 +59,8 @@ fn a_change_stored_before_times_were_bounded_takes_nothing_with_it() {
         mesh.restart(0);
 
         let name = DocumentName::new("d").unwrap();
-        let read = mesh.nodes[0].reader.view(space, &name, |view, _| view.document().read(None, None).unwrap());
+        let read =
+            mesh.nodes[0].reader.view(space, &name, |view, _| view.document().read(None, None).unwrap());
         let (json, poison) = read.unwrap();
         assert_eq!((json.to_text().as_str(), poison.len()), (r#"{"a":1}"#, 1), "{poison:?}");
         mesh.set(0, space, "d", "/b", "2");

@@ -14,7 +14,7 @@ use starling_crdt::store::{Table, tables::walk_prefix};
 use starling_crdt::time::WallTime;
 
 use super::CERTIFICATE;
-use super::choices::Dice;
+use crate::draws::Draws;
 use crate::{mesh, messages};
 
 /// Random inputs of a target whose bytes are decisions.
@@ -42,9 +42,9 @@ pub fn of(target: &str) -> Vec<Vec<u8>> {
 }
 
 fn decisions(seed: u64) -> Vec<u8> {
-    let mut dice = Dice(seed);
-    let length = 1 + dice.below(DECISION_BYTES_MAX);
-    dice.bytes(length)
+    let mut draws = Draws(seed);
+    let length = 1 + draws.below(DECISION_BYTES_MAX);
+    draws.bytes(length)
 }
 
 const PATCHES: [&str; 14] = [
