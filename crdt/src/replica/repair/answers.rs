@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
-use super::{
-    Asked, Goal, Goals, Holdings, OFFERED_ITEMS_MAX, Pull, REPAIR_BUSY, REPAIR_RETRY, REPAIR_RETRY_DOUBLINGS,
-    Task,
-};
+use super::questions::OFFERED_ITEMS_MAX;
+use super::standoff::Holdings;
+use super::{Asked, Goal, Goals, Pull, REPAIR_BUSY, REPAIR_RETRY, REPAIR_RETRY_DOUBLINGS, Task};
 use crate::budget::Offence;
 use crate::charter::VerifiedStatement;
 use crate::exchange::{OfferedItem, Reconciliation, RefusalCode, Response};

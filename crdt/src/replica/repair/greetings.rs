@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rand_chacha::rand_core::Rng;
 
-use super::{Holdings, Pull, REPAIR_LATER, Task};
+use super::standoff::Holdings;
+use super::{Pull, REPAIR_LATER, Task};
 use crate::budget::Offence;
 use crate::charter::VerifiedStatement;
 use crate::exchange::{Greeting, Reconciliation};
