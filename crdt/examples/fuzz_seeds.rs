@@ -1,6 +1,8 @@
 //! Writes good inputs for the fuzz targets of this crate: `cargo run -p starling-crdt --example fuzz_seeds -- fuzz/seeds`
 //! makes a directory for each target there.
 
+#[path = "../tests/draws/mod.rs"]
+mod draws;
 #[path = "../tests/fuzzed/mod.rs"]
 mod fuzzed;
 #[path = "../tests/mesh/mod.rs"]

@@ -72,6 +72,19 @@ impl ChangeChunk {
     /// # Errors
     /// [`ChunkError`] with the one reason for which the bytes are refused.
     pub fn parse(bytes: &[u8]) -> Result<Self, ChunkError> {
+        let chunk = Self::parse_stored(bytes)?;
+        if chunk.time.unsigned_abs() > CHANGE_TIME_SECONDS_MAX.unsigned_abs() {
+            return Err(ChunkError::Time { seconds: chunk.time });
+        }
+        Ok(chunk)
+    }
+
+    /// Reads one that is in history already, perhaps since before times were bounded: whatever time it claims. Such
+    /// a change is kept out of its document, and takes nothing else with it but what rests on it.
+    ///
+    /// # Errors
+    /// As of [`ChangeChunk::parse`], but for [`ChunkError::Time`].
+    pub fn parse_stored(bytes: &[u8]) -> Result<Self, ChunkError> {
         if bytes.len() > CHANGE_BYTES_MAX {
             return Err(ChunkError::TooLong { bytes: bytes.len() });
         }
@@ -84,7 +97,7 @@ impl ChangeChunk {
             return Err(ChunkError::ZeroSequence);
         }
         let start_op = reader.unsigned()?;
-        let time = time(&mut reader)?;
+        let time = reader.signed()?;
         let message = message(&mut reader)?;
         let other_actors = other_actors(&mut reader, actor)?;
         let ops = columns::count_ops(&mut reader, other_actors.len() as u64 + 1)?;
@@ -160,14 +173,6 @@ fn actor(reader: &mut Reader<'_>) -> Result<Actor, ChunkError> {
         return Err(ChunkError::ActorLength { bytes: length });
     }
     Actor::from_slice(reader.take(length)?).ok_or(ChunkError::Truncated)
-}
-
-fn time(reader: &mut Reader<'_>) -> Result<i64, ChunkError> {
-    let seconds = reader.signed()?;
-    if seconds.unsigned_abs() > CHANGE_TIME_SECONDS_MAX.unsigned_abs() {
-        return Err(ChunkError::Time { seconds });
-    }
-    Ok(seconds)
 }
 
 fn message(reader: &mut Reader<'_>) -> Result<Option<String>, ChunkError> {

@@ -173,6 +173,18 @@ impl VerifiedDelta {
     /// # Errors
     /// [`DeltaFault`], of which none is the fault of whoever relayed the bytes honestly.
     pub fn verify(delta: Delta, incarnation: &VerifiedIncarnation) -> Result<Self, DeltaFault> {
+        Self::verify_by(delta, incarnation, ChangeChunk::parse)
+    }
+
+    /// The same of one that is in history already, by the rules of then: see [`ChangeChunk::parse_stored`].
+    ///
+    /// # Errors
+    /// [`DeltaFault`]: the store is damaged.
+    pub fn verify_stored(delta: Delta, incarnation: &VerifiedIncarnation) -> Result<Self, DeltaFault> {
+        Self::verify_by(delta, incarnation, ChangeChunk::parse_stored)
+    }
+
+    fn verify_by(delta: Delta, incarnation: &VerifiedIncarnation, parse: Parse) -> Result<Self, DeltaFault> {
         let count = delta.changes.len();
         let oversized = count > 1 && delta.change_bytes() > DELTA_BYTES_MAX;
         let last = match delta.changes.last() {
@@ -190,7 +202,7 @@ impl VerifiedDelta {
         if !is_planted("skip-signature-check") {
             verify(incarnation.author(), &signable, &delta.signature)?;
         }
-        let chunks = parse_chain(&delta)?;
+        let chunks = parse_chain(&delta, parse)?;
         Ok(Self { delta, author: incarnation.author(), chunks })
     }
 
@@ -280,9 +292,11 @@ impl VerifiedDelta {
     }
 }
 
-fn parse_chain(delta: &Delta) -> Result<Vec<ChangeChunk>, DeltaFault> {
-    let chunks: Result<Vec<_>, ChunkError> =
-        delta.changes.iter().map(|bytes| ChangeChunk::parse(bytes)).collect();
+/// How a change is read.
+type Parse = fn(&[u8]) -> Result<ChangeChunk, ChunkError>;
+
+fn parse_chain(delta: &Delta, parse: Parse) -> Result<Vec<ChangeChunk>, DeltaFault> {
+    let chunks: Result<Vec<_>, ChunkError> = delta.changes.iter().map(|bytes| parse(bytes)).collect();
     let chunks = chunks?;
     check_chain(delta, &chunks)?;
     Ok(chunks)

@@ -25,6 +25,7 @@
 
 mod apply;
 mod blame;
+pub mod body;
 mod bridge;
 mod canonical;
 mod compare;

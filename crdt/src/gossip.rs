@@ -142,6 +142,8 @@ fn codec_offence(error: &CodecError) -> Option<Offence> {
     }
 }
 
+/// Whoever sent it could see it: what is wrong follows from the bytes alone, by rules that are the same on every node,
+/// so no node that keeps to them has such a delta in history to pass it on.
 fn fault_offence(fault: &DeltaFault) -> Offence {
     match fault {
         DeltaFault::ForeignActor => Offence::ForeignActor,

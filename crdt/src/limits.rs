@@ -43,6 +43,8 @@ pub const PATCH_READ_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Most operations by which one write moves members of concurrent maps into the winner. What is
 /// beyond it stays where it is, and is read there: a hostile map must not make honest writes large.
 pub const MAP_MERGE_OPS_MAX: usize = 1_000;
+/// Most heads that one request names as what its client read; far above what a document ever shows at once.
+pub const HEADS_NAMED_MAX: usize = 1_024;
 /// Causal clocks kept while a document is checked; others are found by walking the graph.
 pub const VALIDATOR_CLOCKS_MAX: usize = 256;
 /// **P** Farthest from zero that a counter starts. With the next limit it takes four million
@@ -159,6 +161,9 @@ pub const EXCHANGES_MAX: usize = 4;
 /// Items remembered per peer because what it sent of them was refused. Past it those remembered longest
 /// are forgotten, and fetched once more.
 pub const REFUSED_ITEMS_MAX: usize = 4_096;
+/// Bytes of proofs of forks in one space up to which a node takes another one although the space has no room
+/// left: seven of the largest, tens of thousands of usual ones. Past it further ones are refused, and counted.
+pub const PROOF_BYTES_WITHOUT_ROOM_MAX: u64 = 16 * 1024 * 1024;
 /// Runs wanted in one fetch request.
 pub const FETCH_WANTS_MAX: usize = 1_024;
 /// Local requests that wait for other nodes. Past it further ones are refused.

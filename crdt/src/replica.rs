@@ -17,11 +17,14 @@ mod effect;
 mod gather;
 mod input;
 mod leave;
+mod peers;
+mod quarantine;
 mod receive;
 mod repair;
 mod report;
 mod request;
 mod serve;
+mod sign;
 mod space;
 mod statements;
 mod step;
@@ -168,7 +171,7 @@ impl<S: Store> Replica<S> {
         step.effects = reloaded;
         work(&mut self.core, &mut step);
         let finished = self.core.finish(&mut step);
-        let Step { mut transaction, effects, .. } = step;
+        let Step { mut transaction, effects, brought_by, .. } = step;
         if !transaction.is_empty() {
             let checked = self.core.unchecked.checked(commit);
             let meta = MetaRecord { commit, arrival: self.core.arrival, checked };
@@ -204,7 +207,10 @@ impl<S: Store> Replica<S> {
                 self.stale = self.core.load_store(&self.store, now).is_err();
                 Ok(effects)
             }
-            Some(error) => Ok(self.fail(now, effects, &error)),
+            Some(error) => {
+                self.core.lose(brought_by);
+                Ok(self.fail(now, effects, &error))
+            }
         }
     }
 
@@ -236,6 +242,7 @@ impl<S: Store> Replica<S> {
                 self.core.question_lost(now.monotonic, *peer, *id);
             }
         }
+        self.core.ask_after_rest(now.monotonic);
         let mut left: Vec<Effect> =
             effects.into_iter().filter_map(|effect| unless_durable(effect, error)).collect();
         if !self.stale {

@@ -1,5 +1,6 @@
 //! Charters longer than one message: they arrive whole, whoever asks and whoever shows.
 
+mod draws;
 mod mesh;
 
 use std::time::Duration;

@@ -1,5 +1,6 @@
 //! Compaction: what is merged builds, serves and verifies the same, whatever the history.
 
+mod draws;
 mod mesh;
 
 use std::time::Duration;
@@ -38,12 +39,12 @@ fn assert_sound(mesh: &Mesh, index: usize) {
 fn live(mesh: &mut Mesh, space: SpaceId, rounds: u64) {
     let nodes = mesh.nodes.len();
     for round in 0..rounds {
-        let index = mesh.draws.below(nodes as u64) as usize;
+        let index = mesh.draws.below(nodes);
         let name = format!("d/{}", mesh.draws.below(3));
         match mesh.draws.below(20) {
             0 => drop(mesh.write(index, space, &name, Edit::Remove)),
             1 => {
-                let text = "x".repeat(20_000 + mesh.draws.below(30_000) as usize);
+                let text = "x".repeat(20_000 + mesh.draws.below(30_000));
                 mesh.put(index, space, &name, &format!("{{\"long\": \"{text}{round}\"}}"));
             }
             2 => {

@@ -1,5 +1,6 @@
 //! Comparing two nodes: what differs is told down to the change, and nothing is fetched for it.
 
+mod draws;
 mod mesh;
 
 use std::time::Duration;

@@ -1,10 +1,12 @@
 //! Replicas that hold the same changes show the same, however these came.
 
+mod draws;
 mod mesh;
 
 use std::time::Duration;
 
-use mesh::{Draws, Mesh};
+use draws::Draws;
+use mesh::Mesh;
 use starling_crdt::document::{Edit, Json, Pointer};
 use starling_crdt::id::{ChangeHash, DocumentName, SpaceId};
 use starling_crdt::replica::Refusal;
@@ -13,11 +15,11 @@ const NAMES: [&str; 4] = ["a", "a/b", "b", "config/web"];
 
 /// Something a person might do to one of a few documents.
 fn act(draws: &mut Draws, mesh: &mut Mesh, node: usize, space: SpaceId) {
-    let name = NAMES[draws.below(NAMES.len() as u64) as usize];
+    let name = NAMES[draws.below(NAMES.len())];
     let number = draws.below(1_000);
     let pointer = |text: &str| text.parse::<Pointer>().unwrap();
     let json = |text: String| Json::parse(&text).unwrap();
-    let member = ["x", "y", "z"][draws.below(3) as usize];
+    let member = ["x", "y", "z"][draws.below(3)];
     let edit = match draws.below(8) {
         0 | 1 => Edit::Remove,
         2 => Edit::Increment { pointer: pointer("/count"), by: number as i64 - 500 },
@@ -49,7 +51,7 @@ fn listing(mesh: &Mesh, node: usize, space: SpaceId) -> Vec<(DocumentName, bool,
 
 fn shuffle<T>(draws: &mut Draws, things: &mut [T]) {
     for place in (1..things.len()).rev() {
-        things.swap(place, draws.below(place as u64 + 1) as usize);
+        things.swap(place, draws.below(place + 1));
     }
 }
 
@@ -66,10 +68,10 @@ fn deltas_in_any_order_batching_and_duplication_give_one_space() {
         mesh.run(Duration::from_secs(1));
         mesh.published.clear();
         for _ in 0..60 {
-            let node = draws.below(3) as usize;
+            let node = draws.below(3);
             act(&mut draws, &mut mesh, node, space);
             if draws.below(3) == 0 {
-                mesh.run(Duration::from_millis(draws.below(20)));
+                mesh.run(Duration::from_millis(draws.below(20) as u64));
             }
         }
         mesh.run(Duration::from_secs(30));
@@ -80,7 +82,7 @@ fn deltas_in_any_order_batching_and_duplication_give_one_space() {
             shuffle(&mut draws, &mut payloads);
             let mut rest = payloads.as_slice();
             while !rest.is_empty() {
-                let (batch, later) = rest.split_at((1 + draws.below(9) as usize).min(rest.len()));
+                let (batch, later) = rest.split_at((1 + draws.below(9)).min(rest.len()));
                 mesh.gossip_batch(node, from, batch);
                 rest = later;
                 if draws.below(4) == 0 {
@@ -109,7 +111,7 @@ fn puts_removals_and_edits_on_three_replicas_give_equal_listings() {
         let mut draws = Draws(1_000 + seed);
         mesh.gossip_loss = [0, 30, 100][seed as usize % 3];
         for _ in 0..50 {
-            let node = draws.below(3) as usize;
+            let node = draws.below(3);
             act(&mut draws, &mut mesh, node, space);
             match draws.below(12) {
                 0 => mesh.partition(&[0], &[1, 2]),
@@ -121,7 +123,7 @@ fn puts_removals_and_edits_on_three_replicas_give_equal_listings() {
                 }
                 _ => {}
             }
-            mesh.run(Duration::from_millis(draws.below(50)));
+            mesh.run(Duration::from_millis(draws.below(50) as u64));
         }
         mesh.heal();
         mesh.connect_all();
@@ -229,7 +231,7 @@ fn trace(seed: u64) -> String {
     let mut draws = Draws(seed);
     mesh.gossip_loss = 20;
     for round in 0..80 {
-        let node = draws.below(4) as usize;
+        let node = draws.below(4);
         act(&mut draws, &mut mesh, node, space);
         match round {
             20 => mesh.partition(&[0, 1], &[2, 3]),
@@ -237,7 +239,7 @@ fn trace(seed: u64) -> String {
             60 => mesh.heal(),
             _ => {}
         }
-        mesh.run(Duration::from_millis(draws.below(100)));
+        mesh.run(Duration::from_millis(draws.below(100) as u64));
     }
     mesh.connect_all();
     mesh.run(Duration::from_secs(60));

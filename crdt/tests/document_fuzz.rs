@@ -1,11 +1,13 @@
 //! Whether the validator suffices: histories forged by chance, judged by the fuzz target `document`; and
 //! bytes of changes made wrong.
 
+mod draws;
 mod fuzzed;
 mod mesh;
 mod messages;
 
-use fuzzed::choices::{Choices, Dice};
+use draws::Draws;
+use fuzzed::choices::Choices;
 use fuzzed::document::{Tally, honest_history, judged};
 use fuzzed::framed;
 use starling_crdt::document::{Document, canonical};
@@ -24,7 +26,7 @@ fn accepted_changes_build_one_document_in_every_order() {
     let mut sum = Tally::default();
     for seed in first..first + runs {
         println!("seed {seed}");
-        let Tally { accepted, refused, forged } = judged(&Dice(seed).bytes(CHOICES));
+        let Tally { accepted, refused, forged } = judged(&Draws(seed).bytes(CHOICES));
         sum.accepted += accepted;
         sum.refused += refused;
         sum.forged += forged;
@@ -37,23 +39,23 @@ fn accepted_changes_build_one_document_in_every_order() {
 
 #[test]
 fn mutated_bytes_never_panic_and_the_document_lives_on() {
-    let mut dice = Dice(77);
-    let choices = dice.bytes(CHOICES);
+    let mut draws = Draws(77);
+    let choices = draws.bytes(CHOICES);
     let history = honest_history(&mut Choices::new(&choices), 40);
     let all: Vec<&[u8]> = history.iter().map(|known| known.bytes.as_slice()).collect();
     let (mut passed, mut applied) = (0, 0);
     for round in 0..6_000 {
-        let victim = dice.below(history.len());
+        let victim = draws.below(history.len());
         let mut bytes = history[victim].bytes.clone();
-        for _ in 0..1 + dice.below(3) {
-            let place = dice.below(bytes.len());
-            match dice.below(4) {
-                0 => bytes[place] ^= 1 << dice.below(8),
-                1 => bytes[place] = dice.next() as u8,
+        for _ in 0..1 + draws.below(3) {
+            let place = draws.below(bytes.len());
+            match draws.below(4) {
+                0 => bytes[place] ^= 1 << draws.below(8),
+                1 => bytes[place] = draws.next() as u8,
                 2 => {
                     bytes.remove(place);
                 }
-                _ => bytes.insert(place, dice.next() as u8),
+                _ => bytes.insert(place, draws.next() as u8),
             }
         }
         if round % 8 != 0 {

@@ -4,14 +4,15 @@
 //! `CONTRIBUTING.md` says how to let libFuzzer look for more. An input that fails is printed in hex; it
 //! goes into `fuzz/found` before it is mended.
 
+mod draws;
 mod fuzzed;
 #[path = "../../fuzz/src/kept.rs"]
 mod kept;
 mod mesh;
 mod messages;
 
+use draws::Draws;
 use fuzzed::{TARGETS, seeds};
-use messages::Draws;
 
 /// Mutations of each target in every run of the tests.
 const MUTATIONS: u64 = 1_500;
@@ -24,7 +25,7 @@ const RANDOM_BYTES_MAX: usize = 160;
 
 fn random(draws: &mut Draws) -> Vec<u8> {
     let length = draws.below(RANDOM_BYTES_MAX);
-    (0..length).map(|_| draws.next().to_be_bytes()[0]).collect()
+    draws.bytes(length)
 }
 
 fn fuzz(target: &str, default: u64) {
@@ -98,6 +99,11 @@ fn chunks() {
 #[test]
 fn patches() {
     fuzz("patch", MUTATIONS);
+}
+
+#[test]
+fn bodies() {
+    fuzz("body", MUTATIONS);
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Members and strangers that send what no honest node sends: what becomes of it, and of the rest.
 
+mod draws;
 mod mesh;
 
 use std::time::Duration;

@@ -1,5 +1,6 @@
 //! Leaving a space: what goes, what stays, and when it is refused.
 
+mod draws;
 mod mesh;
 
 use std::time::Duration;

@@ -1,5 +1,6 @@
 //! Peers that lie in exchanges, or say nothing: what they cost, and that the rest goes on.
 
+mod draws;
 mod mesh;
 
 use std::time::Duration;

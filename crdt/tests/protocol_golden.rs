@@ -1,5 +1,6 @@
 //! Known answers for deltas, frames, exchanges and records: the code's bytes are those of docs/protocol.md.
 
+mod draws;
 mod messages;
 
 use std::collections::BTreeMap;

@@ -1,5 +1,6 @@
 //! Replicas in a mesh in memory: what they promise together.
 
+mod draws;
 mod mesh;
 
 use std::time::Duration;

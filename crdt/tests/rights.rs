@@ -1,5 +1,6 @@
 //! What authority lets in, and what damage keeps out: prefixes, newer statements, unreadable rows.
 
+mod draws;
 mod mesh;
 
 use std::time::Duration;

@@ -1,6 +1,7 @@
 //! Verification and mending: a sound store is found sound, every planted damage is found, and a mended
 //! store converges with the others again.
 
+mod draws;
 mod mesh;
 
 use std::time::Duration;

@@ -1,5 +1,6 @@
 //! Who signed a change: told from signatures alone, whatever the store claims.
 
+mod draws;
 mod mesh;
 
 use mesh::Mesh;

@@ -1,5 +1,6 @@
 //! What a node promises whoever writes on it: conditions, request ids, durability, membership.
 
+mod draws;
 mod mesh;
 
 use std::time::Duration;

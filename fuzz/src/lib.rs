@@ -1,6 +1,8 @@
 //! The fuzz targets of the tests, run by libFuzzer. What each of them does stands in `crdt/tests/fuzzed` and
 //! `simulations/tests/fuzzed`, where the ordinary tests run it on what is kept in `fuzz/corpus`.
 
+#[path = "../../crdt/tests/draws/mod.rs"]
+mod draws;
 #[path = "../../crdt/tests/fuzzed/mod.rs"]
 mod fuzzed;
 #[path = "../../crdt/tests/mesh/mod.rs"]

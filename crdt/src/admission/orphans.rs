@@ -108,6 +108,11 @@ impl Orphans {
         Some(orphan)
     }
 
+    /// Who handed on what waits.
+    pub fn peers(&self) -> impl Iterator<Item = AuthorKey> {
+        self.per_peer.keys().copied()
+    }
+
     /// How many deltas wait.
     pub fn len(&self) -> usize {
         self.held.len()

@@ -114,7 +114,8 @@ fn actor_changes(
             if seq < next {
                 continue;
             }
-            let chunk = ChangeChunk::parse(&bytes).map_err(|error| corrupt(document, &error.to_string()))?;
+            let chunk =
+                ChangeChunk::parse_stored(&bytes).map_err(|error| corrupt(document, &error.to_string()))?;
             if chunk.actor != actor || chunk.seq != seq || (seq == tip.seq && chunk.hash != tip.hash) {
                 return Err(corrupt(document, "a delta holds another change than its frontier says"));
             }
@@ -235,7 +236,7 @@ fn verify_deltas(
             incarnation(actor)?.ok_or_else(|| corrupt(document, "an incarnation is missing"))?;
         let whole = stored.admitted == stored.changes.len() as u64;
         let delta = stored.into_delta(id, document.clone(), actor, first_seq);
-        let delta = VerifiedDelta::verify(delta, &certificate)
+        let delta = VerifiedDelta::verify_stored(delta, &certificate)
             .map_err(|fault| corrupt(document, &fault.to_string()))?;
         if !whole {
             unfinished(delta);

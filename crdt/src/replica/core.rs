@@ -13,21 +13,21 @@ use super::effect::{Effect, Note, Refusal, Reply, Verdict};
 use super::input::{Input, LocalRequest, RequestTicket};
 use super::leave::still_leaving;
 use super::repair::{Peer, Rest};
-use super::space::Space;
+use super::space::{Room, Space};
 use super::step::Step;
 use super::tick::Upkeep;
 use super::wait::Waiter;
 use crate::address::Address;
 use crate::admission::Orphans;
-use crate::budget::{Budget, Offence, OffenceAction};
-use crate::connect::{AddressSource, ConnectPolicy, DialTarget, Direction, PeerRecord};
+use crate::budget::Budget;
+use crate::connect::{ConnectPolicy, Direction, PeerRecord};
 use crate::delta::VerifiedDelta;
 use crate::gossip::Screener;
 use crate::history::{DocumentHistory, ItemKey};
 use crate::id::{AuthorKey, DocumentName, SpaceId, StoreId};
 use crate::identity::Identity;
 use crate::limits::{DOCUMENTS_BYTES_MAX, HISTORIES_BYTES_MAX};
-use crate::presence::{Everybody, StateChange};
+use crate::presence::Everybody;
 use crate::store::tables::{META_KEY, MetaRecord, SpaceIndex, SpaceRecord, record, walk_prefix};
 use crate::store::{StoreError, StoreRead, Table};
 use crate::time::{Moment, Now};
@@ -286,113 +286,8 @@ impl Core {
 
     /// Why nothing more of a space is kept, if so: its quota on this node is used up.
     pub(super) fn fullness(&self, space: SpaceId) -> Option<Refusal> {
-        let (bytes, most) = (self.spaces.get(&space)?.bytes, self.options.space_bytes_max?);
-        (bytes >= most).then_some(Refusal::SpaceFull { bytes, most })
-    }
-
-    fn block(
-        &mut self,
-        step: &mut Step<'_>,
-        peer: AuthorKey,
-        duration: Option<std::time::Duration>,
-    ) -> Result<Reply, Refusal> {
-        use crate::connect::BlockError;
-        self.connect.block(step.now.monotonic, peer, duration).map_err(|error| match error {
-            BlockError::TooMany => Refusal::TooMany { what: "blocked peers" },
-            BlockError::Own => Refusal::ThisNode,
-        })?;
-        step.effects.push(Effect::Block(peer));
-        self.store_peer(step, peer);
-        Ok(Reply::Done)
-    }
-
-    fn peer_up(&mut self, step: &mut Step<'_>, peer: AuthorKey, address: Address, inbound: bool) {
-        let now = step.now;
-        let direction =
-            if inbound { Direction::Inbound } else { Direction::Outbound(DialTarget::Peer(peer)) };
-        self.connect.on_peer_up(now, &mut self.rng, peer, &direction);
-        if peer == self.identity.key() {
-            step.effects.push(Effect::Disconnect { peer, reason: "this_node" });
-            return;
-        }
-        if !inbound {
-            let reached = std::slice::from_ref(&address);
-            self.connect.on_addresses(now.monotonic, &mut self.rng, peer, reached, AddressSource::Dialled);
-        }
-        self.peers.insert(peer, Peer::new(address, inbound, now.monotonic));
-        self.admit_peers();
-    }
-
-    /// A connected peer spoke. A connection alone says little: one that the other side refuses stands
-    /// for a moment, too, and would make a member come and go.
-    fn heard(&mut self, step: &mut Step<'_>, peer: AuthorKey) {
-        let Some(known) = self.peers.get_mut(&peer).filter(|known| !known.spoke) else { return };
-        known.spoke = true;
-        for space in self.spaces.keys().copied().collect::<Vec<_>>() {
-            self.presence_up(step, space, peer);
-        }
-    }
-
-    /// A peer greeted in a space, which it does while it holds it.
-    pub(super) fn greeted(&mut self, step: &mut Step<'_>, space: SpaceId, peer: AuthorKey) {
-        let now = step.now.monotonic;
-        let Some(connected) = self.peers.get(&peer).map(|known| now.since(known.since)) else { return };
-        if let Some(held) = self.spaces.get_mut(&space) {
-            let change = held.presence.on_greeting(now, peer, connected);
-            self.member_changes(step, space, change);
-        }
-    }
-
-    pub(super) fn presence_up(&mut self, step: &mut Step<'_>, space: SpaceId, peer: AuthorKey) {
-        if let Some(held) = self.spaces.get_mut(&space) {
-            let change = held.presence.on_peer_up(step.now.monotonic, peer);
-            self.member_changes(step, space, change);
-        }
-    }
-
-    fn peer_down(&mut self, step: &mut Step<'_>, peer: AuthorKey) {
-        let now = step.now.monotonic;
-        self.connect.on_peer_down(now, &mut self.rng, peer);
-        self.peer_gone(peer);
-        for space in self.spaces.keys().copied().collect::<Vec<_>>() {
-            if let Some(held) = self.spaces.get_mut(&space) {
-                let change = held.presence.on_peer_down(now, &mut self.rng, peer);
-                self.member_changes(step, space, change);
-            }
-        }
-    }
-
-    pub(super) fn member_changes(
-        &mut self,
-        step: &mut Step<'_>,
-        space: SpaceId,
-        changes: impl IntoIterator<Item = StateChange>,
-    ) {
-        let now = step.now.monotonic;
-        for change in changes {
-            self.want(now, change.author);
-            step.effects.push(Effect::MemberChanged { space, change });
-        }
-    }
-
-    /// Notes what a peer did wrong, and does about it what the budget says.
-    pub(super) fn offend(
-        &mut self,
-        step: &mut Step<'_>,
-        peer: AuthorKey,
-        offence: Offence,
-        code: &'static str,
-    ) {
-        step.effects.push(Effect::Offence { peer, offence, code });
-        match self.budget.offend(step.now.monotonic, peer, offence) {
-            OffenceAction::Ignore => {}
-            OffenceAction::Disconnect => step.effects.push(Effect::Disconnect { peer, reason: code }),
-            OffenceAction::Block(time) => {
-                // A full block list leaves the disconnection.
-                step.effects.push(Effect::Disconnect { peer, reason: code });
-                self.block(step, peer, Some(time)).ok();
-            }
-        }
+        let (space, most) = (self.spaces.get(&space)?, self.options.space_bytes_max?);
+        (space.room(Some(most)) == Room::UsedUp).then_some(Refusal::SpaceFull { bytes: space.bytes, most })
     }
 
     pub(super) fn space(&self, space: SpaceId) -> Result<&Space, Refusal> {
@@ -424,7 +319,7 @@ impl Core {
     /// The commit of a step has happened.
     pub(super) fn committed(&mut self, commit: u64) {
         self.commit = commit;
-        self.rest.store_works();
+        self.store_works(self.now);
         self.trim();
     }
 

@@ -2,6 +2,7 @@
 
 mod announced;
 mod keep;
+mod without_room;
 
 use std::collections::VecDeque;
 
@@ -119,6 +120,8 @@ impl Core {
         let screened = match delta {
             ScreenedDelta::Verified(delta, brought) => Ok((delta, brought)),
             ScreenedDelta::Unverified(delta) => match self.verify_late(step, delta)? {
+                // Nothing it could bring would be kept.
+                None if self.fullness(space).is_some() => return Ok(Taken::NoRoom),
                 None => return Ok(Taken::Unknown),
                 Some(verified) => verified.map(|delta| (delta, None)).map_err(Refused::from),
             },
@@ -228,12 +231,12 @@ impl Core {
             return Ok(Taken::Refused(NOT_ALLOWED));
         }
         if self.fullness(space).is_some() {
-            step.count(Counted::Refused("space_full"), 1);
-            return Ok(Taken::NoRoom);
+            return self.judge_without_room(step, from, &delta);
         }
         self.load_history(step, space, &document)?;
         let Admission { admitted, out_of_view, begun, ended } = self.admit_changes(space, &delta);
         if let Some((last_seq, last_hash)) = admitted.last().copied() {
+            step.brought_by.insert(from);
             self.keep(step, space, &delta, writer.unstored, last_seq, last_hash, &out_of_view);
             step.count(Counted::Admitted, admitted.len() as u64);
             woken.extend(admitted.iter().map(|(_, hash)| Waiting::Change(*hash)));
@@ -244,24 +247,39 @@ impl Core {
                 let first = missing.first().copied().unwrap_or(ChangeHash([0; 32]));
                 Ok(self.hold(step, Waiting::Change(first), from, delta))
             }
-            Some(Misfit::Fork { known }) => {
-                if self.store_fork(step, space, &document, actor, &delta, known)? {
+            Some(misfit) => self.misfit(step, from, &delta, begun, misfit),
+        }
+    }
+
+    /// What follows from a change that can never be admitted here, in a delta that may have begun to be.
+    fn misfit(
+        &mut self,
+        step: &mut Step<'_>,
+        from: AuthorKey,
+        delta: &VerifiedDelta,
+        begun: bool,
+        misfit: Misfit,
+    ) -> Result<Taken, StoreError> {
+        let (space, document, actor) = (delta.delta().space, &delta.delta().document, delta.delta().actor);
+        match misfit {
+            Misfit::Fork { known } => {
+                if self.store_fork(step, space, document, actor, delta, known)? {
                     self.blame_author(step, delta.author(), Offence::Equivocation, "fork");
                 }
                 Ok(Taken::AuthorsFault)
             }
-            Some(Misfit::OtherRun { seq, .. }) => {
+            Misfit::OtherRun { seq, .. } => {
                 step.count(Counted::Refused("other_run"), 1);
-                if !self.fork_proven(step, space, &document, actor)? {
-                    self.plan_contradiction(step.now.monotonic, from, space, &document, actor, seq);
+                if !self.fork_proven(step, space, document, actor)? {
+                    self.plan_contradiction(step.now.monotonic, from, space, document, actor, seq);
                 }
                 Ok(Taken::AuthorsFault)
             }
-            Some(misfit) if begun => {
+            misfit if begun => {
                 self.blame_author(step, delta.author(), Offence::SequenceViolation, misfit.code());
                 Ok(Taken::AuthorsFault)
             }
-            Some(misfit) => {
+            misfit => {
                 self.refuse(step, from, Some(Offence::SequenceViolation), misfit.code());
                 Ok(Taken::Refused(misfit.code()))
             }

@@ -6,26 +6,28 @@
 
 mod answers;
 mod greetings;
+mod peer;
+mod questions;
 mod rest;
+mod standoff;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use minicbor::bytes::ByteVec;
-
+pub(super) use peer::Peer;
 pub(super) use rest::Rest;
+use standoff::Holdings;
 
 use super::core::Core;
-use super::effect::{Counted, Effect};
+use super::effect::Counted;
 use super::step::Step;
 use super::{compare, wait};
-use crate::address::Address;
 use crate::charter::Charter;
-use crate::exchange::{Greeting, OfferedItem, Reconciliation, Request, Want, encode_message, greeting_tag};
+use crate::exchange::{OfferedItem, Reconciliation};
 use crate::history::ItemKey;
 use crate::id::{AuthorKey, SpaceId, StatementId};
 use crate::jitter::between;
-use crate::limits::{EXCHANGE_CHUNK_BYTES, EXCHANGES_MAX, FETCH_WANTS_MAX, REFUSED_ITEMS_MAX};
+use crate::limits::EXCHANGES_MAX;
 use crate::store::StoreError;
 use crate::time::Moment;
 
@@ -48,14 +50,6 @@ const REPAIR_RETRY: Duration = Duration::from_secs(1);
 const REPAIR_BUSY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(60));
 /// Doublings of the retry delay.
 const REPAIR_RETRY_DOUBLINGS: u32 = 5;
-/// Items in one offer, so that it stays far below an exchange frame.
-const OFFERED_ITEMS_MAX: usize = 8_192;
-/// Items that wait to be fetched because a peer offered them, per peer and space. Past it further ones
-/// are left to the next reconciliation.
-const OFFERED_GOALS_MAX: usize = 65_536;
-/// How long what a peer sent of an item and was refused is not asked of it again: the two sides of a fork
-/// would otherwise send each other their runs with every repair.
-const REFUSED_MEMORY: Duration = Duration::from_secs(10 * 60);
 
 /// One thing to ask a peer.
 pub(super) enum Task {
@@ -63,7 +57,7 @@ pub(super) enum Task {
     Join { space: SpaceId, request: Vec<u8> },
     Statements { space: SpaceId, pull: Pull },
     Push { space: SpaceId, ids: VecDeque<StatementId> },
-    Reconcile { space: SpaceId, run: Box<Reconciliation> },
+    Reconcile { space: SpaceId, holdings: Holdings, run: Box<Reconciliation> },
     Offer { space: SpaceId, items: Vec<OfferedItem> },
     Fetch { space: SpaceId, goals: Goals },
 }
@@ -99,87 +93,6 @@ pub(super) enum Asked {
     Fetch { space: SpaceId, goals: Goals, rest: Goals },
     Confirm(wait::Question),
     Compare(compare::Question),
-}
-
-/// A connected peer.
-pub(super) struct Peer {
-    pub(super) address: Address,
-    pub(super) inbound: bool,
-    pub(super) since: Moment,
-    pub(super) round_trip: Option<Duration>,
-    /// Whether anything came from it over this connection.
-    pub(super) spoke: bool,
-    /// Whether the charter of some space admits it.
-    pub(super) member: bool,
-    pub(super) asked: BTreeMap<u64, Asked>,
-    tasks: VecDeque<Task>,
-    /// When the next dialogue starts.
-    due: Moment,
-    running: bool,
-    failures: u32,
-    /// Something was found to do in the dialogue under way.
-    busy: bool,
-    /// Dialogues in a row that found nothing.
-    calm: u32,
-    /// Spaces whose statements were pushed because the peer did not see this node as a member.
-    pushed: BTreeSet<SpaceId>,
-    /// Items of which this peer's run was refused, up to which number, and until when that is remembered.
-    refused: BTreeMap<(SpaceId, ItemKey), (u64, Moment)>,
-    /// This dialogue is the first since the connection came up: the other side has one, too.
-    greeting: bool,
-}
-
-impl Peer {
-    pub(super) fn new(address: Address, inbound: bool, now: Moment) -> Self {
-        Self {
-            address,
-            inbound,
-            since: now,
-            round_trip: None,
-            spoke: false,
-            member: false,
-            asked: BTreeMap::new(),
-            tasks: VecDeque::new(),
-            due: now,
-            running: false,
-            failures: 0,
-            busy: false,
-            calm: 0,
-            pushed: BTreeSet::new(),
-            refused: BTreeMap::new(),
-            greeting: true,
-        }
-    }
-
-    /// Remembers that the peer's run of an item, up to `seq`, was refused.
-    fn refuse(&mut self, now: Moment, item: (SpaceId, ItemKey), seq: u64) {
-        self.refused.insert(item, (seq, now + REFUSED_MEMORY));
-        if self.refused.len() > REFUSED_ITEMS_MAX {
-            let oldest = self.refused.iter().min_by_key(|(_, (_, until))| *until).map(|(item, _)| *item);
-            oldest.and_then(|oldest| self.refused.remove(&oldest));
-        }
-    }
-
-    /// Whether asking for an item up to `seq` would bring what was refused lately.
-    fn is_refused(&self, now: Moment, item: (SpaceId, ItemKey), seq: u64) -> bool {
-        self.refused.get(&item).is_some_and(|(refused, until)| seq <= *refused && now < *until)
-    }
-
-    /// Plans a fetch, as part of the one planned already if there is one: a peer that offers faster
-    /// than it answers must not fill memory.
-    fn plan_fetch(&mut self, space: SpaceId, more: Goals) {
-        let planned = self.tasks.iter_mut().find_map(|task| match task {
-            Task::Fetch { space: planned, goals } if *planned == space => Some(goals),
-            _ => None,
-        });
-        match planned {
-            Some(goals) => {
-                let room = OFFERED_GOALS_MAX.saturating_sub(goals.len());
-                goals.extend(more.into_iter().take(room));
-            }
-            None => self.tasks.push_back(Task::Fetch { space, goals: more }),
-        }
-    }
 }
 
 impl Core {
@@ -295,7 +208,9 @@ impl Core {
     fn next_task(&mut self, step: &mut Step<'_>, key: AuthorKey) -> Result<(), StoreError> {
         while let Some(task) = self.peers.get_mut(&key).and_then(|peer| peer.tasks.pop_front()) {
             if let Some(peer) = self.peers.get_mut(&key) {
-                peer.busy |= !matches!(task, Task::Hello);
+                // Of a comparison its end says whether it found anything new.
+                let compares = matches!(task, Task::Hello | Task::Reconcile { .. } | Task::Offer { .. });
+                peer.busy |= !compares;
             }
             if let Some((asked, request)) = self.question(key, task) {
                 self.ask(step, key, asked, &request);
@@ -314,128 +229,5 @@ impl Core {
             peer.due = peer.due.min(step.now.monotonic + pause);
         }
         Ok(())
-    }
-
-    /// Sends a question and remembers what it was.
-    pub(super) fn ask(&mut self, step: &mut Step<'_>, key: AuthorKey, asked: Asked, request: &Request) {
-        let Some(peer) = self.peers.get_mut(&key) else { return };
-        self.questions += 1;
-        let id = self.questions;
-        peer.asked.insert(id, asked);
-        step.effects.push(Effect::Ask { peer: key, id, body: encode_message(request) });
-    }
-
-    /// What a task asks; nothing when it has nothing left to ask.
-    fn question(&mut self, peer: AuthorKey, task: Task) -> Option<(Asked, Request)> {
-        match task {
-            Task::Hello => {
-                // Whoever asks for a repair from now on gets another dialogue after this one.
-                if let Some(peer) = self.peers.get_mut(&peer) {
-                    peer.due = Moment(u64::MAX);
-                }
-                let greetings = self.greetings(peer);
-                Some((Asked::Task(Task::Hello), Request::Hello(greetings)))
-            }
-            Task::Join { space, request } => {
-                let body = Request::Join(ByteVec::from(request.clone()));
-                Some((Asked::Task(Task::Join { space, request }), body))
-            }
-            Task::Statements { space, pull } => {
-                let request = Request::Statements { space, tips: pull.tips.clone(), after: pull.after };
-                Some((Asked::Task(Task::Statements { space, pull }), request))
-            }
-            Task::Push { space, mut ids } => {
-                let statements = self.statements_page(space, &mut ids);
-                let is_empty = statements.is_empty();
-                let request = Request::TakeStatements { space, statements };
-                let pushed = Asked::Task(Task::Push { space, ids });
-                (!is_empty).then_some((pushed, request))
-            }
-            Task::Reconcile { space, mut run } => {
-                let ranges = run.next_ranges()?;
-                let request = Request::Reconcile { space, salt: run.salt(), ranges };
-                Some((Asked::Task(Task::Reconcile { space, run }), request))
-            }
-            Task::Offer { space, mut items } => {
-                let rest = items.split_off(items.len().min(OFFERED_ITEMS_MAX));
-                let request = Request::Offer { space, items };
-                Some((Asked::Task(Task::Offer { space, items: rest }), request))
-            }
-            Task::Fetch { space, goals } => self.fetch_question(peer, space, goals),
-        }
-    }
-
-    /// The spaces spoken of with a peer: those it may read, as far as this node knows.
-    pub(super) fn greetings(&self, peer: AuthorKey) -> Vec<Greeting> {
-        let own = self.identity.key();
-        let shared = self.spaces.values().filter(|space| space.charter.is_member(own));
-        shared
-            .map(|space| Greeting {
-                tag: greeting_tag(space.id, own, peer),
-                statements: space.charter.fingerprint(),
-                items: space.items.fingerprint(),
-            })
-            .collect()
-    }
-
-    /// The space a peer's greeting speaks of.
-    pub(super) fn greeted_space(
-        &self,
-        asker: AuthorKey,
-        asked: AuthorKey,
-        sought: [u8; 16],
-    ) -> Option<SpaceId> {
-        self.spaces.keys().find(|space| greeting_tag(**space, asker, asked) == sought).copied()
-    }
-
-    fn fetch_question(
-        &mut self,
-        peer: AuthorKey,
-        space: SpaceId,
-        mut goals: Goals,
-    ) -> Option<(Asked, Request)> {
-        if self.fullness(space).is_some() {
-            return None;
-        }
-        let items = &self.spaces.get(&space)?.items;
-        let tip = |key: ItemKey| items.item(key).map_or(0, |item| item.tip.seq);
-        // Others may have brought it meanwhile, or are about to.
-        goals.retain(|key, goal| {
-            let elsewhere = self.fetching.get(&(space, *key)).is_some_and(|by| *by != peer);
-            !elsewhere && !matches!(goal, Goal::Reach(seq) if tip(*key) >= *seq)
-        });
-        if goals.is_empty() {
-            return None;
-        }
-        let rest = match goals.keys().nth(FETCH_WANTS_MAX).copied() {
-            Some(from) => goals.split_off(&from),
-            None => Goals::new(),
-        };
-        let wants = goals
-            .iter()
-            .map(|(key, goal)| match goal {
-                Goal::Reach(_) => Want { key: *key, after: tip(*key) },
-                Goal::Contradict(seq) => Want { key: *key, after: seq - 1 },
-            })
-            .collect();
-        self.fetching.extend(goals.keys().map(|key| ((space, *key), peer)));
-        Some((Asked::Fetch { space, goals, rest }, Request::Fetch { space, wants }))
-    }
-
-    /// Takes from the front of `ids` as many statements as fit into one message.
-    fn statements_page(&self, space: SpaceId, ids: &mut VecDeque<StatementId>) -> Vec<ByteVec> {
-        let (mut page, mut room) = (Vec::new(), EXCHANGE_CHUNK_BYTES);
-        let Some(space) = self.spaces.get(&space) else { return page };
-        while let Some(id) = ids.front() {
-            let bytes = space.charter.statement(*id).map(|statement| statement.to_bytes());
-            let length = bytes.as_ref().map_or(0, Vec::len);
-            if length > room {
-                break;
-            }
-            room -= length;
-            page.extend(bytes.map(ByteVec::from));
-            ids.pop_front();
-        }
-        page
     }
 }

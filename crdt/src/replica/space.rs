@@ -35,6 +35,8 @@ pub(super) struct Space {
     pub(super) changes: u64,
     /// Bytes of changes, as far as they were counted.
     pub(super) bytes: u64,
+    /// Bytes of the proofs of forks kept beside them.
+    pub(super) proof_bytes: u64,
     /// What this node came with, while nobody has witnessed it.
     pub(super) ticket: Option<Box<Ticket>>,
     pub(super) join_refused: Option<String>,
@@ -42,6 +44,13 @@ pub(super) struct Space {
     /// Records that could not be read when the space was loaded, the first few.
     pub(super) faults: Vec<StoreError>,
     writers: BTreeMap<Actor, Writer>,
+}
+
+/// Whether a space takes more in.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Room {
+    Left,
+    UsedUp,
 }
 
 /// The incarnation this process writes as.
@@ -90,6 +99,7 @@ impl Space {
             documents: 0,
             changes: 0,
             bytes: 0,
+            proof_bytes: 0,
             ticket,
             join_refused: None,
             own: None,
@@ -131,6 +141,10 @@ impl Space {
                 Err(error) if space.faults.len() < FAULTS_TOLD_MAX => space.faults.push(error),
                 Err(_) => {}
             }
+            Ok(())
+        })?;
+        walk_prefix(store, Table::Forks, &space.index.all(), |_, value| {
+            space.proof_bytes += value.len() as u64;
             Ok(())
         })?;
         space.members_changed(now.monotonic);
@@ -195,6 +209,11 @@ impl Space {
             last = Some(document);
             Ok(())
         })
+    }
+
+    /// Whether there is room for more, where so many bytes are kept.
+    pub(super) fn room(&self, bytes_max: Option<u64>) -> Room {
+        if bytes_max.is_some_and(|most| self.bytes >= most) { Room::UsedUp } else { Room::Left }
     }
 
     /// The row that says this space is held.

@@ -147,7 +147,11 @@ impl Core {
         from: AuthorKey,
         statement: VerifiedStatement,
     ) -> Verdict {
-        match self.insert_statement(step, space, statement) {
+        let inserted = self.insert_statement(step, space, statement);
+        if !matches!(inserted, Ok(Inserted::Known)) {
+            step.brought_by.insert(from);
+        }
+        match inserted {
             Ok(Inserted::New { effective, .. }) if effective.is_empty() => {
                 self.offend(step, from, Offence::VoidStatement, "void_statement");
                 Verdict::Ignore
@@ -288,15 +292,19 @@ impl Core {
                 return Verdict::Ignore;
             }
         }
-        let differs = beacon.facts.documents != space.items.fingerprint().to_be_bytes()
-            || beacon.facts.statements != space.charter.fingerprint();
+        let theirs = u64::from_be_bytes(beacon.facts.documents);
+        let (documents_differ, statements_differ) =
+            (theirs != space.items.fingerprint(), beacon.facts.statements != space.charter.fingerprint());
         let heard = beacon.clone();
         let changes = space.presence.on_beacon(now, &mut self.rng, beacon);
         space.presence.on_clock(author, heard.time, step.now.wall);
         self.member_changes(step, space_id, changes);
         let source = crate::connect::AddressSource::Beacon;
         self.connect.on_addresses(now, &mut self.rng, author, &heard.facts.addresses, source);
-        if differs && self.peers.contains_key(&author) && self.fullness(space_id).is_none() {
+        let fetches = documents_differ
+            && self.fullness(space_id).is_none()
+            && !self.is_standoff(now, author, space_id, theirs);
+        if statements_differ || fetches {
             self.repair_later(now, author);
         }
         Verdict::Accept

@@ -1,6 +1,6 @@
 //! One step: what it reads, writes and will do.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::effect::{Counted, Effect, Note, Refusal, Reply};
 use super::input::RequestTicket;
@@ -26,6 +26,8 @@ pub(super) struct Step<'s> {
     pub(super) runs: BTreeMap<(SpaceId, DocumentName), Run>,
     /// Documents that had no record before.
     pub(super) made: Vec<DocumentKey>,
+    /// Peers that brought what this step keeps, or holds until something else comes.
+    pub(super) brought_by: BTreeSet<AuthorKey>,
 }
 
 /// Whose change touched a document last.
@@ -70,6 +72,7 @@ impl<'s> Step<'s> {
             touched: BTreeMap::new(),
             runs: BTreeMap::new(),
             made: Vec::new(),
+            brought_by: BTreeSet::new(),
         }
     }
 

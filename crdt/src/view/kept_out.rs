@@ -248,7 +248,7 @@ impl Reader {
         let held = stored_delta(self.store(), index, &fork.document, fork.actor, fork.seq)?;
         let held = held.and_then(|(first, delta)| {
             let place = usize::try_from(fork.seq.checked_sub(first)?).ok()?;
-            ChangeChunk::parse(delta.changes.get(place)?).ok().map(|chunk| chunk.hash)
+            ChangeChunk::parse_stored(delta.changes.get(place)?).ok().map(|chunk| chunk.hash)
         });
         let held = held.filter(|hash| fork.changes.iter().any(|change| change.hash == *hash));
         Ok(KeptFork { fork: ProvenFork { seq, ..fork }, held, since: row.since, proof })

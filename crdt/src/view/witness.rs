@@ -149,14 +149,14 @@ impl<'a> Witness<'a> {
             let delta = current.delta.clone();
             let delta = delta.into_delta(space, document.clone(), change.actor, current.first_seq);
             self.checked += 1;
-            VerifiedDelta::verify(delta, self.incarnation(change.actor)?)
+            VerifiedDelta::verify_stored(delta, self.incarnation(change.actor)?)
                 .map_err(|fault| corrupt(&fault.to_string()))?;
             current.verified = true;
         }
         let place = usize::try_from(change.seq - current.first_seq).ok();
         let bytes = place.and_then(|place| current.delta.changes.get(place));
         let bytes = bytes.ok_or_else(|| corrupt("a delta is shorter than it says"))?.to_vec();
-        let chunk = ChangeChunk::parse(&bytes).map_err(|error| corrupt(&error.to_string()))?;
+        let chunk = ChangeChunk::parse_stored(&bytes).map_err(|error| corrupt(&error.to_string()))?;
         if chunk.hash != change.hash || chunk.actor != change.actor || chunk.seq != change.seq {
             return Err(corrupt("another change lies in the place of one that is shown"));
         }

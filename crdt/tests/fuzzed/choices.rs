@@ -1,6 +1,4 @@
-//! Bytes as decisions: what a fuzzer varies, spent one by one, and what follows from all of them.
-
-use sha2::{Digest, Sha256};
+//! Bytes as decisions: what a fuzzer varies, spent one by one.
 
 /// Decisions made by bytes. Once they are spent every further one is the first that there is.
 pub struct Choices<'b>(&'b [u8]);
@@ -40,32 +38,5 @@ impl<'b> Choices<'b> {
         let (taken, rest) = self.0.split_at(length.min(self.0.len()));
         self.0 = rest;
         taken
-    }
-}
-
-/// SplitMix64: a seed gives one sequence on every machine.
-pub struct Dice(pub u64);
-
-impl Dice {
-    /// Dice that fall as all of these bytes say.
-    pub fn of(bytes: &[u8]) -> Self {
-        let hash = <[u8; 32]>::from(Sha256::digest(bytes));
-        Self(hash.iter().take(8).fold(0, |seed, byte| seed << 8 | u64::from(*byte)))
-    }
-
-    pub fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    pub fn below(&mut self, bound: usize) -> usize {
-        (self.next() % bound.max(1) as u64) as usize
-    }
-
-    pub fn bytes(&mut self, count: usize) -> Vec<u8> {
-        (0..count).map(|_| self.next().to_be_bytes()[0]).collect()
     }
 }

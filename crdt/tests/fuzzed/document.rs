@@ -10,7 +10,8 @@ use automerge::{Automerge, Change};
 use starling_crdt::document::{Document, Json, PoisonReason};
 use starling_crdt::id::ChangeHash;
 
-use super::choices::{Choices, Dice};
+use super::choices::Choices;
+use crate::draws::Draws;
 pub use history::{Known, honest_history};
 
 /// Changes by honest actors in one history, about.
@@ -39,12 +40,12 @@ pub fn judged(bytes: &[u8]) -> Tally {
     let mut history = honest_history(&mut choices, edits);
     let honest = history.len();
     forger::forge(&mut choices, &mut history);
-    let (accepted, refused) = one_document(&mut Dice::of(bytes), &history);
+    let (accepted, refused) = one_document(&mut Draws::of(bytes), &history);
     Tally { accepted, refused, forged: history.len() - honest }
 }
 
 /// The changes in another order that keeps dependencies before dependents.
-fn causal_shuffle(dice: &mut Dice, history: &[Known]) -> Vec<usize> {
+fn causal_shuffle(draws: &mut Draws, history: &[Known]) -> Vec<usize> {
     let mut waiting: Vec<usize> = (0..history.len()).collect();
     let mut placed = BTreeSet::new();
     let mut order = Vec::new();
@@ -52,7 +53,7 @@ fn causal_shuffle(dice: &mut Dice, history: &[Known]) -> Vec<usize> {
         let ready =
             |place: &usize| history[*place].chunk.dependencies.iter().all(|hash| placed.contains(hash));
         let choices: Vec<usize> = (0..waiting.len()).filter(|slot| ready(&waiting[*slot])).collect();
-        let next = waiting.remove(choices[dice.below(choices.len())]);
+        let next = waiting.remove(choices[draws.below(choices.len())]);
         placed.insert(history[next].chunk.hash);
         order.push(next);
     }
@@ -66,15 +67,15 @@ fn verdicts_of(document: &mut Document, changes: &[&[u8]]) -> Verdicts {
 }
 
 /// Builds the document in a random causal order, in random batches, with repetitions.
-fn build(dice: &mut Dice, history: &[Known]) -> (Document, Verdicts) {
-    let order = causal_shuffle(dice, history);
+fn build(draws: &mut Draws, history: &[Known]) -> (Document, Verdicts) {
+    let order = causal_shuffle(draws, history);
     let mut document = Document::new();
     let mut verdicts = Verdicts::new();
     let mut rest = order.as_slice();
     while !rest.is_empty() {
-        let (batch, later) = rest.split_at(1 + dice.below(rest.len()));
+        let (batch, later) = rest.split_at(1 + draws.below(rest.len()));
         let mut changes: Vec<&[u8]> = batch.iter().map(|place| history[*place].bytes.as_slice()).collect();
-        if dice.below(3) == 0 {
+        if draws.below(3) == 0 {
             changes.insert(0, history[order[0]].bytes.as_slice());
         }
         verdicts.extend(verdicts_of(&mut document, &changes));
@@ -96,7 +97,7 @@ fn check_file(document: &Document, shown: &Json) {
 }
 
 /// Every build of one history agrees on everything. Gives how many changes each of them took and refused.
-fn one_document(dice: &mut Dice, history: &[Known]) -> (usize, usize) {
+fn one_document(draws: &mut Draws, history: &[Known]) -> (usize, usize) {
     let all: Vec<&[u8]> = history.iter().map(|known| known.bytes.as_slice()).collect();
     let mut whole = Document::new();
     let verdicts = verdicts_of(&mut whole, &all);
@@ -106,7 +107,7 @@ fn one_document(dice: &mut Dice, history: &[Known]) -> (usize, usize) {
         assert!(!reason.diverges(), "automerge fails on {hash}");
     }
     for _ in 0..ORDERS {
-        let (other, others_verdicts) = build(dice, history);
+        let (other, others_verdicts) = build(draws, history);
         assert!(!other.is_damaged(), "automerge fails on what was accepted");
         assert_eq!(verdicts, others_verdicts);
         assert_eq!(whole.heads(), other.heads());

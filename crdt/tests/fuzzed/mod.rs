@@ -5,6 +5,7 @@
 
 #![allow(dead_code, reason = "each user takes the targets it needs")]
 
+mod body;
 pub mod choices;
 pub mod document;
 pub mod life;
@@ -35,7 +36,7 @@ use starling_crdt::seal::{EpochKey, seal};
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target of this crate.
-pub const TARGETS: [Target; 10] = [
+pub const TARGETS: [Target; 11] = [
     ("replica", life::replica),
     ("document", document::document),
     ("message", message),
@@ -46,6 +47,7 @@ pub const TARGETS: [Target; 10] = [
     ("ticket", ticket),
     ("chunk", chunk),
     ("patch", patch::patch),
+    ("body", body::body),
 ];
 
 const SPACE: SpaceId = SpaceId([1; 32]);

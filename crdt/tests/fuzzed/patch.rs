@@ -47,7 +47,7 @@ fn edit(kind: u8, pointer: Pointer, value: Json) -> Option<Edit> {
 }
 
 /// An edit gives one change that means the same elsewhere, or changes nothing.
-fn edits_alike(edit: &Edit) {
+pub fn edits_alike(edit: &Edit) {
     let mut document = Document::new();
     let commit = |actor| Commit { actor: Actor([actor; 16]), time_seconds: 0, message: None };
     let start = Edit::Put { value: Json::parse(PATCHED).expect("an example"), base: None };

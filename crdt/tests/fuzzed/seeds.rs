@@ -14,7 +14,7 @@ use starling_crdt::store::{Table, tables::walk_prefix};
 use starling_crdt::time::WallTime;
 
 use super::CERTIFICATE;
-use super::choices::Dice;
+use crate::draws::Draws;
 use crate::{mesh, messages};
 
 /// Random inputs of a target whose bytes are decisions.
@@ -36,14 +36,15 @@ pub fn of(target: &str) -> Vec<Vec<u8>> {
         "statement" => statements(),
         "ticket" => vec![ticket()],
         "patch" => PATCHES.iter().map(|text| text.as_bytes().to_vec()).collect(),
+        "body" => BODIES.iter().map(|text| text.as_bytes().to_vec()).collect(),
         _ => (0..DECISIONS).map(decisions).collect(),
     }
 }
 
 fn decisions(seed: u64) -> Vec<u8> {
-    let mut dice = Dice(seed);
-    let length = 1 + dice.below(DECISION_BYTES_MAX);
-    dice.bytes(length)
+    let mut draws = Draws(seed);
+    let length = 1 + draws.below(DECISION_BYTES_MAX);
+    draws.bytes(length)
 }
 
 const PATCHES: [&str; 14] = [
@@ -61,6 +62,38 @@ const PATCHES: [&str; 14] = [
     "5/a/b/2/c\ntrue",
     "6/a\n{\"b\":1}",
     "7/a\n{\"b\":null,\"x\":{\"$time\":\"2026-06-01T12:00:00.5+02:00\"}}",
+];
+
+/// A kind each: operation, line of a batch, JSON Patch, merge patch, whole document.
+const BODIES: [&str; 28] = [
+    r#"0{"op":"increment","pointer":"/a/n","by":-2}"#,
+    r#"0{"op":"set","pointer":"/a/b/-","value":{"$text":"new"}}"#,
+    r#"0{"op":"remove","pointer":"/~0~1"}"#,
+    r#"0{"op":"insert","pointer":"/a/b/1","value":[{"$bytes":"AAE="},null,1e3]}"#,
+    r#"0{"op":"splice","pointer":"/t","at":1,"delete":2,"insert":"\u96ea"}"#,
+    r#"0{"op":"splice","pointer":"/t","at":-1}"#,
+    r#"0{"op":"resolve","pointer":"/when","value":{"$time":"2026-01-01T00:00:00Z"}}"#,
+    r#"0{"op":"resolve","pointer":""}"#,
+    r#"0{"op":"revert","to":"2026-01-01T00:00:00Z"}"#,
+    r#"0{"op":"delete"}"#,
+    r#"0{"op":"set","pointer":"/a","value":1,"valeu":2}"#,
+    r#"1{"doc":"config/web","op":"put","value":{"a":{"$counter":1}},"base":["abababababababababababababababababababababababababababababababab"]}"#,
+    r#"1{"doc":"d","op":"put","value":{},"base":[]}"#,
+    r#"1{"doc":"d","op":"delete"}"#,
+    r#"1{"doc":"d","op":"patch","patch":[{"op":"add","path":"/q","value":[1]},{"op":"move","from":"/q","path":"/r"}]}"#,
+    r#"1{"doc":"d","op":"merge","patch":{"a":{"b":null},"new":{"$$text":1}}}"#,
+    r#"1{"doc":"d","op":"increment","pointer":"/new","by":9223372036854775807}"#,
+    r#"1{"doc":"d","op":"splice","pointer":"/t","at":4,"insert":"\ud83d\ude00"}"#,
+    r#"1{"doc":"a//b","op":"delete"}"#,
+    r#"1["doc"]"#,
+    r#"2[{"op":"test","path":"/t","value":{"$text":"text"}},{"op":"copy","from":"/a/b","path":"/a/b/0"}]"#,
+    r#"2[{"op":"replace","path":"","value":{"whole":true}}]"#,
+    r#"2{"op":"add"}"#,
+    r#"3{"a":null,"t":{"$text":"next"},"deep":{"er":{"est":[[]]}}}"#,
+    r#"3[1]"#,
+    r#"4{"a":{"b":[1,"two",2],"n":{"$counter":4}},"t":{"$text":"test"}}"#,
+    r#"4{}"#,
+    "4{\"a\": {\"$time\": \"noon\"}}",
 ];
 
 fn ticket() -> Vec<u8> {

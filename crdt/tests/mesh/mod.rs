@@ -1,60 +1,26 @@
 //! A mesh of replicas in memory: virtual time, seeded delivery, everything that happens hashed.
 
-#![allow(dead_code, reason = "each test uses the part it needs")]
+#![allow(dead_code, unused_imports, reason = "each test uses the part it needs")]
 
+mod asking;
 pub mod failing;
+mod node;
 pub mod rogue;
+mod showing;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use failing::{Failing, How};
-use rogue::Rogue;
 use sha2::{Digest, Sha256};
 use starling_crdt::address::Address;
-use starling_crdt::charter::{Label, Role, Ticket};
-use starling_crdt::document::{Edit, Json, Pointer};
 use starling_crdt::exchange::{MessageError, Request, decode_message};
-use starling_crdt::id::{AuthorKey, ChangeHash, DocumentName, SpaceId, StatementId, StoreId, Topic};
-use starling_crdt::identity::Identity;
-use starling_crdt::replica::{
-    Condition, Effect, Input, LocalRequest, MemberReport, MessageToken, Options, Refusal, Replica, Reply,
-    RequestTicket, Verdict, Write, Written,
-};
-use starling_crdt::seal::EpochKey;
-use starling_crdt::store::{MemoryStore, Store, StoreRead, Table, WriteBatch};
+use starling_crdt::id::{AuthorKey, Topic};
+use starling_crdt::replica::{Effect, Input, MessageToken, Verdict};
 use starling_crdt::time::{Moment, Now, WallTime};
-use starling_crdt::view::Reader;
 
-/// Deterministic draws for the mesh itself (SplitMix64).
-pub struct Draws(pub u64);
+pub use node::{EPOCH, Exchanged, Node, statements};
 
-impl Draws {
-    pub fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    pub fn below(&mut self, bound: u64) -> u64 {
-        self.next() % bound
-    }
-}
-
-pub struct Node {
-    pub replica: Replica<Failing>,
-    pub reader: Reader,
-    pub topics: BTreeSet<Topic>,
-    pub replies: BTreeMap<u64, Result<Reply, Refusal>>,
-    pub effects: Vec<String>,
-    pub key: AuthorKey,
-    store: Failing,
-    seed: u8,
-    starts: u8,
-    inbox: Vec<Input>,
-}
+use crate::draws::Draws;
 
 /// What is on its way to a node.
 struct Flight {
@@ -85,7 +51,7 @@ pub struct Mesh {
     sequence: u64,
     tickets: u64,
     /// Percent of gossip lost.
-    pub gossip_loss: u64,
+    pub gossip_loss: usize,
     trace: Sha256,
     /// Gossip waiting for its verdict: who holds it, and what to forward.
     held: BTreeMap<(usize, u64), (Topic, Vec<u8>, usize)>,
@@ -122,7 +88,7 @@ impl Mesh {
     pub fn send(&mut self, to: usize, input: Input) {
         // A connection's coming and going are seen in order, and before what passes over it.
         let ordered = matches!(input, Input::PeerUp { .. } | Input::PeerDown { .. });
-        let delay = if ordered { LATENCY } else { LATENCY + 1 + self.draws.below(LATENCY) };
+        let delay = if ordered { LATENCY } else { LATENCY + 1 + self.draws.next() % LATENCY };
         self.sequence += 1;
         self.flights.insert((self.now + delay, self.sequence), Flight { to, input });
     }
@@ -238,8 +204,14 @@ impl Mesh {
                     self.spread(index, topic, &payload, from);
                 }
             }
-            Effect::Ask { peer, id, body } => self.ask(index, peer, id, &body),
+            Effect::Ask { peer, id, body } => {
+                let said = &mut self.nodes[index].exchanged;
+                (said.questions, said.bytes) = (said.questions + 1, said.bytes + body.len());
+                self.ask(index, peer, id, &body);
+            }
             Effect::Answer { peer, id, body } => {
+                let said = &mut self.nodes[index].exchanged;
+                (said.answers, said.bytes) = (said.answers + 1, said.bytes + body.len());
                 if let Some(to) = self.index_of(peer).filter(|to| self.linked(index, *to)) {
                     let answer = self.nodes[to].replica.screener().screen_answer(&body);
                     let peer = self.nodes[index].key;
@@ -305,233 +277,6 @@ impl Mesh {
         }
     }
 
-    /// Hands a node one input and gives what it did about it.
-    pub fn give(&mut self, index: usize, input: Input) -> Vec<String> {
-        let before = self.nodes[index].effects.len();
-        self.nodes[index].inbox.push(input);
-        self.step(index);
-        self.nodes[index].effects[before..].to_vec()
-    }
-
-    /// Puts an input into a node's inbox for its next step.
-    pub fn send_now(&mut self, index: usize, input: Input) {
-        self.nodes[index].inbox.push(input);
-    }
-
-    /// Hands a node a question of a peer, read and checked as the shell does it.
-    pub fn ask_node(&mut self, to: usize, peer: AuthorKey, id: u64, request: Request) -> Vec<String> {
-        let request = Ok(self.nodes[to].replica.screener().screen(request));
-        self.give(to, Input::Asked { peer, id, request })
-    }
-
-    /// Hands a node a gossip payload from `from`; it spreads further if the node accepts it.
-    pub fn gossip(&mut self, to: usize, from: AuthorKey, topic: Topic, payload: &[u8]) -> Vec<String> {
-        let (space, frame) = self.nodes[to].replica.screener().screen_gossip(topic, payload);
-        self.sequence += 1;
-        let token = MessageToken(self.sequence);
-        self.held.insert((to, token.0), (topic, payload.to_vec(), usize::MAX));
-        self.give(to, Input::Gossip { from, token, space, frame })
-    }
-
-    /// Hands a node gossip payloads in one step, as if from `from`.
-    pub fn gossip_batch(&mut self, to: usize, from: AuthorKey, payloads: &[(Topic, Vec<u8>)]) {
-        for (topic, payload) in payloads {
-            let (space, frame) = self.nodes[to].replica.screener().screen_gossip(*topic, payload);
-            self.sequence += 1;
-            let token = MessageToken(self.sequence);
-            self.nodes[to].inbox.push(Input::Gossip { from, token, space, frame });
-        }
-        self.step(to);
-    }
-
-    /// Lets a peer that is no replica be connected with a node.
-    pub fn rogue_up(&mut self, to: usize, peer: AuthorKey, answers: Answering) {
-        self.rogues.insert(peer, answers);
-        let address = Address::new("mem").unwrap();
-        self.give(to, Input::PeerUp { peer, address, inbound: true });
-    }
-
-    /// Orphans a node holds.
-    pub fn orphans(&mut self, index: usize) -> usize {
-        match self.request(index, LocalRequest::Status) {
-            Ok(Reply::Status(status)) => status.orphans,
-            other => panic!("{other:?}"),
-        }
-    }
-
-    /// Asks a node and gives its reply, in one step.
-    pub fn request(&mut self, index: usize, request: LocalRequest) -> Result<Reply, Refusal> {
-        self.tickets += 1;
-        let ticket = self.tickets;
-        self.nodes[index].inbox.push(Input::Local { ticket: RequestTicket(ticket), request });
-        self.step(index);
-        self.nodes[index].replies.remove(&ticket).expect("answered in the same step")
-    }
-
-    /// Asks a node several things in one step.
-    pub fn batch(&mut self, index: usize, requests: Vec<LocalRequest>) -> Vec<Result<Reply, Refusal>> {
-        let first = self.tickets + 1;
-        for request in requests {
-            self.tickets += 1;
-            let ticket = RequestTicket(self.tickets);
-            self.nodes[index].inbox.push(Input::Local { ticket, request });
-        }
-        self.step(index);
-        let replies = &mut self.nodes[index].replies;
-        (first..=self.tickets).map(|ticket| replies.remove(&ticket).expect("answered")).collect()
-    }
-
-    /// Asks a node whose reply may take until `time` has passed.
-    pub fn request_later(
-        &mut self,
-        index: usize,
-        request: LocalRequest,
-        time: Duration,
-    ) -> Result<Reply, Refusal> {
-        self.tickets += 1;
-        let ticket = self.tickets;
-        self.nodes[index].inbox.push(Input::Local { ticket: RequestTicket(ticket), request });
-        self.step(index);
-        self.run(time);
-        self.nodes[index].replies.remove(&ticket).expect("answered in time")
-    }
-
-    pub fn create_space(&mut self, index: usize) -> SpaceId {
-        let epoch_key = EpochKey::from_bytes(EPOCH);
-        let name = Label::new("test").unwrap();
-        let nonce = [u8::try_from(index).unwrap(); 16];
-        match self.request(index, LocalRequest::CreateSpace { name, nonce, epoch_key }) {
-            Ok(Reply::Space(space)) => space,
-            other => panic!("{other:?}"),
-        }
-    }
-
-    pub fn invite(&mut self, index: usize, space: SpaceId, role: Role) -> Ticket {
-        self.tickets += 1;
-        let mut seed = [3; 32];
-        seed[..8].copy_from_slice(&self.tickets.to_be_bytes());
-        let secret = Identity::from_seed(&seed);
-        let request =
-            LocalRequest::Invite { space, role, prefix: None, uses: None, expires_in: None, secret };
-        match self.request(index, request) {
-            Ok(Reply::Ticket(ticket)) => *ticket,
-            other => panic!("{other:?}"),
-        }
-    }
-
-    /// A space of all nodes, founded by the first, everyone a writer, fully connected.
-    pub fn shared_space(&mut self) -> SpaceId {
-        let space = self.create_space(0);
-        let ticket = self.invite(0, space, Role::Writer);
-        self.connect_all();
-        for index in 1..self.nodes.len() {
-            self.request(index, LocalRequest::Join { ticket: Box::new(ticket.clone()) }).unwrap();
-        }
-        self.run(Duration::from_secs(10));
-        space
-    }
-
-    pub fn write(
-        &mut self,
-        index: usize,
-        space: SpaceId,
-        name: &str,
-        edit: Edit,
-    ) -> Result<Written, Refusal> {
-        let write = Write {
-            space,
-            document: DocumentName::new(name).unwrap(),
-            edit,
-            condition: Condition::default(),
-            request_id: None,
-        };
-        match self.request(index, LocalRequest::Write(Box::new(write)))? {
-            Reply::Written(written) => Ok(written),
-            other => panic!("{other:?}"),
-        }
-    }
-
-    pub fn put(&mut self, index: usize, space: SpaceId, name: &str, json: &str) -> Written {
-        let value = Json::parse(json).unwrap();
-        self.write(index, space, name, Edit::Put { value, base: None }).unwrap()
-    }
-
-    pub fn set(&mut self, index: usize, space: SpaceId, name: &str, pointer: &str, json: &str) -> Written {
-        let edit =
-            Edit::Set { pointer: pointer.parse::<Pointer>().unwrap(), value: Json::parse(json).unwrap() };
-        self.write(index, space, name, edit).unwrap()
-    }
-
-    /// A document as a node shows it: JSON text and heads; nothing when it does not exist.
-    pub fn document(&self, index: usize, space: SpaceId, name: &str) -> Option<(String, Vec<ChangeHash>)> {
-        let name = DocumentName::new(name).unwrap();
-        let known = self.nodes[index].reader.document(space, &name).ok()?;
-        if known.deleted {
-            return None;
-        }
-        let read = self.nodes[index].reader.view(space, &name, |view, _| {
-            (view.document().read(None, None).unwrap().to_text(), view.document().heads())
-        });
-        let (read, poison) = read.unwrap();
-        assert!(poison.is_empty(), "{poison:?}");
-        Some(read)
-    }
-
-    /// Everything a node shows of a space.
-    pub fn contents(&self, index: usize, space: SpaceId) -> Vec<(String, String, Vec<ChangeHash>)> {
-        let page = self.nodes[index].reader.list(space, "", None, 100_000, false).unwrap();
-        page.documents
-            .into_iter()
-            .map(|(name, _)| {
-                let (json, heads) = self.document(index, space, name.as_str()).unwrap();
-                (name.to_string(), json, heads)
-            })
-            .collect()
-    }
-
-    pub fn assert_converged(&self, space: SpaceId) {
-        let first = self.contents(0, space);
-        for index in 1..self.nodes.len() {
-            assert_eq!(self.contents(index, space), first, "node {index} differs from node 0");
-        }
-    }
-
-    /// Lets a node say farewell in all its spaces, as one that stops on purpose; what it says arrives.
-    pub fn farewell(&mut self, index: usize) {
-        let at = self.clock();
-        let effects = self.nodes[index].replica.leave(at).expect("its store works");
-        effects.into_iter().for_each(|effect| self.effect(index, effect));
-        self.run(Duration::from_millis(20));
-    }
-
-    /// What a node says of how another stands.
-    pub fn sighting(&mut self, index: usize, space: SpaceId, other: usize) -> MemberReport {
-        let key = self.nodes[other].key;
-        match self.request(index, LocalRequest::Members { space }) {
-            Ok(Reply::Members(members)) => {
-                members.into_iter().find(|report| report.member.key == key).expect("a member")
-            }
-            other => panic!("{other:?}"),
-        }
-    }
-
-    /// Stops a node as by a kill, and starts it on the same store.
-    pub fn restart(&mut self, index: usize) {
-        self.restart_with_quota(index, None);
-    }
-
-    /// Restarts a node that keeps so many bytes of each space.
-    pub fn restart_with_quota(&mut self, index: usize, space_bytes_max: Option<u64>) {
-        for other in 0..self.nodes.len() {
-            self.disconnect(index, other);
-        }
-        self.flights.retain(|_, flight| flight.to != index);
-        self.held.retain(|(node, _), _| *node != index);
-        let old = &self.nodes[index];
-        let (seed, starts, store) = (old.seed, old.starts + 1, old.store.clone());
-        self.nodes[index] = Node::open(seed, starts, Some((store, self.now)), space_bytes_max);
-    }
-
     pub fn trace_hash(&self) -> String {
         self.trace.clone().finalize().iter().map(|byte| format!("{byte:02x}")).collect()
     }
@@ -540,103 +285,4 @@ impl Mesh {
 fn now(micros: u64) -> Now {
     let wall = 1_700_000_000_000 + i64::try_from(micros / 1_000).unwrap();
     Now { monotonic: Moment(micros), wall: WallTime(wall) }
-}
-
-/// Every statement a node holds: what an honest author would cite, and more.
-pub fn statements(node: &Node) -> Vec<StatementId> {
-    let mut ids = Vec::new();
-    starling_crdt::store::tables::walk_prefix(
-        node.store(),
-        Table::Statements,
-        &starling_crdt::store::tables::SpaceIndex(0).all(),
-        |_, value| {
-            ids.push(starling_crdt::charter::VerifiedStatement::from_bytes(value).unwrap().id());
-            Ok(())
-        },
-    )
-    .unwrap();
-    ids
-}
-
-/// The key under which the mesh's spaces seal their gossip.
-pub const EPOCH: [u8; 32] = [9; 32];
-
-impl Rogue {
-    /// As a member of the mesh's space, with all it knows.
-    pub fn of(node: &Node, space: SpaceId, nonce: u8) -> Self {
-        Self::new(node.identity(), space, EpochKey::from_bytes(EPOCH), nonce, statements(node))
-    }
-}
-
-impl Node {
-    fn open(seed: u8, starts: u8, stored: Option<(Failing, u64)>, space_bytes_max: Option<u64>) -> Self {
-        let identity = Identity::from_seed(&[seed + 1; 32]);
-        let (store, at) =
-            stored.unwrap_or_else(|| (Failing::new(MemoryStore::new(StoreId([seed; 16]))), 1_000_000));
-        let mut count = 0_u8;
-        let nonces = Box::new(move || {
-            count += 1;
-            [seed, starts, count, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]
-        });
-        let options = Options {
-            name: Label::new(format!("node-{seed}")).unwrap(),
-            version: Label::new("test").unwrap(),
-            seeds: Vec::new(),
-            space_bytes_max,
-        };
-        let random = [seed.wrapping_mul(31).wrapping_add(starts); 32];
-        let key = identity.key();
-        let replica = Replica::open(store.clone(), identity, options, random, nonces, now(at)).unwrap();
-        let topics = replica
-            .standing_effects()
-            .into_iter()
-            .filter_map(|effect| match effect {
-                Effect::Subscribe(topic) => Some(topic),
-                _ => None,
-            })
-            .collect();
-        let reader = Reader::new(replica.store_reader(), 64 * 1024 * 1024);
-        Self {
-            replica,
-            reader,
-            topics,
-            replies: BTreeMap::new(),
-            effects: Vec::new(),
-            key,
-            store,
-            seed,
-            starts,
-            inbox: Vec::new(),
-        }
-    }
-
-    /// Replaces a row by bytes that are no record.
-    pub fn damage(&mut self, table: Table, key: Vec<u8>) {
-        let mut batch = WriteBatch::default();
-        batch.put(table, key, vec![0xff; 9]);
-        self.store.commit(&batch).expect("memory stores do not fail");
-    }
-
-    /// Writes rows behind the replica's back; a restart makes it see them.
-    pub fn commit(&mut self, batch: &WriteBatch) {
-        self.store.commit(batch).expect("memory stores do not fail");
-    }
-
-    /// Puts an empty store in place of its own; a restart opens it.
-    pub fn forget(&mut self) {
-        self.store = Failing::new(MemoryStore::new(StoreId([self.seed ^ 0x80; 16])));
-    }
-
-    /// Lets its store fail, or work again.
-    pub fn store_now(&self, how: How) {
-        self.store.now(how);
-    }
-
-    pub fn identity(&self) -> Identity {
-        Identity::from_seed(&[self.seed + 1; 32])
-    }
-
-    pub fn store(&self) -> &dyn StoreRead {
-        &self.store
-    }
 }

@@ -12,6 +12,8 @@ use starling_crdt::id::{Actor, ChangeHash, DocumentName, Position, SpaceId, Stat
 use starling_crdt::identity::{Identity, Signature};
 use starling_crdt::incarnation::{Incarnation, VerifiedIncarnation};
 
+use crate::draws::Draws;
+
 pub const SPACE: SpaceId = SpaceId([1; 32]);
 
 pub fn author(number: u8) -> Identity {
@@ -129,35 +131,16 @@ pub fn frames() -> Vec<(&'static str, Frame)> {
     ]
 }
 
-/// Deterministic draws (SplitMix64).
-pub struct Draws(pub u64);
-
 impl Draws {
-    pub fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    pub fn below(&mut self, bound: usize) -> usize {
-        usize::try_from(self.next() % bound as u64).unwrap()
-    }
-
     /// A number of any magnitude.
     pub fn number(&mut self) -> u64 {
         let shift = self.below(64);
         self.next() >> shift
     }
 
-    pub fn array<const N: usize>(&mut self) -> [u8; N] {
-        std::array::from_fn(|_| self.next().to_be_bytes()[0])
-    }
-
-    pub fn bytes(&mut self) -> ByteVec {
+    pub fn some_bytes(&mut self) -> ByteVec {
         let length = self.below(40);
-        (0..length).map(|_| self.next().to_be_bytes()[0]).collect::<Vec<u8>>().into()
+        self.bytes(length).into()
     }
 
     fn list<T>(&mut self, mut each: impl FnMut(&mut Self) -> T) -> Vec<T> {
@@ -207,7 +190,7 @@ impl Draws {
             document: self.name(),
             actor: Actor(self.array()),
             first_seq: self.number(),
-            changes: self.list(Self::bytes),
+            changes: self.list(Self::some_bytes),
             signature: Signature(self.array()),
         }
     }
@@ -221,14 +204,14 @@ impl Draws {
                 let tips = self.list(|draws| StatementId(draws.array()));
                 Request::Statements { space, tips, after: self.number() }
             }
-            2 => Request::TakeStatements { space, statements: self.list(Self::bytes) },
+            2 => Request::TakeStatements { space, statements: self.list(Self::some_bytes) },
             3 => Request::Reconcile { space, salt: self.number(), ranges: self.list(Self::range) },
             4 => {
                 let wants = self.list(|draws| Want { key: draws.key(), after: draws.number() });
                 Request::Fetch { space, wants }
             }
             5 => Request::Offer { space, items: self.list(Self::offered) },
-            6 => Request::Join(self.bytes()),
+            6 => Request::Join(self.some_bytes()),
             _ => {
                 let documents = self.list(|draws| DocumentHeads {
                     document: draws.name(),
@@ -252,7 +235,7 @@ impl Draws {
             }),
             0 => Response::Hello(self.list(Self::greeting)),
             1 => Response::Statements {
-                statements: self.list(Self::bytes),
+                statements: self.list(Self::some_bytes),
                 lacking: self.list(|draws| StatementId(draws.array())),
                 more: self.chance(),
                 tips: self.list(|draws| StatementId(draws.array())),
@@ -265,10 +248,10 @@ impl Draws {
             })),
             4 => Response::Deltas {
                 incarnations: self.list(Self::incarnation),
-                deltas: self.list(Self::bytes),
+                deltas: self.list(Self::some_bytes),
                 more: self.chance(),
             },
-            5 => Response::Joined(self.list(Self::bytes)),
+            5 => Response::Joined(self.list(Self::some_bytes)),
             6 => Response::Confirmed(self.list(Self::chance)),
             7 => Response::Busy { retry_after_ms: u32::try_from(self.number() >> 32).unwrap() },
             _ => {
@@ -300,8 +283,8 @@ impl Draws {
                 let incarnation = self.chance().then(|| self.incarnation());
                 Frame::Announcement { incarnation, announcement }
             }
-            2 => Frame::Statement(self.bytes()),
-            _ => Frame::Beacon(self.bytes()),
+            2 => Frame::Statement(self.some_bytes()),
+            _ => Frame::Beacon(self.some_bytes()),
         }
     }
 

@@ -20,6 +20,7 @@ use axum::{
 use futures::{FutureExt as _, Stream, StreamExt as _, future::BoxFuture, stream, stream::FuturesUnordered};
 use starling_api::document::{BatchResult, NDJSON_MEDIA_TYPE};
 use starling_crdt::{
+    document::body,
     id::SpaceId,
     replica::{Condition, Write, Written},
 };
@@ -28,7 +29,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use self::{lines::Lines, turns::Turns};
 use super::{
     answer::{Names, Refused},
-    input::{self, Members},
+    input,
     node::{Node, Pending},
     report,
     state::Api,
@@ -187,15 +188,13 @@ fn result(doc: Option<String>, outcome: Result<Written, Refused>) -> Vec<u8> {
 
 /// The document a line is about, as far as it can be read, and the write it asks for.
 fn read_line(space: SpaceId, line: &[u8]) -> (Option<String>, Result<Write, Refused>) {
-    let mut doc = None;
-    let write = input::value(line).and_then(Members::of).and_then(|mut members| {
-        let name = members.text("doc")?;
-        doc = Some(name.clone());
-        let document = input::document_name(&name)?;
-        let operation = members.text("op")?;
-        let edit = members.edit(&operation)?;
-        members.nothing_else()?;
-        Ok(Write { space, document, edit, condition: Condition::default(), request_id: None })
+    let (doc, read) = body::batch_line(line);
+    let write = read.map_err(input::wrong_body).map(|(document, edit)| Write {
+        space,
+        document,
+        edit,
+        condition: Condition::default(),
+        request_id: None,
     });
     (doc, write)
 }

@@ -1,4 +1,4 @@
-//! From the texts of a request to what the core is asked: names, heads, values, conditions.
+//! From the texts of a request to what the core is asked: names, heads, conditions; and what is wrong with a body.
 
 use axum::http::{HeaderName, header, request::Parts};
 use starling_api::{
@@ -6,7 +6,7 @@ use starling_api::{
     document::{IDEMPOTENCY_HEADER, WriteQuery},
 };
 use starling_crdt::{
-    document::{Edit, Json, JsonError, JsonErrorKind, Patch, PatchError, Pointer},
+    document::{JsonErrorKind, PatchError, Pointer, body::BodyError},
     id::{ChangeHash, DocumentName},
     limits::REQUEST_ID_BYTES_MAX,
     replica::{Condition, EntityTag},
@@ -35,13 +35,32 @@ pub(super) fn heads(text: Option<&str>) -> Result<Option<Vec<ChangeHash>>, Refus
     parsed.map(Some).map_err(|error: starling_crdt::id::IdError| refused(Code::BadHeads, error.to_string()))
 }
 
-/// One JSON value, special forms included.
-pub(super) fn value(text: &[u8]) -> Result<Json, Refused> {
-    Json::parse(text).map_err(|error| wrong_json(&error))
+/// What a body asks for nothing that can be done with, as a problem.
+pub(super) fn wrong_body(error: BodyError) -> Refused {
+    let code = match &error {
+        BodyError::Json(error) => json_code(&error.kind),
+        BodyError::RootNotObject => {
+            return Problem::new(Code::RootNotObject, error.to_string())
+                .with_hint("put the value into a member, such as {\"value\": …}")
+                .into();
+        }
+        BodyError::Heads(_) => Code::BadHeads,
+        BodyError::Name(_) => Code::BadDocumentName,
+        BodyError::Pointer(_) | BodyError::Patch(PatchError::Pointer { .. }) => Code::BadPointer,
+        BodyError::Patch(PatchError::TooManySteps(_)) => Code::ChangeTooLarge,
+        BodyError::Patch(_) => Code::BadPatch,
+        BodyError::NotAnObject
+        | BodyError::Missing(_)
+        | BodyError::Member { .. }
+        | BodyError::Unknown(_)
+        | BodyError::UnknownLine(_)
+        | BodyError::UnknownOperation(_) => Code::BadRequest,
+    };
+    refused(code, error.to_string())
 }
 
-fn wrong_json(error: &JsonError) -> Refused {
-    let code = match &error.kind {
+fn json_code(kind: &JsonErrorKind) -> Code {
+    match kind {
         JsonErrorKind::End | JsonErrorKind::Expected(_) | JsonErrorKind::NotUtf8 | JsonErrorKind::Escape => {
             Code::BadJson
         }
@@ -50,154 +69,7 @@ fn wrong_json(error: &JsonError) -> Refused {
         | JsonErrorKind::FloatTooLarge(_)
         | JsonErrorKind::DuplicateMember(_)
         | JsonErrorKind::Form(_) => Code::BadValue,
-    };
-    refused(code, error.to_string())
-}
-
-/// A whole document: an object.
-pub(super) fn whole_document(value: Json) -> Result<Json, Refused> {
-    match value {
-        Json::Map(_) => Ok(value),
-        _ => Err(Problem::new(Code::RootNotObject, "a document is a JSON object at its root")
-            .with_hint("put the value into a member, such as {\"value\": …}")
-            .into()),
     }
-}
-
-/// The members of an object that says what to do. Each is taken once; what stays is unknown.
-pub(super) struct Members(std::collections::BTreeMap<String, Json>);
-
-impl Members {
-    pub(super) fn of(value: Json) -> Result<Self, Refused> {
-        match value {
-            Json::Map(members) => Ok(Self(members)),
-            _ => Err(refused(Code::BadRequest, "expected a JSON object that says what to do")),
-        }
-    }
-
-    pub(super) fn value(&mut self, name: &str) -> Result<Json, Refused> {
-        let found = self.0.remove(name);
-        found.ok_or_else(|| refused(Code::BadRequest, format!("the member {name:?} is missing")))
-    }
-
-    pub(super) fn text(&mut self, name: &str) -> Result<String, Refused> {
-        match self.value(name)? {
-            Json::String(text) => Ok(text),
-            _ => Err(refused(Code::BadRequest, format!("the member {name:?} is not a string"))),
-        }
-    }
-
-    fn integer(&mut self, name: &str) -> Result<i64, Refused> {
-        match self.value(name)? {
-            Json::Integer(number) => Ok(number),
-            _ => Err(refused(
-                Code::BadRequest,
-                format!("the member {name:?} is not a whole number of 64 bits"),
-            )),
-        }
-    }
-
-    fn heads(&mut self, name: &str) -> Result<Option<Vec<ChangeHash>>, Refused> {
-        let wrong = || refused(Code::BadHeads, format!("the member {name:?} is not a list of change hashes"));
-        let items = match self.0.remove(name) {
-            None => return Ok(None),
-            Some(Json::List(items)) => items,
-            Some(_) => return Err(wrong()),
-        };
-        let texts = items.iter().map(|item| match item {
-            Json::String(text) => Ok(text.as_str()),
-            _ => Err(wrong()),
-        });
-        heads(Some(&texts.collect::<Result<Vec<_>, _>>()?.join(",")))
-    }
-
-    /// Whatever was not taken is a mistake: a member misspelt.
-    pub(super) fn nothing_else(self) -> Result<(), Refused> {
-        match self.0.keys().next() {
-            None => Ok(()),
-            Some(name) => Err(refused(Code::BadRequest, format!("the member {name:?} is not known here"))),
-        }
-    }
-
-    /// The edit of an operation, by its `op`.
-    pub(super) fn edit(&mut self, operation: &str) -> Result<Edit, Refused> {
-        match operation {
-            "increment" => Ok(Edit::Increment { pointer: self.pointer()?, by: self.integer("by")? }),
-            "set" => Ok(Edit::Set { pointer: self.pointer()?, value: self.value("value")? }),
-            "remove" => Ok(Edit::Unset { pointer: self.pointer()? }),
-            "insert" => Ok(Edit::Insert { pointer: self.pointer()?, value: self.value("value")? }),
-            "splice" => self.splice(),
-            "patch" => json_patch(self.value("patch")?),
-            "merge" => merge_patch(self.value("patch")?),
-            "put" => {
-                Ok(Edit::Put { value: whole_document(self.value("value")?)?, base: self.heads("base")? })
-            }
-            "resolve" => Ok(Edit::Resolve { pointer: self.pointer()?, value: self.0.remove("value") }),
-            "delete" => Ok(Edit::Remove),
-            other => Err(refused(Code::BadRequest, format!("there is no operation {other:?}"))),
-        }
-    }
-
-    fn splice(&mut self) -> Result<Edit, Refused> {
-        let insert = if self.0.contains_key("insert") { self.text("insert")? } else { String::new() };
-        let delete = if self.0.contains_key("delete") { self.count("delete")? } else { 0 };
-        Ok(Edit::Splice { pointer: self.pointer()?, at: self.count("at")?, delete, insert })
-    }
-
-    fn count(&mut self, name: &str) -> Result<usize, Refused> {
-        usize::try_from(self.integer(name)?)
-            .map_err(|_| refused(Code::BadRequest, format!("the member {name:?} is negative")))
-    }
-
-    fn pointer(&mut self) -> Result<Pointer, Refused> {
-        pointer(&self.text("pointer")?)
-    }
-}
-
-/// The edit of a JSON Patch.
-pub(super) fn json_patch(value: Json) -> Result<Edit, Refused> {
-    Patch::of(value).map(Edit::Patch).map_err(|error| {
-        let code = match error {
-            PatchError::Pointer { .. } => Code::BadPointer,
-            PatchError::TooManySteps(_) => Code::ChangeTooLarge,
-            _ => Code::BadPatch,
-        };
-        refused(code, error.to_string())
-    })
-}
-
-/// The edit of a JSON Merge Patch to a whole document, which stays an object.
-pub(super) fn merge_patch(value: Json) -> Result<Edit, Refused> {
-    Ok(Edit::Merge { pointer: Pointer::root(), patch: whole_document(value)? })
-}
-
-/// What an operation may do to one document; a batch does more. `revert` is read by [`revert`], since what it
-/// goes back to is known only to the document.
-const OPERATIONS: [&str; 6] = ["increment", "set", "remove", "insert", "splice", "resolve"];
-
-/// The edit that the body of an operation asks for.
-pub(super) fn operation(body: &[u8]) -> Result<Edit, Refused> {
-    let mut members = Members::of(value(body)?)?;
-    let operation = members.text("op")?;
-    if !OPERATIONS.contains(&operation.as_str()) {
-        let known = OPERATIONS.join(", ");
-        let detail = format!("there is no operation {operation:?}; there are {known}, revert");
-        return Err(refused(Code::BadRequest, detail));
-    }
-    let edit = members.edit(&operation)?;
-    members.nothing_else()?;
-    Ok(edit)
-}
-
-/// What a body asks to go back to; none when it asks for another operation.
-pub(super) fn revert(body: &[u8]) -> Result<Option<String>, Refused> {
-    let mut members = Members::of(value(body)?)?;
-    if members.text("op")? != "revert" {
-        return Ok(None);
-    }
-    let to = members.text("to")?;
-    members.nothing_else()?;
-    Ok(Some(to))
 }
 
 /// Only a whole document has a base it was derived from.
@@ -267,6 +139,7 @@ pub(super) fn request_id(parts: &Parts) -> Result<Option<String>, Refused> {
 #[cfg(test)]
 mod tests {
     use axum::http::Request;
+    use starling_crdt::document::body;
 
     use super::*;
 
@@ -282,6 +155,7 @@ mod tests {
 
     #[test]
     fn what_is_no_document_says_so_with_a_stable_code() {
+        let put = |body: &[u8]| code(body::whole_document(body).map_err(wrong_body));
         let cases: [(&str, Option<Code>); 9] = [
             ("{\"a\": 1}", None),
             ("{\"a\": ", Some(Code::BadJson)),
@@ -294,60 +168,38 @@ mod tests {
             ("{\"$counter\": 1}", Some(Code::RootNotObject)),
         ];
         for (text, expected) in cases {
-            assert_eq!(code(value(text.as_bytes()).and_then(whole_document)), expected, "{text}");
+            assert_eq!(put(text.as_bytes()), expected, "{text}");
         }
         let deep = format!("{}1{}", "[".repeat(100), "]".repeat(100));
-        assert_eq!(code(value(deep.as_bytes())), Some(Code::DocumentTooDeep));
-        assert_eq!(code(value(b"\"\xff\"")), Some(Code::BadJson));
+        assert_eq!(put(deep.as_bytes()), Some(Code::DocumentTooDeep));
+        assert_eq!(put(b"\"\xff\""), Some(Code::BadJson));
     }
 
     #[test]
-    fn operations_are_read_and_misspelt_ones_are_refused() {
-        let edit = |text: &str| {
-            let mut members = Members::of(value(text.as_bytes())?)?;
-            let operation = members.text("op")?;
-            let edit = members.edit(&operation)?;
-            members.nothing_else()?;
-            Ok::<_, Refused>(edit)
-        };
-        let increment = edit(r#"{"op":"increment","pointer":"/n","by":-2}"#).ok();
-        assert_eq!(increment, Some(Edit::Increment { pointer: pointer("/n").expect("a pointer"), by: -2 }));
-        assert_eq!(edit(r#"{"op":"delete"}"#).ok(), Some(Edit::Remove));
-        let set = edit(r#"{"op":"set","pointer":"","value":{"$counter":3}}"#).ok();
-        assert_eq!(set, Some(Edit::Set { pointer: Pointer::root(), value: Json::Counter(3) }));
-        let at = |text: &str| pointer(text).expect("a pointer");
-        let remove = edit(r#"{"op":"remove","pointer":"/l/0"}"#).ok();
-        assert_eq!(remove, Some(Edit::Unset { pointer: at("/l/0") }));
-        let insert = edit(r#"{"op":"insert","pointer":"/l/-","value":[]}"#).ok();
-        assert_eq!(insert, Some(Edit::Insert { pointer: at("/l/-"), value: Json::List(Vec::new()) }));
-        let splice = edit(r#"{"op":"splice","pointer":"/t","at":2,"insert":"é"}"#).ok();
-        let expected = Edit::Splice { pointer: at("/t"), at: 2, delete: 0, insert: "é".into() };
-        assert_eq!(splice, Some(expected));
-        assert!(matches!(edit(r#"{"op":"merge","patch":{"a":null}}"#).ok(), Some(Edit::Merge { .. })));
-        assert_eq!(edit(r#"{"op":"patch","patch":[]}"#).ok(), Some(Edit::Patch(Patch::default())));
-        let hash = "ab".repeat(32);
-        let put = edit(&format!(r#"{{"op":"put","value":{{}},"base":["{hash}"]}}"#)).ok();
-        assert!(matches!(put, Some(Edit::Put { base: Some(heads), .. }) if heads.len() == 1));
-        for (text, expected) in [
-            ("[]", Code::BadRequest),
-            (r#"{"pointer":"/n"}"#, Code::BadRequest),
-            (r#"{"op":"explode"}"#, Code::BadRequest),
-            (r#"{"op":"increment","pointer":"/n","by":1.5}"#, Code::BadRequest),
-            (r#"{"op":"increment","pointer":"n","by":1}"#, Code::BadPointer),
-            (r#"{"op":"delete","doc2":"x"}"#, Code::BadRequest),
-            (r#"{"op":"splice","pointer":"/t"}"#, Code::BadRequest),
-            (r#"{"op":"splice","pointer":"/t","at":-1}"#, Code::BadRequest),
-            (r#"{"op":"splice","pointer":"/t","at":0,"insert":1}"#, Code::BadRequest),
-            (r#"{"op":"insert","pointer":"/l/0"}"#, Code::BadRequest),
-            (r#"{"op":"patch","patch":{}}"#, Code::BadPatch),
-            (r#"{"op":"patch","patch":[{"op":"remove","path":"x"}]}"#, Code::BadPointer),
-            (r#"{"op":"merge","patch":[]}"#, Code::RootNotObject),
-            (r#"{"op":"put","value":[]}"#, Code::RootNotObject),
-            (r#"{"op":"put","value":{},"base":["zz"]}"#, Code::BadHeads),
-            (r#"{"op":"put","value":{},"base":"zz"}"#, Code::BadHeads),
+    fn what_a_line_or_an_operation_says_wrong_has_a_stable_code() {
+        for (members, expected) in [
+            (r#""op":"delete""#, None),
+            (r#""pointer":"/n""#, Some(Code::BadRequest)),
+            (r#""op":"explode""#, Some(Code::BadRequest)),
+            (r#""op":"increment","pointer":"/n","by":1.5"#, Some(Code::BadRequest)),
+            (r#""op":"increment","pointer":"n","by":1"#, Some(Code::BadPointer)),
+            (r#""op":"delete","doc2":"x""#, Some(Code::BadRequest)),
+            (r#""op":"splice","pointer":"/t","at":-1"#, Some(Code::BadRequest)),
+            (r#""op":"patch","patch":{}"#, Some(Code::BadPatch)),
+            (r#""op":"patch","patch":[{"op":"remove","path":"x"}]"#, Some(Code::BadPointer)),
+            (r#""op":"merge","patch":[]"#, Some(Code::RootNotObject)),
+            (r#""op":"put","value":{},"base":["zz"]"#, Some(Code::BadHeads)),
         ] {
-            assert_eq!(code(edit(text)), Some(expected), "{text}");
+            let line = format!(r#"{{"doc":"d",{members}}}"#);
+            let (_, read) = body::batch_line(line.as_bytes());
+            assert_eq!(code(read.map_err(wrong_body)), expected, "{members}");
         }
+        let (_, read) = body::batch_line(br#"{"doc":"a//b","op":"delete"}"#);
+        assert_eq!(code(read.map_err(wrong_body)), Some(Code::BadDocumentName));
+        let many = format!("[{}]", vec![r#"{"op":"remove","path":"/a"}"#; 10_001].join(","));
+        assert_eq!(code(body::json_patch(many.as_bytes()).map_err(wrong_body)), Some(Code::ChangeTooLarge));
+        let beyond = body::operation(br#"{"op":"delete"}"#);
+        assert_eq!(code(beyond.map_err(wrong_body)), Some(Code::BadRequest));
     }
 
     #[test]

@@ -9,7 +9,13 @@ use starling_api::{
     Code,
     document::{JSON_PATCH_MEDIA_TYPE, MERGE_PATCH_MEDIA_TYPE, WriteQuery},
 };
-use starling_crdt::{document::Edit, replica::Write};
+use starling_crdt::{
+    document::{
+        Edit,
+        body::{self, Operation},
+    },
+    replica::Write,
+};
 
 use super::{
     answer::{Answer, Asked, Names, Refused, Whole, header_text, refused},
@@ -24,9 +30,9 @@ pub(super) async fn put(
     Names(place): Names<(String, String)>,
     Asked(query): Asked<WriteQuery>,
     parts: Parts,
-    Whole(body): Whole,
+    Whole(sent): Whole,
 ) -> Result<Response, Refused> {
-    let value = input::whole_document(input::value(&body)?)?;
+    let value = body::whole_document(&sent).map_err(input::wrong_body)?;
     let base = input::heads(query.base.as_deref())?;
     write(&api, place, &query, &parts, Edit::Put { value, base }).await
 }
@@ -36,13 +42,14 @@ pub(super) async fn patch(
     Names(place): Names<(String, String)>,
     Asked(query): Asked<WriteQuery>,
     parts: Parts,
-    Whole(body): Whole,
+    Whole(sent): Whole,
 ) -> Result<Response, Refused> {
     input::without_base(&query)?;
     let edit = match PatchKind::of(&parts)? {
-        PatchKind::Merge => input::merge_patch(input::value(&body)?)?,
-        PatchKind::Json => input::json_patch(input::value(&body)?)?,
+        PatchKind::Merge => body::merge_patch(&sent),
+        PatchKind::Json => body::json_patch(&sent),
     };
+    let edit = edit.map_err(input::wrong_body)?;
     write(&api, place, &query, &parts, edit).await
 }
 
@@ -61,12 +68,12 @@ pub(super) async fn operate(
     Names(place): Names<(String, String)>,
     Asked(query): Asked<WriteQuery>,
     parts: Parts,
-    Whole(body): Whole,
+    Whole(sent): Whole,
 ) -> Result<Response, Refused> {
     input::without_base(&query)?;
-    let edit = match input::revert(&body)? {
-        None => input::operation(&body)?,
-        Some(to) => {
+    let edit = match body::operation(&sent).map_err(input::wrong_body)? {
+        Operation::Edit(edit) => edit,
+        Operation::Revert { to } => {
             let (space, name) = (api.node.space(&place.0).await?, input::document_name(&place.1)?);
             Edit::Revert { to: api.node.heads_named(space, name, to).await? }
         }

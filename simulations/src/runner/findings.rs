@@ -3,7 +3,7 @@
 use super::faults::added;
 use super::run::Run;
 use crate::properties::{self, Finding};
-use crate::record::{FaultSpan, Violation};
+use crate::record::{Band, FaultSpan, Violation};
 use crate::scenario::FaultKind;
 use crate::world::queue::Time;
 
@@ -104,16 +104,7 @@ impl Run<'_> {
     /// The fault that was going on at a node, or between it and another, at some time of a span.
     pub(super) fn blame(&self, node: usize, other: Option<usize>, from: Time, to: Time) -> Option<u32> {
         let overlaps = |since: u64, until: u64| since <= to && until >= from;
-        let between = self.bands.iter().filter(|band| overlaps(band.from_us, band.to_us)).find(|band| {
-            let apart = other.is_none_or(|other| {
-                let side = |node: usize| band.sides.iter().position(|side| side.contains(&(node as u32)));
-                band.sides.len() == 1 || side(node) != side(other)
-            });
-            let touches = band.sides.iter().flatten().any(|one| *one as usize == node)
-                || other.is_some_and(|other| band.sides.iter().flatten().any(|one| *one as usize == other));
-            apart && touches
-        });
-        between.map(|band| band.fault).or_else(|| {
+        cut_between(&self.bands, (node, other), (from, to)).or_else(|| {
             let keeps_away = |fault: usize| {
                 // What comes twice, or later than what was sent after it, comes all the same.
                 !matches!(self.faults[fault].kind, FaultKind::Duplicate { .. } | FaultKind::Reorder { .. })
@@ -130,5 +121,65 @@ impl Run<'_> {
             struck.sort_by_key(is_cut);
             struck.first().map(|fault| *fault as u32)
         })
+    }
+}
+
+/// The cut that kept a node from another, or from anybody, for most of a span; of two that did as long the earlier.
+fn cut_between(bands: &[Band], nodes: (usize, Option<usize>), (from, to): (Time, Time)) -> Option<u32> {
+    let mut stood: Vec<(u32, Time)> = Vec::new();
+    for band in bands.iter().filter(|band| band.from_us <= to && band.to_us >= from && parts(band, nodes)) {
+        let covered = band.to_us.min(to) - band.from_us.max(from);
+        match stood.iter_mut().find(|(fault, _)| *fault == band.fault) {
+            Some((_, all)) => *all += covered,
+            None => stood.push((band.fault, covered)),
+        }
+    }
+    let longest = stood.iter().map(|(_, covered)| *covered).max()?;
+    stood.into_iter().find(|(_, covered)| *covered == longest).map(|(fault, _)| fault)
+}
+
+/// Whether a cut has one of two nodes in a side, and the other not in that side.
+fn parts(band: &Band, (node, other): (usize, Option<usize>)) -> bool {
+    let side = |node: usize| band.sides.iter().position(|side| side.contains(&(node as u32)));
+    let apart = other.is_none_or(|other| band.sides.len() == 1 || side(node) != side(other));
+    apart && (side(node).is_some() || other.is_some_and(|other| side(other).is_some()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn band(fault: u32, from_us: Time, to_us: Time, sides: &[&[u32]]) -> Band {
+        let sides = sides.iter().map(|side| side.to_vec()).collect();
+        Band { fault, from_us, to_us, sides, words: String::new() }
+    }
+
+    #[test]
+    fn of_overlapping_cuts_the_one_that_covers_most_of_a_wait_is_blamed() {
+        let (halves, islands): (&[&[u32]], &[&[u32]]) = (&[&[0, 1], &[2, 3]], &[&[0], &[1], &[2, 3]]);
+        let bands = [band(4, 0, 30, halves), band(7, 20, 100, islands)];
+        let blamed = |nodes, span| cut_between(&bands, nodes, span);
+        assert_eq!(blamed((0, Some(2)), (10, 90)), Some(7), "20 of the wait, and 70");
+        assert_eq!(blamed((0, Some(2)), (0, 40)), Some(4), "30 of the wait, and 20");
+        assert_eq!(blamed((0, Some(2)), (10, 40)), Some(4), "as much of it: the earlier");
+        assert_eq!(blamed((0, Some(2)), (25, 25)), Some(4), "a moment in both");
+        assert_eq!(blamed((0, Some(1)), (0, 30)), Some(7), "the longer one leaves them together");
+        assert_eq!(blamed((2, Some(3)), (0, 100)), None, "neither stands between them");
+        assert_eq!(blamed((0, Some(2)), (101, 200)), None, "both are over");
+        assert_eq!(blamed((2, None), (10, 90)), Some(7), "from anybody");
+    }
+
+    #[test]
+    fn a_cut_that_comes_and_goes_counts_as_long_as_it_stood_in_all() {
+        let sides: &[&[u32]] = &[&[0], &[1]];
+        let flaps = [0, 20, 40, 60].map(|from| band(1, from, from + 10, sides));
+        let bands = [&flaps[..], &[band(2, 5, 35, sides)], &[band(3, 70, u64::MAX, &[&[2]])]].concat();
+        assert_eq!(cut_between(&bands, (0, Some(1)), (0, 70)), Some(1));
+        assert_eq!(cut_between(&bands, (0, Some(1)), (0, 35)), Some(2));
+        assert_eq!(
+            cut_between(&bands, (0, Some(2)), (50, 100)),
+            Some(3),
+            "one alone on its side, to the end"
+        );
     }
 }

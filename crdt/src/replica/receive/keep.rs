@@ -8,6 +8,7 @@ use crate::delta::VerifiedDelta;
 use crate::history::{DocumentHistory, Pending, load_verified, stored_delta};
 use crate::id::{Actor, AuthorKey, ChangeHash, DocumentName, SpaceId};
 use crate::incarnation::VerifiedIncarnation;
+use crate::limits::PROOF_BYTES_WITHOUT_ROOM_MAX;
 use crate::planted::is_planted;
 use crate::replica::core::Core;
 use crate::replica::effect::{Counted, Note, Refusal};
@@ -63,6 +64,7 @@ impl Core {
         delta: VerifiedDelta,
     ) -> Taken {
         step.count(Counted::Orphaned, 1);
+        step.brought_by.insert(from);
         if is_planted("drop-orphan-silently") {
             // Believed to be held, it is not asked for again either.
             let sent = delta.delta();
@@ -94,9 +96,11 @@ impl Core {
             return Ok(false);
         };
         let key = space.index.delta(document, actor, seq);
-        let mut proven = Vec::new();
-        walk_prefix(&step.transaction, Table::Forks, &space.index.actor_rows(document, actor), |key, _| {
+        let (mut proven, mut replaced) = (Vec::new(), 0);
+        let rows = space.index.actor_rows(document, actor);
+        walk_prefix(&step.transaction, Table::Forks, &rows, |key, row| {
             proven.push(key.to_vec());
+            replaced += row.len() as u64;
             Ok(())
         })?;
         if proven.iter().any(|proven| *proven <= key) {
@@ -109,8 +113,17 @@ impl Core {
             second: codec::encode(second.delta()),
             since: Some(step.now.wall),
         };
+        let proof = codec::encode(&proof);
+        let bytes = (space.proof_bytes + proof.len() as u64).saturating_sub(replaced);
+        if bytes > PROOF_BYTES_WITHOUT_ROOM_MAX && self.fullness(space_id).is_some() {
+            step.count(Counted::Refused("proofs_full"), 1);
+            return Ok(false);
+        }
         proven.into_iter().for_each(|later| step.transaction.remove(Table::Forks, later));
-        step.transaction.put(Table::Forks, key, &proof);
+        step.transaction.put_bytes(Table::Forks, key, proof);
+        if let Some(space) = self.spaces.get_mut(&space_id) {
+            space.proof_bytes = bytes;
+        }
         step.count(Counted::Forks, 1);
         step.note(Note::Fork { space: space_id, document: document.clone(), author: second.author(), seq });
         Ok(true)

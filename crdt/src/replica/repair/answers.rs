@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use super::{
-    Asked, Goal, Goals, OFFERED_ITEMS_MAX, Pull, REPAIR_BUSY, REPAIR_RETRY, REPAIR_RETRY_DOUBLINGS, Task,
-};
+use super::questions::OFFERED_ITEMS_MAX;
+use super::standoff::Holdings;
+use super::{Asked, Goal, Goals, Pull, REPAIR_BUSY, REPAIR_RETRY, REPAIR_RETRY_DOUBLINGS, Task};
 use crate::budget::Offence;
 use crate::charter::VerifiedStatement;
 use crate::exchange::{OfferedItem, Reconciliation, RefusalCode, Response};
@@ -181,13 +181,13 @@ impl Core {
                 self.push_task(key, Task::Push { space, ids });
             }
             (
-                Asked::Task(Task::Reconcile { space, mut run }),
+                Asked::Task(Task::Reconcile { space, holdings, mut run }),
                 ScreenedAnswer::Plain(Response::Ranges(answers)),
             ) => {
                 if let Some(held) = self.spaces.get(&space) {
                     run.take_answers(&held.items, answers);
                 }
-                self.reconcile_on(step, key, space, run)?;
+                self.reconcile_on(step, key, space, holdings, run)?;
             }
             (Asked::Task(Task::Offer { space, items }), ScreenedAnswer::Plain(Response::Done)) => {
                 if !items.is_empty() {
@@ -214,21 +214,30 @@ impl Core {
         step: &Step<'_>,
         key: AuthorKey,
         space: SpaceId,
+        holdings: Holdings,
         run: Box<Reconciliation>,
     ) -> Result<(), StoreError> {
         if !run.is_done() {
-            self.push_task(key, Task::Reconcile { space, run });
+            self.push_task(key, Task::Reconcile { space, holdings, run });
             return Ok(());
         }
+        let is_complete = run.is_complete();
         let Reconciliation { wants, offers, forked, .. } = *run;
         let now = step.now.monotonic;
         let Some(peer) = self.peers.get(&key) else { return Ok(()) };
-        let wants = wants.into_iter().filter(|(item, seq)| !peer.is_refused(now, (space, *item), *seq));
+        let takes = self.fullness(space).is_none();
+        let wants =
+            wants.into_iter().filter(|(item, seq)| takes && !peer.is_refused(now, (space, *item), *seq));
         let mut goals: Goals = wants.map(|(item, seq)| (item, Goal::Reach(seq))).collect();
         for item in forked {
             if let Some(seq) = self.unproven_fork(step, space, item)? {
                 goals.insert(item, Goal::Contradict(seq));
             }
+        }
+        if goals.is_empty() && is_complete {
+            self.stand_off(now, key, space, holdings);
+        } else {
+            self.end_standoff(key, space);
         }
         if !offers.is_empty() {
             let items = offers.into_iter().map(|offer| offer.mine).collect();

@@ -1,11 +1,18 @@
 //! A rest from repair while the store takes nothing: what a dialogue brings could not be kept, and asking for
 //! it again and again would load the peers and the network for nothing.
+//!
+//! Who brought what was lost meanwhile is remembered: after each rest one of them is asked, which tries the store
+//! as well, and when the store takes again all of them are, once.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use rand_chacha::ChaCha8Rng;
 
+use crate::id::AuthorKey;
 use crate::jitter::between;
+use crate::limits::EXCHANGES_MAX;
+use crate::replica::core::Core;
 use crate::time::Moment;
 
 /// The first rest, doubled with each further failure that comes after one.
@@ -19,6 +26,9 @@ const REST_DOUBLINGS: u32 = 4;
 pub(in crate::replica) struct Rest {
     until: Option<Moment>,
     failures: u32,
+    /// Peers that brought what was lost. Of more than can be asked at once a few will do: what one brought most
+    /// others hold as well, and the rest is found at the usual time.
+    lost: BTreeSet<AuthorKey>,
 }
 
 impl Rest {
@@ -32,14 +42,48 @@ impl Rest {
         self.until = Some(now + between(rng, rest, rest * 3 / 2));
     }
 
-    /// The store took a commit.
-    pub(in crate::replica) fn store_works(&mut self) {
-        *self = Self::default();
+    /// What these peers brought is lost.
+    fn lose(&mut self, brought_by: impl IntoIterator<Item = AuthorKey>) {
+        for peer in brought_by {
+            if self.lost.len() < EXCHANGES_MAX {
+                self.lost.insert(peer);
+            }
+        }
+    }
+
+    /// The store took a commit. Gives the peers that brought what was lost before.
+    fn store_works(&mut self) -> BTreeSet<AuthorKey> {
+        std::mem::take(self).lost
     }
 
     /// When what is due then may start.
     pub(super) fn after(&self, due: Moment) -> Moment {
         self.until.map_or(due, |until| due.max(until))
+    }
+}
+
+impl Core {
+    /// A step is lost with what these peers brought, and what older ones waited for with it.
+    pub(in crate::replica) fn lose(&mut self, brought_by: BTreeSet<AuthorKey>) {
+        self.rest.lose(brought_by);
+        self.rest.lose(self.orphans.peers());
+        // What was compared in that step may differ after all.
+        self.peers.values_mut().for_each(|peer| peer.standoffs.clear());
+    }
+
+    /// Lets one of the peers that brought what is lost be asked after the rest.
+    pub(in crate::replica) fn ask_after_rest(&mut self, now: Moment) {
+        let asked = self.rest.lost.iter().find(|peer| self.peers.contains_key(*peer)).copied();
+        if let Some(peer) = asked {
+            self.repair_now(now, peer);
+        }
+    }
+
+    /// The store took a commit: what was lost before is asked for.
+    pub(in crate::replica) fn store_works(&mut self, now: Moment) {
+        for peer in self.rest.store_works() {
+            self.repair_soon(now, peer);
+        }
     }
 }
 
@@ -66,5 +110,16 @@ mod tests {
         }
         rest.store_works();
         assert_eq!(rest.after(now), now);
+    }
+
+    #[test]
+    fn those_who_brought_what_is_lost_are_told_once_and_are_few() {
+        let mut rest = Rest::default();
+        let peers = (0..10).map(|number| AuthorKey([number; 32]));
+        rest.lose(peers.clone().take(2));
+        rest.lose(peers.clone());
+        assert_eq!(rest.lost.len(), EXCHANGES_MAX);
+        assert_eq!(rest.store_works(), peers.take(EXCHANGES_MAX).collect());
+        assert!(rest.store_works().is_empty());
     }
 }

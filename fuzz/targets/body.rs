@@ -1,0 +1,4 @@
+//! `cargo fuzz run body`
+#![no_main]
+
+starling_fuzz::target!("body");
