@@ -8,6 +8,8 @@
 
 mod message;
 mod ranges;
+mod tiles;
 
 pub use message::*;
-pub use ranges::{Less, RANGE_PARTS, Reconciliation, answer_ranges};
+pub use ranges::{Less, Reconciliation, answer_ranges};
+pub use tiles::{RANGES_MAX, RangeFingerprint, Tiles};

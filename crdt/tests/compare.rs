@@ -196,7 +196,7 @@ fn names_that_do_not_fit_their_items_are_not_believed() {
                 use starling_crdt::exchange::{OfferedItem, RangeAnswer};
                 let key = starling_crdt::history::ItemKey([9; 16]);
                 let item = OfferedItem { key, seq: 3, hash: [0; 8] };
-                Response::Ranges(vec![RangeAnswer::Items(vec![item])])
+                Response::Ranges(vec![Some(RangeAnswer::Items(vec![item]))])
             }
             _ => Response::Hello(vec![]),
         }))

@@ -11,7 +11,7 @@ use minicbor::bytes::ByteVec;
 use starling_crdt::budget::{REFUSALS, REQUESTS};
 use starling_crdt::codec::encode;
 use starling_crdt::exchange::{
-    Greeting, OfferedItem, RangeAnswer, RangeFingerprint, RefusalCode, Request, Response, Want,
+    Greeting, OfferedItem, RangeAnswer, RangeFingerprint, RefusalCode, Request, Response, Tiles, Want,
     decode_message, encode_message,
 };
 use starling_crdt::history::ItemKey;
@@ -103,9 +103,8 @@ fn a_peer_that_promises_more_for_ever_is_not_believed() {
         }
         Request::Reconcile { ranges, .. } => {
             let item = |byte: u8| OfferedItem { key: ItemKey([byte; 16]), seq: 1 << 40, hash: [1; 8] };
-            Some(Response::Ranges(
-                ranges.iter().map(|_| RangeAnswer::Items((0..16).map(item).collect())).collect(),
-            ))
+            let items = || Some(RangeAnswer::Items((0..16).map(item).collect()));
+            Some(Response::Ranges(ranges.ranges().iter().map(|_| items()).collect()))
         }
         Request::Fetch { .. } => Some(Response::Deltas { incarnations: vec![], deltas: vec![], more: true }),
         Request::Offer { .. } | Request::TakeStatements { .. } => Some(Response::Done),
@@ -113,18 +112,34 @@ fn a_peer_that_promises_more_for_ever_is_not_believed() {
     });
 }
 
+fn part(start: ItemKey, end: Option<ItemKey>) -> RangeFingerprint {
+    RangeFingerprint { start, end, fingerprint: 99 }
+}
+
 #[test]
 fn parts_that_do_not_tile_lead_nowhere() {
-    lies(5, 3_000, |request, _| match request {
+    let mut turn = 0;
+    lies(5, 3_000, move |request, _| match request {
         Request::Statements { .. } => {
             Some(Response::Statements { statements: vec![], lacking: vec![], more: false, tips: vec![] })
         }
         Request::Reconcile { ranges, .. } => {
             let parts = |range: &RangeFingerprint| {
-                let lie = RangeFingerprint { fingerprint: 99, ..*range };
-                RangeAnswer::Parts(vec![lie, lie, lie])
+                let lies = [
+                    // Beginning before the range or with it, ending behind it, beside a gap, and all of it again.
+                    Tiles::of(&[part(ItemKey::LOWEST, Some(range.start)), part(range.start, range.end)]),
+                    Tiles::of(&[
+                        part(ItemKey::LOWEST, Some(ItemKey([255; 16]))),
+                        part(ItemKey([255; 16]), None),
+                    ]),
+                    Tiles::of(&[part(range.start, range.end)]),
+                    Tiles::of(&[part(ItemKey::LOWEST, None)]),
+                ];
+                let possible: Vec<Tiles> = lies.into_iter().flatten().collect();
+                turn += 1;
+                possible.into_iter().cycle().nth(turn % 4).map(RangeAnswer::Parts)
             };
-            Some(Response::Ranges(ranges.iter().map(parts).collect()))
+            Some(Response::Ranges(ranges.ranges().iter().map(parts).collect()))
         }
         _ => None,
     });
@@ -141,10 +156,10 @@ fn parts_that_always_differ_end_after_bounded_rounds() {
                 let low = u128::from_be_bytes(range.start.0);
                 let high = range.end.map_or(u128::MAX, |end| u128::from_be_bytes(end.0));
                 let middle = ItemKey((low + (high - low) / 2).to_be_bytes());
-                let part = |start, end| RangeFingerprint { start, end, fingerprint: 99 };
-                RangeAnswer::Parts(vec![part(range.start, Some(middle)), part(middle, range.end)])
+                let parts = Tiles::of(&[part(ItemKey::LOWEST, Some(middle)), part(middle, None)]);
+                parts.map(RangeAnswer::Parts)
             };
-            Some(Response::Ranges(ranges.iter().map(halves).collect()))
+            Some(Response::Ranges(ranges.ranges().iter().map(halves).collect()))
         }
         _ => None,
     });
@@ -180,7 +195,7 @@ fn newer_answers_and_kinds_are_nobodys_offence() {
 
 #[test]
 fn requests_that_cannot_be_read_get_a_reason() {
-    let (mut mesh, _, rogue) = scene(10);
+    let (mut mesh, space, rogue) = scene(10);
     mesh.rogue_up(0, rogue.key(), Box::new(|_| None));
     let mut ask = |bytes: &[u8]| {
         let request = mesh.nodes[0].replica.screener().screen_request(bytes);
@@ -201,9 +216,19 @@ fn requests_that_cannot_be_read_get_a_reason() {
     let unknown = ask(&[0, 0x82, 0x18, 99, 0x80]);
     answered(&unknown, RefusalCode::Unsupported);
     assert!(!newer.contains("Offence") && !unknown.contains("Offence"));
-    let garbage = ask(&[0, 0x61]);
-    answered(&garbage, RefusalCode::Malformed);
-    assert!(garbage.contains("Offence"));
+    let whole = Tiles::of(&[part(ItemKey::LOWEST, Some(ItemKey([8; 16]))), part(ItemKey([9; 16]), None)]);
+    let ranges = whole.expect("two ranges, and a gap between them");
+    let good = encode_message(&Request::Reconcile { space, salt: 1, ranges });
+    assert!(!ask(&good).contains("Offence"));
+    // The second cut comes before the first.
+    let mut falling = good.clone();
+    let second = falling.windows(16).rposition(|bytes| bytes == [9; 16]).expect("the second cut");
+    falling[second..second + 16].fill(7);
+    for garbage in [&[0, 0x61][..], &falling] {
+        let garbage = ask(garbage);
+        answered(&garbage, RefusalCode::Malformed);
+        assert!(garbage.contains("Offence"));
+    }
 }
 
 #[test]
@@ -233,11 +258,11 @@ fn an_outsider_learns_nothing_and_cannot_tell_spaces_apart() {
     let (mut mesh, space, _) = scene(11);
     let outsider = AuthorKey([7; 32]);
     let mut ask = |request: Request| mesh.ask_node(0, outsider, 1, request).join("\n");
-    let range = RangeFingerprint { start: ItemKey([0; 16]), end: None, fingerprint: 0 };
+    let ranges = Tiles::of(&[part(ItemKey::LOWEST, None)]).expect("one range");
     let questions = |space: SpaceId| {
         vec![
             Request::Statements { space, tips: vec![], after: 0 },
-            Request::Reconcile { space, salt: 1, ranges: vec![range] },
+            Request::Reconcile { space, salt: 1, ranges: ranges.clone() },
             Request::Fetch { space, wants: vec![Want { key: ItemKey([0; 16]), after: 0 }] },
             Request::Offer { space, items: vec![] },
             Request::Confirm { space, documents: vec![], items: None },
@@ -306,7 +331,8 @@ fn foreign_and_malformed_deltas_in_an_answer_do_not_spoil_the_rest() {
                 }
                 Request::Reconcile { ranges, .. } => {
                     let offered = OfferedItem { key: item, seq: 1, hash: [0; 8] };
-                    Response::Ranges(ranges.iter().map(|_| RangeAnswer::Items(vec![offered])).collect())
+                    let items = || Some(RangeAnswer::Items(vec![offered]));
+                    Response::Ranges(ranges.ranges().iter().map(|_| items()).collect())
                 }
                 Request::Fetch { .. } => Response::Deltas {
                     incarnations: vec![certificate.clone()],

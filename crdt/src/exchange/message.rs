@@ -3,6 +3,7 @@
 use minicbor::bytes::ByteVec;
 use minicbor::{Decode, Encode};
 
+use super::tiles::Tiles;
 use crate::codec::{self, CodecError, Signable};
 use crate::history::ItemKey;
 use crate::id::{Actor, AuthorKey, ChangeHash, DocumentName, Position, SpaceId, StatementId};
@@ -49,9 +50,9 @@ pub enum Request {
         /// Salts every fingerprint of this exchange.
         #[n(1)]
         salt: u64,
-        /// The asker's ranges.
+        /// The asker's ranges, as tiles of all keys.
         #[n(2)]
-        ranges: Vec<RangeFingerprint>,
+        ranges: Tiles,
     },
     /// Send me these runs.
     #[n(4)]
@@ -135,9 +136,9 @@ pub enum Response {
     /// To `TakeStatements` and `Offer`.
     #[n(2)]
     Done,
-    /// To `Reconcile`: one answer per range, in order.
+    /// To `Reconcile`: one answer per range, in order; none where the fingerprints are equal.
     #[n(3)]
-    Ranges(#[n(0)] Vec<RangeAnswer>),
+    Ranges(#[n(0)] Vec<Option<RangeAnswer>>),
     /// To `Fetch`: deltas, each after those it rests on.
     #[n(4)]
     Deltas {
@@ -220,31 +221,14 @@ pub fn greeting_tag(space: SpaceId, asker: AuthorKey, asked: AuthorKey) -> [u8; 
     tag
 }
 
-/// A range of items and its fingerprint.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Encode, Decode)]
-pub struct RangeFingerprint {
-    /// First key.
-    #[n(0)]
-    pub start: ItemKey,
-    /// First key after it; none: the end.
-    #[n(1)]
-    pub end: Option<ItemKey>,
-    /// Salted sum over the items in it.
-    #[n(2)]
-    pub fingerprint: u64,
-}
-
-/// The answer for one range.
+/// The answer for a range that differs.
 #[derive(Clone, PartialEq, Eq, Debug, Encode, Decode)]
 pub enum RangeAnswer {
-    /// The fingerprints are equal.
+    /// The answering node's parts of the range, which tile it.
     #[n(0)]
-    Equal,
-    /// They differ: here are the answering node's parts of the range.
+    Parts(#[n(0)] Tiles),
+    /// All its items in the range.
     #[n(1)]
-    Parts(#[n(0)] Vec<RangeFingerprint>),
-    /// They differ, and these are all its items.
-    #[n(2)]
     Items(#[n(0)] Vec<OfferedItem>),
 }
 

@@ -2,25 +2,38 @@
 //!
 //! The asker sends fingerprints of ranges, at first of [`RANGE_PARTS`] that hold everything: both sides know
 //! already that something differs. Where they differ the answering side splits its range
-//! into as many parts, or lists its items when they are few. After at most log₈ of the
+//! into as many parts, or lists its items when they are few; the asker splits the parts that differ again
+//! before it asks about them, so each round trip goes two levels down. After at most log₆₄ of the
 //! number of items rounds the asker knows every item that differs. The idea is range-based set
-//! reconciliation (A. Meyer, "Range-Based Set Reconciliation", 2022).
+//! reconciliation (A. Meyer, "Range-Based Set Reconciliation", 2022); the numbers are those of
+//! `docs/decisions/0034-fewer-bytes-in-ranges-and-rows.md`.
 
 use std::collections::BTreeMap;
 
-use super::message::{OfferedItem, RangeAnswer, RangeFingerprint};
+use super::message::{OfferedItem, RangeAnswer};
+use super::tiles::{RANGES_MAX, RangeFingerprint, Tiles, cut_between};
 use crate::history::{Item, ItemKey, Items, item_fingerprint};
+use crate::store::tables::FrontierRecord;
 
-/// Parts a differing range is split into.
-pub const RANGE_PARTS: usize = 8;
+/// Parts a differing range is split into, by either side.
+const RANGE_PARTS: usize = 8;
 /// A range with at most this many items is listed instead of split.
-const LISTED_ITEMS_MAX: usize = 16;
-/// Ranges in one request, so that request and answer stay far below an exchange frame.
-pub const RANGES_PER_REQUEST_MAX: usize = 1_024;
+const LISTED_ITEMS_MAX: usize = 8;
+/// The same for an asker that holds nothing there, so that all of them must be listed sooner or later. That many
+/// in each of [`RANGES_MAX`] ranges are half of an exchange frame.
+const LISTED_TO_NOTHING_MAX: usize = 32;
+/// The fingerprint of a range without items.
+const NOTHING: u32 = 0;
 /// Differences gathered in one reconciliation; the rest is found by the next one.
 const DIFFERENCES_MAX: usize = 65_536;
 /// Requests of one reconciliation, so that a peer that lies about its parts cannot keep it going.
 const ROUNDS_MAX: usize = 256;
+
+/// A range of keys: from the first on, and before the second; none: to the end.
+type Span = (ItemKey, Option<ItemKey>);
+
+/// An item's key and its share in the fingerprints of the ranges that hold it.
+type Print = (ItemKey, u32);
 
 fn offered(key: ItemKey, item: &Item) -> OfferedItem {
     let mut hash = [0; 8];
@@ -28,10 +41,29 @@ fn offered(key: ItemKey, item: &Item) -> OfferedItem {
     OfferedItem { key, seq: item.tip.seq, hash }
 }
 
-fn fingerprint(items: &Items, salt: u64, start: ItemKey, end: Option<ItemKey>) -> u64 {
-    items
-        .range(start, end)
-        .fold(0, |sum, (key, item)| sum.wrapping_add(item_fingerprint(salt, key, &item.tip)))
+/// The first four bytes of an item's fingerprint.
+fn share(salt: u64, key: ItemKey, tip: &FrontierRecord) -> u32 {
+    (item_fingerprint(salt, key, tip) >> 32) as u32
+}
+
+fn prints(items: &Items, salt: u64, (start, end): Span) -> Vec<Print> {
+    items.range(start, end).map(|(key, item)| (key, share(salt, key, &item.tip))).collect()
+}
+
+fn sum(prints: &[Print]) -> u32 {
+    prints.iter().fold(NOTHING, |sum, (_, print)| sum.wrapping_add(*print))
+}
+
+/// The items of a range in at most so many parts of about the same size.
+fn parts(mine: &[Print], most: usize) -> Tiles {
+    let size = mine.len().div_ceil(most).max(1);
+    let mut parts = mine.chunks(size);
+    let first = parts.next().map_or(NOTHING, sum);
+    // Before each further part lies the last item of the part before it.
+    let rest = parts
+        .enumerate()
+        .map(|(index, part)| (cut_between(mine[(index + 1) * size - 1].0, part[0].0), sum(part)));
+    Tiles::split(first, rest)
 }
 
 /// An item of which the other side has less, or none.
@@ -43,54 +75,29 @@ pub struct Less {
     pub theirs: u64,
 }
 
-/// Answers each range from `items`; none when the ranges are too many, out of order or overlap, so
-/// that no request costs more than one pass over the items.
-pub fn answer_ranges(items: &Items, salt: u64, ranges: &[RangeFingerprint]) -> Option<Vec<RangeAnswer>> {
-    let disjoint = ranges.windows(2).all(|pair| pair[0].end.is_some_and(|end| end <= pair[1].start));
-    (disjoint && ranges.len() <= RANGES_PER_REQUEST_MAX)
-        .then(|| ranges.iter().map(|range| answer_range(items, salt, range)).collect())
+/// Answers each range from `items`, in one pass over them; none where they are equal.
+pub fn answer_ranges(items: &Items, salt: u64, asked: &Tiles) -> Vec<Option<RangeAnswer>> {
+    asked.ranges().iter().map(|range| answer_range(items, salt, range)).collect()
 }
 
-fn answer_range(items: &Items, salt: u64, range: &RangeFingerprint) -> RangeAnswer {
-    let mine = printed(items, salt, (range.start, range.end));
+fn answer_range(items: &Items, salt: u64, range: &RangeFingerprint) -> Option<RangeAnswer> {
+    let mine = prints(items, salt, (range.start, range.end));
     if sum(&mine) == range.fingerprint {
-        return RangeAnswer::Equal;
+        return None;
     }
-    if mine.len() <= LISTED_ITEMS_MAX {
-        return RangeAnswer::Items(
-            items.range(range.start, range.end).map(|(key, item)| offered(key, item)).collect(),
-        );
+    let listed_max = if range.fingerprint == NOTHING { LISTED_TO_NOTHING_MAX } else { LISTED_ITEMS_MAX };
+    if mine.len() > listed_max {
+        return Some(RangeAnswer::Parts(parts(&mine, RANGE_PARTS)));
     }
-    RangeAnswer::Parts(parts(&mine, (range.start, range.end)))
+    let listed = items.range(range.start, range.end).map(|(key, item)| offered(key, item));
+    Some(RangeAnswer::Items(listed.collect()))
 }
 
-fn sum(part: &[(ItemKey, u64)]) -> u64 {
-    part.iter().fold(0_u64, |sum, (_, print)| sum.wrapping_add(*print))
-}
-
-/// The items of a range in [`RANGE_PARTS`] parts of about the same size, which tile it.
-fn parts(items: &[(ItemKey, u64)], (start, end): (ItemKey, Option<ItemKey>)) -> Vec<RangeFingerprint> {
-    let parts: Vec<&[(ItemKey, u64)]> = items.chunks(items.len().div_ceil(RANGE_PARTS).max(1)).collect();
-    let bound = |index: usize| parts.get(index).and_then(|part| part.first()).map(|(key, _)| *key);
-    let told = parts.iter().enumerate().map(|(index, part)| RangeFingerprint {
-        start: if index == 0 { start } else { bound(index).unwrap_or(start) },
-        end: bound(index + 1).or(end),
-        fingerprint: sum(part),
-    });
-    told.collect()
-}
-
-/// The first question about a range: its parts, or all of it when the answer would list it.
-fn first_ranges(items: &Items, salt: u64, (start, end): (ItemKey, Option<ItemKey>)) -> Vec<RangeFingerprint> {
-    let mine = printed(items, salt, (start, end));
-    match mine.len() {
-        0..=LISTED_ITEMS_MAX => vec![RangeFingerprint { start, end, fingerprint: sum(&mine) }],
-        _ => parts(&mine, (start, end)),
-    }
-}
-
-fn printed(items: &Items, salt: u64, (start, end): (ItemKey, Option<ItemKey>)) -> Vec<(ItemKey, u64)> {
-    items.range(start, end).map(|(key, item)| (key, item_fingerprint(salt, key, &item.tip))).collect()
+/// What to ask about a range that differs: its parts, or all of it where few items are.
+fn questions(mine: &[Print], span: Span, most: usize) -> Vec<RangeFingerprint> {
+    let most = if mine.len() <= LISTED_ITEMS_MAX { 1 } else { most };
+    // Its cuts lie between items of the range, and so inside it.
+    parts(mine, most).parts(span).unwrap_or_default()
 }
 
 /// The asker's side of one reconciliation.
@@ -100,6 +107,7 @@ pub struct Reconciliation {
     rounds: usize,
     /// Differences after which it ends.
     most: usize,
+    /// Ranges to ask about, disjoint and rising.
     open: Vec<RangeFingerprint>,
     asked: Vec<RangeFingerprint>,
     /// Items of which the other side has more, with its sequence number.
@@ -120,12 +128,12 @@ impl Reconciliation {
     /// Starts with one range of keys, from the first one on and before the second, or with everything; ends
     /// when `most` differences are known.
     pub fn within(items: &Items, salt: u64, range: Option<(ItemKey, Option<ItemKey>)>, most: usize) -> Self {
-        let range = range.unwrap_or((ItemKey([0; 16]), None));
+        let span = range.unwrap_or((ItemKey::LOWEST, None));
         Self {
             salt,
             rounds: 0,
             most,
-            open: first_ranges(items, salt, range),
+            open: questions(&prints(items, salt, span), span, RANGE_PARTS),
             asked: Vec::new(),
             wants: BTreeMap::new(),
             offers: Vec::new(),
@@ -150,59 +158,60 @@ impl Reconciliation {
     }
 
     /// The ranges asked about last, as long as they were not answered.
-    pub fn repeat_ranges(&self) -> Option<Vec<RangeFingerprint>> {
-        (!self.asked.is_empty()).then(|| self.asked.clone())
+    pub fn repeat_ranges(&self) -> Option<Tiles> {
+        if self.asked.is_empty() { None } else { Tiles::of(&self.asked) }
     }
 
     /// The next ranges to ask about; none when every difference is known.
-    pub fn next_ranges(&mut self) -> Option<Vec<RangeFingerprint>> {
+    pub fn next_ranges(&mut self) -> Option<Tiles> {
         if self.is_done() {
             return None;
         }
         self.rounds += 1;
-        let count = self.open.len().min(RANGES_PER_REQUEST_MAX);
+        let count = self.open.len().min(RANGES_MAX);
         self.asked = self.open.split_off(self.open.len() - count);
-        (!self.asked.is_empty()).then(|| self.asked.clone())
+        self.repeat_ranges()
     }
 
-    /// Takes the answers to the ranges asked about last. Parts outside the range asked about, and
-    /// answers beyond it, are ignored: a lying peer costs only itself an exchange.
-    pub fn take_answers(&mut self, items: &Items, answers: Vec<RangeAnswer>) {
+    /// Takes the answers to the ranges asked about last. Parts that do not tile the range asked about, items
+    /// outside it, and answers beyond it, are ignored: a lying peer costs only itself an exchange.
+    pub fn take_answers(&mut self, items: &Items, answers: Vec<Option<RangeAnswer>>) {
         let asked = std::mem::take(&mut self.asked);
+        let mut differing = Vec::new();
         for (range, answer) in asked.iter().zip(answers) {
             match answer {
-                RangeAnswer::Equal => {}
-                RangeAnswer::Parts(parts) => self.take_parts(items, range, parts),
-                RangeAnswer::Items(theirs) => self.take_items(items, range, theirs),
+                None => {}
+                Some(RangeAnswer::Parts(parts)) => differing.extend(self.differing(items, range, &parts)),
+                Some(RangeAnswer::Items(theirs)) => self.take_items(items, range, theirs),
             }
+        }
+        // Many that differ are asked about whole: their parts would not fit into one question.
+        let most = (RANGES_MAX / differing.len().max(1)).clamp(1, RANGE_PARTS);
+        for (span, mine) in differing {
+            self.open.extend(questions(&mine, span, most));
         }
     }
 
-    fn take_parts(&mut self, items: &Items, range: &RangeFingerprint, parts: Vec<RangeFingerprint>) {
-        // Parts must tile the range: a peer that answers with the whole range again would keep us asking for ever.
-        let tiles = parts.len() >= 2
-            && parts.len() <= RANGE_PARTS
-            && parts.first().is_some_and(|first| first.start == range.start)
-            && parts.last().is_some_and(|last| last.end == range.end)
-            && parts
-                .windows(2)
-                .all(|pair| pair[0].end == Some(pair[1].start) && pair[0].start < pair[1].start);
-        if !tiles {
-            return;
+    /// Which parts of a range differ, with what is held here of each.
+    fn differing(&self, items: &Items, range: &RangeFingerprint, parts: &Tiles) -> Vec<(Span, Vec<Print>)> {
+        // A peer that answers with the whole range again would keep us asking for ever.
+        let parts = parts.parts((range.start, range.end)).unwrap_or_default();
+        if !(2..=RANGE_PARTS).contains(&parts.len()) {
+            return Vec::new();
         }
-        for part in parts {
-            let mine = fingerprint(items, self.salt, part.start, part.end);
-            if mine != part.fingerprint {
-                self.open.push(RangeFingerprint { fingerprint: mine, ..part });
-            }
-        }
+        let differing = parts.into_iter().filter_map(|part| {
+            let span = (part.start, part.end);
+            let mine = prints(items, self.salt, span);
+            (sum(&mine) != part.fingerprint).then_some((span, mine))
+        });
+        differing.collect()
     }
 
     fn take_items(&mut self, items: &Items, range: &RangeFingerprint, theirs: Vec<OfferedItem>) {
         let inside = |key: ItemKey| key >= range.start && range.end.is_none_or(|end| key < end);
         let mut theirs: BTreeMap<ItemKey, OfferedItem> = theirs
             .into_iter()
-            .take(LISTED_ITEMS_MAX)
+            .take(LISTED_TO_NOTHING_MAX)
             .filter(|item| inside(item.key))
             .map(|item| (item.key, item))
             .collect();
@@ -225,110 +234,4 @@ impl Reconciliation {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::Arc;
-
-    use super::*;
-    use crate::id::{Actor, ChangeHash, DocumentName, SpaceId};
-    use crate::store::tables::FrontierRecord;
-
-    fn items(numbers: impl Iterator<Item = (u64, u64)>) -> Items {
-        let mut items = Items::new(SpaceId([1; 32]));
-        for (number, seq) in numbers {
-            let document = Arc::new(DocumentName::new(format!("d/{number}")).unwrap());
-            let mut hash = [0; 32];
-            hash[..8].copy_from_slice(&(number * 1_000 + seq).to_be_bytes());
-            items.raise(&document, Actor([1; 16]), FrontierRecord { seq, hash: ChangeHash(hash) });
-        }
-        items
-    }
-
-    fn reconcile(mine: &Items, theirs: &Items) -> (Reconciliation, usize) {
-        let mut run = Reconciliation::new(mine, 99);
-        let mut rounds = 0;
-        while let Some(ranges) = run.next_ranges() {
-            let answers = answer_ranges(theirs, 99, &ranges).unwrap();
-            run.take_answers(mine, answers);
-            rounds += 1;
-            assert!(rounds < 50);
-        }
-        (run, rounds)
-    }
-
-    #[test]
-    fn every_difference_is_found_in_few_rounds() {
-        let count = 10_000;
-        let mine =
-            items((0..count).filter(|n| n % 1_000 != 3).map(|n| (n, if n % 2_500 == 7 { 1 } else { 2 })));
-        let theirs = items((0..count).filter(|n| n % 2_000 != 5).map(|n| (n, 2)));
-        let (run, rounds) = reconcile(&mine, &theirs);
-        assert_eq!((run.wants.len(), run.offers.len()), (14, 5));
-        assert!(rounds <= 5, "{rounds}");
-    }
-
-    #[test]
-    fn equal_items_end_at_once_and_an_empty_side_learns_all() {
-        let both = items((0..500).map(|n| (n, 1)));
-        let (run, rounds) = reconcile(&both, &both);
-        assert_eq!((run.wants.len(), run.offers.len(), rounds), (0, 0, 1));
-        let none = items(std::iter::empty());
-        assert_eq!(reconcile(&none, &both).0.wants.len(), 500);
-        assert_eq!(reconcile(&both, &none).0.offers.len(), 500);
-    }
-
-    #[test]
-    fn equal_numbers_with_other_hashes_are_a_fork() {
-        let mine = items((0..40).map(|n| (n, 1)));
-        let mut theirs = mine.clone();
-        let document = Arc::new(DocumentName::new("d/7").unwrap());
-        theirs.raise(&document, Actor([1; 16]), FrontierRecord { seq: 1, hash: ChangeHash([7; 32]) });
-        assert_eq!(reconcile(&mine, &theirs).0.forked, vec![ItemKey::of(&document, Actor([1; 16]))]);
-    }
-
-    #[test]
-    fn one_document_is_compared_alone_and_a_bound_ends_early() {
-        let mine = items((0..10_000).map(|n| (n, 1)));
-        let theirs = items((0..10_000).map(|n| (n, 2)));
-        let document = DocumentName::new("d/7").unwrap();
-        let mut run = Reconciliation::within(&mine, 99, Some(ItemKey::range_of(&document)), 10);
-        while let Some(ranges) = run.next_ranges() {
-            assert_eq!(run.repeat_ranges().as_ref(), Some(&ranges));
-            run.take_answers(&mine, answer_ranges(&theirs, 99, &ranges).unwrap());
-        }
-        assert!(run.is_complete());
-        assert_eq!(run.wants.keys().copied().collect::<Vec<_>>(), [ItemKey::of(&document, Actor([1; 16]))]);
-        let mut run = Reconciliation::within(&mine, 99, None, 10);
-        while let Some(ranges) = run.next_ranges() {
-            run.take_answers(&mine, answer_ranges(&theirs, 99, &ranges).unwrap());
-        }
-        assert!(run.wants.len() >= 10 && !run.is_complete());
-    }
-
-    #[test]
-    fn the_other_sides_number_is_known_of_what_it_has_less_of() {
-        let mine = items((0..40).map(|n| (n, 5)));
-        let theirs = items((1..40).map(|n| (n, if n == 7 { 2 } else { 5 })));
-        let (run, _) = reconcile(&mine, &theirs);
-        let mut less: Vec<_> = run.offers.iter().map(|less| (less.mine.seq, less.theirs)).collect();
-        less.sort_unstable();
-        assert_eq!(less, [(5, 0), (5, 2)]);
-    }
-
-    #[test]
-    fn overlapping_ranges_are_not_answered() {
-        let mine = items((0..100).map(|n| (n, 1)));
-        let whole = RangeFingerprint { start: ItemKey([0; 16]), end: None, fingerprint: 1 };
-        assert!(answer_ranges(&mine, 1, &[whole]).is_some());
-        assert_eq!(answer_ranges(&mine, 1, &[whole, whole]), None);
-    }
-
-    #[test]
-    fn a_peer_that_answers_with_the_same_range_is_not_asked_for_ever() {
-        let mine = items((0..100).map(|n| (n, 1)));
-        let mut run = Reconciliation::new(&mine, 1);
-        let asked = run.next_ranges().unwrap();
-        let lie = RangeFingerprint { fingerprint: 1, ..asked[0] };
-        run.take_answers(&mine, vec![RangeAnswer::Parts(vec![lie])]);
-        assert_eq!(run.next_ranges(), None);
-    }
-}
+mod tests;

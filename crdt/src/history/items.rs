@@ -21,6 +21,9 @@ use crate::store::tables::FrontierRecord;
 pub struct ItemKey(#[cbor(n(0), with = "minicbor::bytes")] pub [u8; 16]);
 
 impl ItemKey {
+    /// Below every other one.
+    pub const LOWEST: Self = Self([0; 16]);
+
     /// The key of one actor's run in one document.
     pub fn of(document: &DocumentName, actor: Actor) -> Self {
         let of_document = Signable::new("starling/item").bytes(document.as_str().as_bytes());

@@ -13,8 +13,8 @@ use crate::budget::{Offence, OverBudget, Usage};
 use crate::charter::JoinRequest;
 use crate::codec;
 use crate::exchange::{
-    DocumentHeads, Greeting, ItemName, Look, MessageError, RangeFingerprint, RefusalCode, Request, Response,
-    Standing, Want, answer_ranges, encode_message,
+    DocumentHeads, Greeting, ItemName, Look, MessageError, RefusalCode, Request, Response, Standing, Want,
+    answer_ranges, encode_message,
 };
 use crate::gossip::ScreenedRequest;
 use crate::history::{Item, ItemKey, stored_delta};
@@ -112,7 +112,10 @@ impl Core {
                 if let Err(over) = self.budget.charge(step.now.monotonic, peer, usage) {
                     return Ok(busy(over));
                 }
-                self.reconcile(step, peer, space, salt, &ranges)
+                match self.reading(peer, space) {
+                    None => not_admitted(),
+                    Some(space) => Response::Ranges(answer_ranges(&space.items, salt, &ranges)),
+                }
             }
             Request::Fetch { space, wants } => match self.reading(peer, space) {
                 None => not_admitted(),
@@ -202,24 +205,6 @@ impl Core {
         let (response, bytes) = statements(space, tips, after);
         let usage = Usage::BytesServed(bytes as u64);
         self.budget.charge(step.now.monotonic, peer, usage).map_or_else(busy, |()| response)
-    }
-
-    fn reconcile(
-        &mut self,
-        step: &mut Step<'_>,
-        peer: AuthorKey,
-        space: SpaceId,
-        salt: u64,
-        ranges: &[RangeFingerprint],
-    ) -> Response {
-        let Some(held) = self.spaces.get(&space) else { return not_admitted() };
-        match answer_ranges(&held.items, salt, ranges) {
-            Some(answers) => Response::Ranges(answers),
-            None => {
-                self.offend(step, peer, Offence::StructureViolation, "overlapping_ranges");
-                refused(RefusalCode::Malformed, "ranges overlap or are too many")
-            }
-        }
     }
 
     /// Tells what is durable here. What this very step takes in is durable when the answer leaves.

@@ -50,18 +50,26 @@ pub fn item_key() -> ItemKey {
     ItemKey::of(&name("config/web"), incarnation().actor())
 }
 
+/// A range at the beginning, a gap, and one to the end.
+fn tiles() -> Tiles {
+    let mut short = ItemKey::LOWEST;
+    short.0[..3].copy_from_slice(&[8, 0, 9]);
+    let before = RangeFingerprint { start: ItemKey::LOWEST, end: Some(short), fingerprint: 6 };
+    let behind = RangeFingerprint { start: item_key(), end: None, fingerprint: u32::MAX };
+    Tiles::of(&[before, behind]).unwrap()
+}
+
 /// One of each request.
 pub fn requests() -> Vec<(&'static str, Request)> {
     let tag = greeting_tag(SPACE, author(1).key(), author(2).key());
     let greeting = Greeting { tag, statements: [4; 8], items: 5 };
-    let range = RangeFingerprint { start: ItemKey([0; 16]), end: Some(ItemKey([8; 16])), fingerprint: 6 };
     let offered = OfferedItem { key: item_key(), seq: 2, hash: [7; 8] };
     let heads = DocumentHeads { document: name("config/web"), heads: vec![ChangeHash([8; 32])] };
     vec![
         ("hello", Request::Hello(vec![greeting])),
         ("statements", Request::Statements { space: SPACE, tips: vec![StatementId([3; 32])], after: 4 }),
         ("take statements", Request::TakeStatements { space: SPACE, statements: vec![vec![1, 2].into()] }),
-        ("reconcile", Request::Reconcile { space: SPACE, salt: 99, ranges: vec![range] }),
+        ("reconcile", Request::Reconcile { space: SPACE, salt: 99, ranges: tiles() }),
         ("fetch", Request::Fetch { space: SPACE, wants: vec![Want { key: item_key(), after: 1 }] }),
         ("offer", Request::Offer { space: SPACE, items: vec![offered] }),
         ("join", Request::Join(vec![1, 2].into())),
@@ -74,10 +82,8 @@ pub fn requests() -> Vec<(&'static str, Request)> {
 pub fn responses() -> Vec<(&'static str, Response)> {
     let tag = greeting_tag(SPACE, author(2).key(), author(1).key());
     let greeting = Greeting { tag, statements: [4; 8], items: 5 };
-    let range = RangeFingerprint { start: ItemKey([0; 16]), end: None, fingerprint: 6 };
     let offered = OfferedItem { key: item_key(), seq: 2, hash: [7; 8] };
-    let answers =
-        vec![RangeAnswer::Equal, RangeAnswer::Parts(vec![range]), RangeAnswer::Items(vec![offered])];
+    let answers = vec![None, Some(RangeAnswer::Parts(tiles())), Some(RangeAnswer::Items(vec![offered]))];
     let statements = vec![ByteVec::from(vec![1, 2])];
     vec![
         ("hello", Response::Hello(vec![greeting])),
@@ -165,9 +171,16 @@ impl Draws {
         Greeting { tag: self.array(), statements: self.array(), items: self.number() }
     }
 
-    fn range(&mut self) -> RangeFingerprint {
-        let end = self.chance().then(|| self.key());
-        RangeFingerprint { start: self.key(), end, fingerprint: self.number() }
+    fn tiles(&mut self) -> Tiles {
+        let mut cuts = self.list(Self::key);
+        cuts.sort_unstable();
+        let starts = std::iter::once(ItemKey::LOWEST).chain(cuts.iter().copied());
+        let ends = cuts.iter().map(|cut| Some(*cut)).chain([None]);
+        let ranges = starts.zip(ends).filter_map(|(start, end)| {
+            let fingerprint = u32::try_from(self.number() >> 32).unwrap();
+            self.chance().then_some(RangeFingerprint { start, end, fingerprint })
+        });
+        Tiles::of(&ranges.collect::<Vec<_>>()).unwrap()
     }
 
     fn offered(&mut self) -> OfferedItem {
@@ -205,7 +218,7 @@ impl Draws {
                 Request::Statements { space, tips, after: self.number() }
             }
             2 => Request::TakeStatements { space, statements: self.list(Self::some_bytes) },
-            3 => Request::Reconcile { space, salt: self.number(), ranges: self.list(Self::range) },
+            3 => Request::Reconcile { space, salt: self.number(), ranges: self.tiles() },
             4 => {
                 let wants = self.list(|draws| Want { key: draws.key(), after: draws.number() });
                 Request::Fetch { space, wants }
@@ -242,9 +255,9 @@ impl Draws {
             },
             2 => Response::Done,
             3 => Response::Ranges(self.list(|draws| match draws.below(3) {
-                0 => RangeAnswer::Equal,
-                1 => RangeAnswer::Parts(draws.list(Self::range)),
-                _ => RangeAnswer::Items(draws.list(Self::offered)),
+                0 => None,
+                1 => Some(RangeAnswer::Parts(draws.tiles())),
+                _ => Some(RangeAnswer::Items(draws.list(Self::offered))),
             })),
             4 => Response::Deltas {
                 incarnations: self.list(Self::incarnation),

@@ -7,7 +7,9 @@ use starling_crdt::address::Address;
 use starling_crdt::charter::{CloseInvite, Grant, Invite, Label, Role, Statement, StatementBody};
 use starling_crdt::delta::Delta;
 use starling_crdt::document::{Edit, Json, Patch, Pointer};
-use starling_crdt::exchange::{OfferedItem, RangeFingerprint, Request, Response, Want, encode_message};
+use starling_crdt::exchange::{
+    OfferedItem, RangeAnswer, RangeFingerprint, Request, Response, Tiles, Want, encode_message,
+};
 use starling_crdt::gossip::Frame;
 use starling_crdt::history::ItemKey;
 use starling_crdt::id::{ChangeHash, DocumentName, StatementId};
@@ -186,8 +188,8 @@ impl Life<'_> {
                 Request::TakeStatements { space, statements }
             }
             3 => {
-                let range = RangeFingerprint { start: self.key(), end: None, fingerprint: number };
-                Request::Reconcile { space, salt: number, ranges: vec![range] }
+                let ranges = self.tiles();
+                Request::Reconcile { space, salt: number, ranges }
             }
             4 => Request::Fetch { space, wants: vec![Want { key: self.key(), after: number }] },
             5 => {
@@ -223,10 +225,24 @@ impl Life<'_> {
                 more: self.choices.one_in(2),
                 tips: vec![StatementId([9; 32])],
             },
-            _ => Response::Ranges(Vec::new()),
+            _ => {
+                let item = OfferedItem { key: self.key(), seq: u64::from(self.choices.next()), hash: [7; 8] };
+                let parts = RangeAnswer::Parts(self.tiles());
+                Response::Ranges(vec![Some(parts), None, Some(RangeAnswer::Items(vec![item]))])
+            }
         };
         let answer = Ok(self.replica.screener().screen_answer(&encode_message(&response)));
         self.inputs.push(Input::Answered { peer: self.rogue.key(), id, answer });
+    }
+
+    /// Everything before some item, or from it on, or both.
+    fn tiles(&mut self) -> Tiles {
+        let (cut, fingerprint) = (self.key(), u32::from(self.choices.next()));
+        let before = RangeFingerprint { start: ItemKey::LOWEST, end: Some(cut), fingerprint };
+        let behind = RangeFingerprint { start: cut, end: None, fingerprint };
+        let ranges = [before, behind];
+        let told = [&ranges[..], &ranges[..1], &ranges[1..]][self.choices.below(3)];
+        Tiles::of(told).expect("a hash is not the lowest key")
     }
 
     /// A signed statement of one who is no admin.
