@@ -26,6 +26,18 @@ const ID: &str = "id";
 /// absent while that is none.
 const KEPT: &str = "kept";
 
+/// How redb commits. After a kill it compares the pages of its newest commit with their checksums; what
+/// it does where they do not fit depends on how that was made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phases {
+    /// With one sync: it goes back to the commit before, since the new one may have been cut short. For what
+    /// the log holds still.
+    One,
+    /// With two: it says so, since the commit was whole before it became the newest. For what nothing else
+    /// holds.
+    Two,
+}
+
 /// What redb holds, and what is seen of the store.
 pub(crate) struct Tables {
     /// What is read; `None` only while nothing may be. Ends before the database may.
@@ -128,7 +140,9 @@ impl Tables {
 
     /// Takes the frozen part over, up to the batch numbered `kept`.
     pub(crate) fn take_over(&self, frozen: &WriteBatch, kept: u64) -> Result<(), StoreError> {
-        self.commit(&[frozen], kept)?;
+        // Until the next takeover began the part holds its batches; from then on it holds later ones, by which
+        // an open sees that some are missing.
+        self.commit(&[frozen], kept, Phases::One)?;
         let pages = self.pages()?;
         let before = self
             .change(|seen| (std::mem::replace(&mut seen.pages, pages), std::mem::take(&mut seen.frozen)))?;
@@ -139,15 +153,16 @@ impl Tables {
     /// Takes everything over, and one more batch, which is numbered `kept`. Nobody else may commit meanwhile.
     pub(crate) fn take_all_over(&self, batch: &WriteBatch, kept: u64) -> Result<(), StoreError> {
         let seen = self.seen()?;
-        self.commit(&[&*seen.frozen, &*seen.current, batch], kept)?;
+        self.commit(&[&*seen.frozen, &*seen.current, batch], kept, Phases::Two)?;
         let pages = self.pages()?;
         self.replace(Some(Seen { pages, frozen: Arc::default(), current: Arc::default() }));
         Ok(())
     }
 
     /// One commit of redb, whose default durability is immediate.
-    fn commit(&self, batches: &[&WriteBatch], kept: u64) -> Result<(), StoreError> {
-        let transaction = self.database.begin_write().map_err(store_error)?;
+    fn commit(&self, batches: &[&WriteBatch], kept: u64, phases: Phases) -> Result<(), StoreError> {
+        let mut transaction = self.database.begin_write().map_err(store_error)?;
+        transaction.set_two_phase_commit(phases == Phases::Two);
         batches.iter().try_for_each(|batch| write(&transaction, batch))?;
         if self.logs {
             let mut identity = transaction.open_table(IDENTITY).map_err(store_error)?;
@@ -187,7 +202,9 @@ fn identify(database: &Database, missing: WhenMissing) -> Result<StoreId, Refusa
     match missing {
         WhenMissing::Refuse => Err(Refusal::Missing),
         WhenMissing::Create(id) => {
-            let transaction = database.begin_write().map_err(store_error)?;
+            let mut transaction = database.begin_write().map_err(store_error)?;
+            // Without these rows a store looks like a new one.
+            transaction.set_two_phase_commit(true);
             let mut table = transaction.open_table(IDENTITY).map_err(store_error)?;
             table.insert(SCHEMA, &SCHEMA_VERSION.to_be_bytes()[..]).map_err(store_error)?;
             table.insert(ID, id.as_bytes()).map_err(store_error)?;
