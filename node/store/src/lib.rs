@@ -12,6 +12,7 @@
 
 pub mod backend;
 
+mod check;
 mod fault;
 mod generation;
 mod header;
@@ -20,6 +21,7 @@ mod layout;
 mod log;
 mod medium;
 mod open;
+mod pages;
 mod rebuild;
 mod seen;
 mod store;

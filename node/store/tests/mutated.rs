@@ -185,6 +185,7 @@ impl Mutation<'_> {
 
 /// What became of a damaged disk. Panics where something was lost in silence.
 fn outcome(disk: &LossyBackend, lived: &Lived) -> Outcome {
+    let before = disk.contents();
     match RedbStore::with_backend(disk.clone(), options()) {
         Ok(store) => {
             let (left, whole) = (rows(&store), &lived.rows);
@@ -200,6 +201,7 @@ fn outcome(disk: &LossyBackend, lived: &Lived) -> Outcome {
         }
         Err(error) => {
             assert!(!error.to_string().is_empty());
+            assert!(disk.contents() == before, "it is refused, and something was written");
             match RedbStore::read_damaged_backend(disk.clone()) {
                 Ok(salvage) => rebuilt(&salvage, lived),
                 Err(_) => Outcome::Refused,
