@@ -14,7 +14,9 @@ use redb::StorageBackend;
 use starling_crdt::store::StoreError;
 
 use crate::generation::Refusal;
-use crate::pages::{Checksum, Commit, Header, Link, Page, Regions, TableShape, Widths};
+use crate::pages::{
+    Checksum, Commit, Header, LEVELS_MAX, Link, PAGE_BYTES, Page, Regions, TableShape, Widths,
+};
 
 /// Bytes read at once: enough for the disk to be busy with them, and few beside what a node needs.
 const READ_BYTES: u64 = 1024 * 1024;
@@ -24,9 +26,6 @@ const GAP_BYTES: u64 = 64 * 1024;
 
 /// Pages remembered at once, of 40 bytes each. Past it those found so far are read before the others of their level.
 const PAGES_MAX: usize = 512 * 1024;
-
-/// Levels of a tree. redb's own bound; no real tree comes near it.
-const LEVELS_MAX: usize = 128;
 
 /// Rows of the store's own table that are kept; it has three.
 const IDENTITY_ROWS_MAX: usize = 16;
@@ -110,7 +109,7 @@ impl<'a> Walk<'a> {
         identity: &'a str,
     ) -> std::io::Result<Self> {
         let len = backend.len()?.saturating_sub(start);
-        let left = len / crate::pages::PAGE_BYTES;
+        let left = len / PAGE_BYTES;
         let (trees, looked) = (Vec::new(), Looked::default());
         Ok(Self { backend, start, len, regions, identity, trees, left, looked })
     }
@@ -178,7 +177,8 @@ impl<'a> Walk<'a> {
             Refusal::Store(StoreError::Corrupt(what))
         };
         let Tree { widths, holds, .. } = self.trees[page.tree];
-        let Some(opened) = Page::open(bytes, widths, &page.checksum) else { return Err(damaged(self)) };
+        let opened = Page::parse(bytes, widths).filter(|opened| opened.fits(&page.checksum));
+        let opened = opened.ok_or_else(|| damaged(self))?;
         for child in opened.children(self.regions) {
             let child = child.ok_or_else(|| damaged(self))?;
             below.push(self.next(child, page.tree));

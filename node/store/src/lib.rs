@@ -22,15 +22,15 @@ mod log;
 mod medium;
 mod open;
 mod pages;
-mod rebuild;
+mod salvage;
 mod seen;
 mod store;
 mod tables;
 mod takeover;
 
 pub use open::{OpenError, StoreOptions, WhenMissing};
-pub use rebuild::{Copied, copy_rows};
-pub use store::{RedbStore, Salvage};
+pub use salvage::{Copied, Salvage};
+pub use store::RedbStore;
 pub use takeover::Takeover;
 
 /// The version of the tables' layout that this program writes.

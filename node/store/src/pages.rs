@@ -34,6 +34,8 @@ const FORMAT: u8 = 3;
 const HAS_ROOT_AT: [usize; 2] = [1, 2];
 const ROOT_AT: [usize; 2] = [8, 40];
 const NUMBER_AT: usize = 104;
+/// Levels of a tree. redb's own bound; no real tree comes near it.
+pub(crate) const LEVELS_MAX: usize = 128;
 /// Most pages of a region, and the highest power of two of pages that one page takes.
 const REGION_PAGES_MAX: u32 = 1 << 20;
 const ORDER_MAX: u64 = 20;
@@ -41,8 +43,7 @@ const ORDER_MAX: u64 = 20;
 /// A checksum, as it is stored.
 pub(crate) type Checksum = [u8; 16];
 
-/// Compares a checksum with what it is of.
-pub(crate) fn fits(checksum: &Checksum, bytes: &[u8]) -> bool {
+fn fits(checksum: &Checksum, bytes: &[u8]) -> bool {
     XxHash3_128::oneshot(bytes).to_le_bytes() == *checksum
 }
 
@@ -197,8 +198,8 @@ pub(crate) struct Page<'a> {
 }
 
 impl<'a> Page<'a> {
-    /// The page, if it fits its checksum.
-    pub(crate) fn open(bytes: &'a [u8], widths: Widths, checksum: &Checksum) -> Option<Self> {
+    /// The page, if it is one of a tree.
+    pub(crate) fn parse(bytes: &'a [u8], widths: Widths) -> Option<Self> {
         let head: &[u8; 4] = bytes.first_chunk()?;
         let is_leaf = match head[0] {
             1 => true,
@@ -206,10 +207,14 @@ impl<'a> Page<'a> {
             _ => return None,
         };
         let count = usize::from(u16::from_le_bytes([head[2], head[3]]));
-        let page = Self { bytes, widths, count, is_leaf };
-        let last = count.checked_sub(1)?;
-        let end = if is_leaf { page.value_end(last) } else { page.separator_end(last) }?;
-        fits(checksum, bytes.get(..end)?).then_some(page)
+        (count > 0).then_some(Self { bytes, widths, count, is_leaf })
+    }
+
+    /// Whether it is what was written.
+    pub(crate) fn fits(&self, checksum: &Checksum) -> bool {
+        let last = self.count - 1;
+        let end = if self.is_leaf { self.value_end(last) } else { self.separator_end(last) };
+        end.and_then(|end| self.bytes.get(..end)).is_some_and(|bytes| fits(checksum, bytes))
     }
 
     /// The pages below, of a branch.
