@@ -10,6 +10,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::io::{Error as IoError, ErrorKind, Result as IoResult};
+use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use redb::StorageBackend;
@@ -136,6 +137,8 @@ struct Disk {
     planned_read: Option<(u64, Plan)>,
     fired: bool,
     blocks_max: Option<usize>,
+    /// Bytes that cannot be read.
+    unreadable: Option<Range<u64>>,
 }
 
 impl Disk {
@@ -303,6 +306,12 @@ impl LossyBackend {
         self.disk().blocks_max = Some(bytes / BLOCK_BYTES);
     }
 
+    /// Makes every read that touches these bytes fail, as a sector does that went bad, until
+    /// [`heal`](Self::heal). One range replaces another.
+    pub fn make_unreadable(&self, range: Range<u64>) {
+        self.disk().unreadable = Some(range);
+    }
+
     /// Bytes that hold data now, in whole blocks.
     pub fn occupied(&self) -> usize {
         self.disk().seen.blocks() * BLOCK_BYTES
@@ -312,7 +321,7 @@ impl LossyBackend {
     pub fn heal(&self) {
         let mut disk = self.disk();
         disk.failing.clear();
-        disk.blocks_max = None;
+        (disk.blocks_max, disk.unreadable) = (None, None);
         (disk.planned, disk.planned_read) = (None, None);
     }
 }
@@ -380,6 +389,10 @@ impl StorageBackend for LossyBackend {
         disk.admit(Operation::Read)?;
         if offset.saturating_add(out.len() as u64) > disk.seen.len() {
             return Err(IoError::from(ErrorKind::UnexpectedEof));
+        }
+        let end = offset + out.len() as u64;
+        if disk.unreadable.as_ref().is_some_and(|range| range.start < end && offset < range.end) {
+            return Err(IoError::other("the simulated disk cannot read there"));
         }
         out.fill(0);
         disk.seen.lay_over(offset, out);

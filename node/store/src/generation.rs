@@ -6,14 +6,15 @@ use redb::{Builder, Database, StorageBackend};
 use starling_crdt::id::StoreId;
 use starling_crdt::store::{KeyRange, Row, StoreError, Table, WriteBatch};
 
+use crate::check;
 use crate::fault::{contain, store_error};
-use crate::header::{creation_was_interrupted, was_closed};
-use crate::layout::Layout;
+use crate::header::creation_was_interrupted;
+use crate::layout::{Layout, lock};
 use crate::log::{Damage, Log, Place};
 use crate::medium::{Access, Handle, Medium};
 use crate::open::WhenMissing;
 use crate::seen::{Snapshot, first_rows, last_row, stored_value};
-use crate::tables::Tables;
+use crate::tables::{IDENTITY_NAME, Identity, Tables};
 use crate::takeover::{Hand, Takeover};
 
 /// Why a medium could not be opened; [`crate::OpenError`] adds where and what to do.
@@ -114,22 +115,26 @@ impl Generation {
         Self::create(handle, How { missing: WhenMissing::Refuse, ..how }, false)
     }
 
-    /// Compares every page with its checksum, without a single write. A medium that was not closed in
-    /// order is left to [`Self::open`], during which redb does the same.
+    /// Looks at all that is on a medium, without a single write: whether its pages and its log are what was
+    /// written, and whether it is a store.
     ///
     /// Without this a bit that flipped while the file lay closed shows when its page is read, or never: redb
-    /// compares checksums only when it recovers.
+    /// compares checksums only when it recovers, and then it writes first.
     pub(crate) fn check(medium: &Arc<Medium>, how: How) -> Result<(), Refusal> {
-        let layout = Layout::read(medium.backend())?;
-        if !was_closed(medium.backend(), layout).map_err(Refusal::Disk)? {
-            return Ok(());
-        }
-        let mut view = match Self::view(medium, how) {
-            // Made, and cut short before its first row: whether that is wanted is for the opening to say.
-            Err(Refusal::Missing) => return Ok(()),
-            view => view?,
+        let backend = medium.backend();
+        // What somebody else writes meanwhile would look like damage.
+        lock(backend)?;
+        let layout = Layout::read(backend)?;
+        let Some(looked) = check::look(backend, layout.pages_start(), IDENTITY_NAME)? else { return Ok(()) };
+        let identity = match (looked.identity, how.missing) {
+            (Some(rows), _) => Identity::read(|key| Ok(rows.get(key.as_bytes()).cloned()))?,
+            (None, _) if looked.has_tables => return Err(Refusal::NotAStore),
+            // Made, and cut short before its first row.
+            (None, WhenMissing::Create(_)) => return Ok(()),
+            (None, WhenMissing::Refuse) => return Err(Refusal::Missing),
         };
-        Ok(contain(|| view.tables_alone().map_or(Ok(()), Tables::check))?)
+        Log::read(&Handle::through(medium, layout), identity.kept, Damage::Refuse)?;
+        Ok(())
     }
 
     fn create(handle: Handle, how: How, writes: bool) -> Result<Self, Refusal> {
@@ -146,8 +151,9 @@ impl Generation {
     }
 
     fn on(database: Database, handle: Handle, how: How, writes: bool) -> Result<Self, Refusal> {
-        let (tables, id) = Tables::open(database, how.missing, handle.layout().has_log())?;
-        let (log, log_damage) = Self::read_log(&tables, &handle, how.damage, writes).inspect_err(|_| {
+        let (tables, identity) = Tables::open(database, how.missing, handle.layout().has_log())?;
+        let read = Self::read_log(&tables, identity.kept, &handle, how.damage, writes);
+        let (log, log_damage) = read.inspect_err(|_| {
             // redb writes when it closes, and an older handle may still be read for want of a better one.
             handle.allow(Access::Nothing);
         })?;
@@ -156,7 +162,7 @@ impl Generation {
             writer: Mutex::new(writer),
             tables: Some(Arc::new(tables)),
             handle,
-            id,
+            id: identity.id,
             writes,
             log_damage,
         })
@@ -165,11 +171,12 @@ impl Generation {
     /// Reads the log and lays what it holds over redb's tables.
     fn read_log(
         tables: &Tables,
+        kept: u64,
         handle: &Handle,
         damage: Damage,
         writes: bool,
     ) -> Result<(Log, Option<String>), Refusal> {
-        let (mut log, held) = Log::read(handle, tables.kept()?, damage)?;
+        let (mut log, held) = Log::read(handle, kept, damage)?;
         if writes {
             log.settle(handle, &held)?;
             if log.is_empty() && handle.layout().is_old() {

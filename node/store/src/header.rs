@@ -11,21 +11,8 @@ const REDB_HEADER_BYTES: usize = 512;
 /// The magic number.
 pub(crate) const REDB_MAGIC: &[u8; REDB_MAGIC_BYTES] = b"redb\x1a\x0a\xa9\x0d\x0a";
 const REDB_MAGIC_BYTES: usize = 9;
-/// Bit of the byte after the magic number: the file was not closed in order.
-const REDB_UNCLEAN: u8 = 2;
 /// A file larger than this was more than created: redb starts with less than 2 MiB.
 const CREATION_BYTES_MAX: u64 = 16 * 1024 * 1024;
-
-/// Whether redb's pages were closed in order.
-pub(crate) fn was_closed(backend: &dyn StorageBackend, layout: Layout) -> IoResult<bool> {
-    let mut start = [0; REDB_MAGIC_BYTES + 1];
-    if backend.len()?.saturating_sub(layout.pages_start()) < start.len() as u64 {
-        return Ok(false);
-    }
-    backend.read(layout.pages_start(), &mut start)?;
-    let (magic, flags) = start.split_at(REDB_MAGIC_BYTES);
-    Ok(magic == REDB_MAGIC && flags.iter().all(|flags| flags & REDB_UNCLEAN == 0))
-}
 
 /// Whether the bytes are those of redb pages whose creation a crash cut short: no magic number yet,
 /// which is written last, and nothing after the header.

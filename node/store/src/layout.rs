@@ -122,14 +122,7 @@ impl Layout {
         if layout == Self::PAGES_ONLY {
             return Ok(layout);
         }
-        let first_byte = (Bound::Included(0), Bound::Included(0));
-        match backend.try_lock_range(first_byte.0, first_byte.1) {
-            // redb takes the lock of the whole medium, which includes this byte, and gives both back.
-            Ok(true) | Err(BackendError::Unsupported) => {}
-            Ok(false) => return Err(Refusal::InUse),
-            Err(BackendError::Io(error)) => return Err(Refusal::Disk(error)),
-            Err(other) => return Err(Refusal::Disk(std::io::Error::other(other.to_string()))),
-        }
+        lock(backend)?;
         if backend.len().map_err(Refusal::Disk)? > 0 {
             // Another process was quicker, and is gone.
             return Self::read(backend);
@@ -173,6 +166,17 @@ impl Layout {
         let digest = Sha256::digest(&bytes[..16]);
         bytes[16..].copy_from_slice(&digest[..16]);
         bytes
+    }
+}
+
+/// Locks the first byte of a medium: nobody else has it open, or opens it from now on. redb takes the lock of the
+/// whole medium, which includes this byte, and gives both back.
+pub(crate) fn lock(backend: &dyn StorageBackend) -> Result<(), Refusal> {
+    match backend.try_lock_range(Bound::Included(0), Bound::Included(0)) {
+        Ok(true) | Err(BackendError::Unsupported) => Ok(()),
+        Ok(false) => Err(Refusal::InUse),
+        Err(BackendError::Io(error)) => Err(Refusal::Disk(error)),
+        Err(other) => Err(Refusal::Disk(std::io::Error::other(other.to_string()))),
     }
 }
 

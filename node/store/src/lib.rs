@@ -12,6 +12,7 @@
 
 pub mod backend;
 
+mod check;
 mod fault;
 mod generation;
 mod header;
@@ -20,15 +21,16 @@ mod layout;
 mod log;
 mod medium;
 mod open;
-mod rebuild;
+mod pages;
+mod salvage;
 mod seen;
 mod store;
 mod tables;
 mod takeover;
 
 pub use open::{OpenError, StoreOptions, WhenMissing};
-pub use rebuild::{Copied, copy_rows};
-pub use store::{RedbStore, Salvage};
+pub use salvage::{Copied, Salvage};
+pub use store::RedbStore;
 pub use takeover::Takeover;
 
 /// The version of the tables' layout that this program writes.

@@ -93,7 +93,11 @@ impl Log {
             return Ok((log, Held::default()));
         }
         let mut bytes = vec![0; log.parts * log.part_blocks * BLOCK_BYTES];
-        handle.read_log(&mut bytes).map_err(|error| io_error(&error))?;
+        let unreadable = match (handle.read_log(0, &mut bytes), means) {
+            (Ok(()), _) => 0,
+            (Err(error), Damage::Refuse) => return Err(io_error(&error)),
+            (Err(_), Damage::ReadBefore) => read_blocks(handle, &mut bytes),
+        };
         let blocks: Vec<&[u8]> = bytes.chunks_exact(BLOCK_BYTES).collect();
         let parts: Vec<&[&[u8]]> = blocks.chunks_exact(log.part_blocks).collect();
         let mut runs: Vec<Run> = Vec::new();
@@ -107,7 +111,10 @@ impl Log {
         let damage = blocks
             .iter()
             .any(is_later)
-            .then(|| format!("its log is damaged after commit {} of those it holds", log.last - kept));
+            .then(|| format!("its log is damaged after commit {} of those it holds", log.last - kept))
+            .or_else(|| {
+                (unreadable > 0).then(|| format!("{unreadable} of the blocks of its log cannot be read"))
+            });
         if means == Damage::Refuse
             && let Some(what) = damage
         {
@@ -202,6 +209,16 @@ impl Log {
     pub(crate) fn restart(&mut self, kept: u64) {
         (self.used, self.frozen, self.last) = (0, false, kept);
     }
+}
+
+/// Reads a log block by block; says how many cannot be read, which are then empty.
+fn read_blocks(handle: &Handle, bytes: &mut [u8]) -> usize {
+    let blocks = bytes.chunks_exact_mut(BLOCK_BYTES).enumerate();
+    blocks
+        .filter_map(|(number, block)| {
+            handle.read_log(number * BLOCK_BYTES, block).err().map(|_| block.fill(0))
+        })
+        .count()
 }
 
 /// The batches from the numbered one on in the part that begins with it; `read` are the parts before.

@@ -243,12 +243,12 @@ impl Handle {
         self.with(Access::ReadAndWrite, || self.layout.raise(self.medium.backend()))
     }
 
-    /// Reads the log from its start.
-    pub(crate) fn read_log(&self, out: &mut [u8]) -> IoResult<()> {
+    /// Reads the log from so far into it.
+    pub(crate) fn read_log(&self, at: usize, out: &mut [u8]) -> IoResult<()> {
         if out.is_empty() {
             return Ok(());
         }
-        self.with(Access::Read, || self.medium.backend.read(Layout::LOG_START, out))
+        self.with(Access::Read, || self.medium.backend.read(Layout::LOG_START + at as u64, out))
     }
 
     /// Writes so far into the log, durably.

@@ -19,6 +19,7 @@ use crate::layout::LOG_BLOCKS_MAX;
 use crate::log::Damage;
 use crate::medium::{Medium, OnFile};
 use crate::open::{OpenError, StoreOptions, WhenMissing};
+use crate::salvage::Salvage;
 use crate::takeover::Takeover;
 
 /// A read is tried again only after the handle it used was replaced, so a slow reader may meet several that
@@ -31,14 +32,6 @@ pub struct RedbStore {
     shared: Arc<Shared>,
     /// The last commit met a full disk: room is looked for before the next one is tried.
     full: bool,
-}
-
-/// What can be read of a damaged store.
-pub struct Salvage {
-    /// Its rows.
-    pub store: Arc<dyn StoreRead>,
-    /// What is wrong with its log, if anything: what was committed behind that place is not among the rows.
-    pub log_damage: Option<String>,
 }
 
 /// What the writer and the readers share.
@@ -102,8 +95,7 @@ impl RedbStore {
         Ok(Self { shared: Arc::new(Shared::new(medium, how, generation)), full: false })
     }
 
-    /// Reads what can be read of a store that [`Self::open`] calls damaged, and writes nothing. What is
-    /// read may be wrong, and reading may fail at any row.
+    /// Opens a store that [`Self::open`] calls damaged, for what can be read of it, and writes nothing.
     ///
     /// # Errors
     /// [`OpenError`] when there is nothing that can be read as a store.
@@ -111,7 +103,7 @@ impl RedbStore {
         let place = path.display().to_string();
         let file = open_file(path, WhenMissing::Refuse, &place)?;
         let backend = FileBackend::new(file).map_err(|error| OpenError::at(place.clone(), error.into()))?;
-        Self::read_medium(Medium::new(Box::new(backend), None), place)
+        Salvage::of(Medium::new(Box::new(backend), None), place)
     }
 
     /// [`Self::read_damaged`] on any backend.
@@ -119,10 +111,13 @@ impl RedbStore {
     /// # Errors
     /// As there, with "the backend" as the place.
     pub fn read_damaged_backend(backend: impl StorageBackend) -> Result<Salvage, OpenError> {
-        Self::read_medium(Medium::new(Box::new(backend), None), "the backend".to_owned())
+        Salvage::of(Medium::new(Box::new(backend), None), "the backend".to_owned())
     }
 
-    fn read_medium(medium: Arc<Medium>, place: String) -> Result<Salvage, OpenError> {
+    /// What redb reads of a damaged medium, and what is wrong with its log.
+    pub(crate) fn view_damaged(
+        medium: &Arc<Medium>,
+    ) -> Result<(Arc<dyn StoreRead>, Option<String>), Refusal> {
         let how = How {
             missing: WhenMissing::Refuse,
             cache_bytes: crate::CACHE_BYTES,
@@ -130,9 +125,9 @@ impl RedbStore {
             takeover: Takeover::InTurn,
             damage: Damage::ReadBefore,
         };
-        let view = Generation::view(&medium, how).map_err(|refusal| OpenError::at(place, refusal))?;
+        let view = Generation::view(medium, how)?;
         let log_damage = view.log_damage().map(str::to_owned);
-        Ok(Salvage { store: Arc::new(Shared::new(medium, how, view)), log_damage })
+        Ok((Arc::new(Shared::new(Arc::clone(medium), how, view)), log_damage))
     }
 
     /// Makes the file as small as what it holds, and closes the store. Readers must be gone.

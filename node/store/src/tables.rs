@@ -16,8 +16,9 @@ use crate::generation::Refusal;
 use crate::open::WhenMissing;
 use crate::seen::Seen;
 
-/// The table that says what this file is; every other table belongs to the contract.
-const IDENTITY: TableDefinition<'static, &str, &[u8]> = TableDefinition::new("starling");
+/// Name of the table that says what this file is; every other table belongs to the contract.
+pub(crate) const IDENTITY_NAME: &str = "starling";
+const IDENTITY: TableDefinition<'static, &str, &[u8]> = TableDefinition::new(IDENTITY_NAME);
 /// Row of [`IDENTITY`]: version of the tables' layout, 4 bytes, big-endian.
 const SCHEMA: &str = "schema";
 /// Row of [`IDENTITY`]: the store's id.
@@ -25,6 +26,26 @@ const ID: &str = "id";
 /// Row of [`IDENTITY`]: number of the last batch of the log that the tables hold, 8 bytes, big-endian;
 /// absent while that is none.
 const KEPT: &str = "kept";
+
+/// How redb commits. After a kill it compares the pages of its newest commit with their checksums; what
+/// it does where they do not fit depends on how that was made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phases {
+    /// With one sync: it goes back to the commit before, since the new one may have been cut short. For what
+    /// the log holds still.
+    One,
+    /// With two: it says so, since the commit was whole before it became the newest. For what nothing else
+    /// holds.
+    Two,
+}
+
+/// What a store says of itself.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Identity {
+    pub(crate) id: StoreId,
+    /// Number of the last batch of the log that redb holds.
+    pub(crate) kept: u64,
+}
 
 /// What redb holds, and what is seen of the store.
 pub(crate) struct Tables {
@@ -39,23 +60,18 @@ pub(crate) struct Tables {
 }
 
 impl Tables {
-    /// The tables of a database, which is found out to be a store or made one, and its id.
+    /// The tables of a database, which is found out to be a store or made one.
     pub(crate) fn open(
         database: Database,
         missing: WhenMissing,
         logs: bool,
-    ) -> Result<(Self, StoreId), Refusal> {
-        let id = identify(&database, missing)?;
+    ) -> Result<(Self, Identity), Refusal> {
+        let identity = identify(&database, missing)?;
         let (failed, lost_a_takeover) = <(AtomicBool, AtomicBool)>::default();
         let tables = Self { seen: RwLock::default(), database, logs, failed, lost_a_takeover };
         let pages = tables.pages()?;
         tables.replace(Some(Seen { pages, frozen: Arc::default(), current: Arc::default() }));
-        Ok((tables, id))
-    }
-
-    /// Number of the last batch of the log that redb holds.
-    pub(crate) fn kept(&self) -> Result<u64, StoreError> {
-        kept(&*self.pages()?)
+        Ok((tables, identity))
     }
 
     fn pages(&self) -> Result<Arc<ReadTransaction>, StoreError> {
@@ -128,7 +144,9 @@ impl Tables {
 
     /// Takes the frozen part over, up to the batch numbered `kept`.
     pub(crate) fn take_over(&self, frozen: &WriteBatch, kept: u64) -> Result<(), StoreError> {
-        self.commit(&[frozen], kept)?;
+        // Until the next takeover began the part holds its batches; from then on it holds later ones, by which
+        // an open sees that some are missing.
+        self.commit(&[frozen], kept, Phases::One)?;
         let pages = self.pages()?;
         let before = self
             .change(|seen| (std::mem::replace(&mut seen.pages, pages), std::mem::take(&mut seen.frozen)))?;
@@ -139,30 +157,22 @@ impl Tables {
     /// Takes everything over, and one more batch, which is numbered `kept`. Nobody else may commit meanwhile.
     pub(crate) fn take_all_over(&self, batch: &WriteBatch, kept: u64) -> Result<(), StoreError> {
         let seen = self.seen()?;
-        self.commit(&[&*seen.frozen, &*seen.current, batch], kept)?;
+        self.commit(&[&*seen.frozen, &*seen.current, batch], kept, Phases::Two)?;
         let pages = self.pages()?;
         self.replace(Some(Seen { pages, frozen: Arc::default(), current: Arc::default() }));
         Ok(())
     }
 
     /// One commit of redb, whose default durability is immediate.
-    fn commit(&self, batches: &[&WriteBatch], kept: u64) -> Result<(), StoreError> {
-        let transaction = self.database.begin_write().map_err(store_error)?;
+    fn commit(&self, batches: &[&WriteBatch], kept: u64, phases: Phases) -> Result<(), StoreError> {
+        let mut transaction = self.database.begin_write().map_err(store_error)?;
+        transaction.set_two_phase_commit(phases == Phases::Two);
         batches.iter().try_for_each(|batch| write(&transaction, batch))?;
         if self.logs {
             let mut identity = transaction.open_table(IDENTITY).map_err(store_error)?;
             identity.insert(KEPT, &kept.to_be_bytes()[..]).map_err(store_error)?;
         }
         transaction.commit().map_err(store_error)
-    }
-
-    /// Compares every page with its checksum; nothing is seen from then on.
-    pub(crate) fn check(&mut self) -> Result<(), StoreError> {
-        self.replace(None);
-        match self.database.check_integrity().map_err(store_error)? {
-            true => Ok(()),
-            false => Err(StoreError::Corrupt("pages do not fit their checksums".to_owned())),
-        }
     }
 
     /// Moves pages to the front of the file and cuts it.
@@ -180,26 +190,28 @@ fn closed() -> StoreError {
 }
 
 /// Finds out what the file is, or makes it a store.
-fn identify(database: &Database, missing: WhenMissing) -> Result<StoreId, Refusal> {
-    if let Some(id) = identity(database)? {
-        return Ok(id);
+fn identify(database: &Database, missing: WhenMissing) -> Result<Identity, Refusal> {
+    if let Some(identity) = identity(database)? {
+        return Ok(identity);
     }
     match missing {
         WhenMissing::Refuse => Err(Refusal::Missing),
         WhenMissing::Create(id) => {
-            let transaction = database.begin_write().map_err(store_error)?;
+            let mut transaction = database.begin_write().map_err(store_error)?;
+            // Without these rows a store looks like a new one.
+            transaction.set_two_phase_commit(true);
             let mut table = transaction.open_table(IDENTITY).map_err(store_error)?;
             table.insert(SCHEMA, &SCHEMA_VERSION.to_be_bytes()[..]).map_err(store_error)?;
             table.insert(ID, id.as_bytes()).map_err(store_error)?;
             drop(table);
             transaction.commit().map_err(store_error)?;
-            Ok(id)
+            Ok(Identity { id, kept: 0 })
         }
     }
 }
 
 /// What the file says it is; nothing when it holds no table at all.
-fn identity(database: &Database) -> Result<Option<StoreId>, Refusal> {
+fn identity(database: &Database) -> Result<Option<Identity>, Refusal> {
     let transaction = database.begin_read().map_err(store_error)?;
     let table = match transaction.open_table(IDENTITY) {
         Ok(table) => table,
@@ -210,25 +222,24 @@ fn identity(database: &Database) -> Result<Option<StoreId>, Refusal> {
         Err(TableError::Storage(error)) => return Err(store_error(error).into()),
         Err(_) => return Err(Refusal::NotAStore),
     };
-    let row = |key| -> Result<Vec<u8>, StoreError> {
-        let row = table.get(key).map_err(store_error)?;
-        row.map(|row| row.value().to_vec()).ok_or_else(|| StoreError::Corrupt(format!("it has no {key}")))
-    };
-    let version = row(SCHEMA)?.try_into().map(u32::from_be_bytes);
-    let version = version.map_err(|_| StoreError::Corrupt("its schema version is no number".to_owned()))?;
-    if version > SCHEMA_VERSION {
-        return Err(Refusal::Newer { found: version, known: SCHEMA_VERSION });
-    }
-    let id = StoreId::from_slice(&row(ID)?);
-    Ok(Some(id.ok_or_else(|| StoreError::Corrupt("its id has the wrong length".to_owned()))?))
+    Identity::read(|key| Ok(table.get(key).map_err(store_error)?.map(|row| row.value().to_vec()))).map(Some)
 }
 
-/// Number of the last batch of the log that redb holds.
-fn kept(pages: &ReadTransaction) -> Result<u64, StoreError> {
-    let table = pages.open_table(IDENTITY).map_err(store_error)?;
-    let Some(row) = table.get(KEPT).map_err(store_error)? else { return Ok(0) };
-    let number = row.value().try_into().map(u64::from_be_bytes);
-    number.map_err(|_| StoreError::Corrupt("the number of its last commit is none".to_owned()))
+impl Identity {
+    /// What the rows of the store's own table say.
+    pub(crate) fn read(row: impl Fn(&str) -> Result<Option<Vec<u8>>, StoreError>) -> Result<Self, Refusal> {
+        let needed = |key| row(key)?.ok_or_else(|| StoreError::Corrupt(format!("it has no {key}")));
+        let wrong = |what: &str| StoreError::Corrupt(what.to_owned());
+        let version = needed(SCHEMA)?.try_into().map(u32::from_be_bytes);
+        let version = version.map_err(|_| wrong("its schema version is no number"))?;
+        if version > SCHEMA_VERSION {
+            return Err(Refusal::Newer { found: version, known: SCHEMA_VERSION });
+        }
+        let id = StoreId::from_slice(&needed(ID)?).ok_or_else(|| wrong("its id has the wrong length"))?;
+        let kept = row(KEPT)?.map_or(Ok(0), |kept| kept.try_into().map(u64::from_be_bytes));
+        let kept = kept.map_err(|_| wrong("the number of its last commit is none"))?;
+        Ok(Self { id, kept })
+    }
 }
 
 /// Writes the rows of a batch.

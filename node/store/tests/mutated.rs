@@ -14,7 +14,7 @@ use redb::StorageBackend;
 use starling_crdt::store::{MemoryStore, Store, Table};
 use starling_crdt::verify::{Mend, verify};
 use starling_store::backend::{Loss, LossyBackend};
-use starling_store::{RedbStore, Salvage, copy_rows};
+use starling_store::{RedbStore, Salvage};
 
 /// Mutations in every run of the tests.
 const MUTATIONS: u64 = 300;
@@ -185,6 +185,7 @@ impl Mutation<'_> {
 
 /// What became of a damaged disk. Panics where something was lost in silence.
 fn outcome(disk: &LossyBackend, lived: &Lived) -> Outcome {
+    let before = disk.contents();
     match RedbStore::with_backend(disk.clone(), options()) {
         Ok(store) => {
             let (left, whole) = (rows(&store), &lived.rows);
@@ -200,6 +201,7 @@ fn outcome(disk: &LossyBackend, lived: &Lived) -> Outcome {
         }
         Err(error) => {
             assert!(!error.to_string().is_empty());
+            assert!(disk.contents() == before, "it is refused, and something was written");
             match RedbStore::read_damaged_backend(disk.clone()) {
                 Ok(salvage) => rebuilt(&salvage, lived),
                 Err(_) => Outcome::Refused,
@@ -211,8 +213,8 @@ fn outcome(disk: &LossyBackend, lived: &Lived) -> Outcome {
 /// A new store of what can be read, mended as `starling verify --repair` does it, which tells
 /// of the log as well.
 fn rebuilt(salvage: &Salvage, lived: &Lived) -> Outcome {
-    let mut store = MemoryStore::new(salvage.store.store_id());
-    let copied = copy_rows(salvage.store.as_ref(), &mut store).unwrap();
+    let mut store = MemoryStore::new(life::ID);
+    let copied = salvage.copy_into(&mut store).unwrap();
     let reader = store.reader();
     let mut pass = || verify(reader.as_ref(), Some(&mut |mend: Mend| store.commit(&mend.batch))).unwrap();
     let mended = pass();
@@ -221,7 +223,7 @@ fn rebuilt(salvage: &Salvage, lived: &Lived) -> Outcome {
     let after = verify(reader.as_ref(), None).unwrap();
     let left: Vec<_> = after.findings.iter().filter(|finding| finding.mendable).collect();
     assert!(left.is_empty(), "mended, but {left:?} is left of {:?}", mended.findings);
-    let told = !copied.partly.is_empty() || !mended.is_sound() || salvage.log_damage.is_some();
+    let told = !copied.partly.is_empty() || !mended.is_sound() || copied.log_damage.is_some();
     let now = Life::start(store, 2).map(|life| life.shown());
     match now {
         Ok(Ok(now)) if now == lived.shown => Outcome::Rebuilt,

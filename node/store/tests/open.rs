@@ -153,6 +153,37 @@ fn a_newer_store_is_refused_with_both_versions() {
     );
 }
 
+/// redb would recover it first, and write.
+#[test]
+fn what_is_refused_after_a_kill_is_left_as_it_is() {
+    let killed = |rows: &dyn Fn(&redb::WriteTransaction)| {
+        let disk = LossyBackend::new();
+        let database = redb::Builder::new().create_with_backend(disk.clone()).unwrap();
+        let transaction = database.begin_write().unwrap();
+        rows(&transaction);
+        transaction.commit().unwrap();
+        disk.contents()
+    };
+    let newer = killed(&|transaction| {
+        let mut identity = transaction.open_table(TableDefinition::<&str, &[u8]>::new("starling")).unwrap();
+        identity.insert("schema", &(SCHEMA_VERSION + 41).to_be_bytes()[..]).unwrap();
+    });
+    let foreign = killed(&|transaction| {
+        transaction.open_table(TableDefinition::<u8, u8>::new("theirs")).unwrap().insert(1, 1).unwrap();
+    });
+    let empty = killed(&|_| ());
+    for (name, bytes) in [("newer", newer), ("foreign", foreign), ("empty", empty)] {
+        let disk = LossyBackend::holding(&bytes);
+        let refused = RedbStore::with_backend(disk.clone(), StoreOptions::existing()).err().unwrap();
+        let told = match name {
+            "newer" => matches!(refused, OpenError::Newer { found: 41, .. }),
+            "foreign" => matches!(refused, OpenError::NotAStore { .. }),
+            _ => matches!(refused, OpenError::Missing { .. }),
+        };
+        assert!(told && disk.contents() == bytes, "{name}: {refused}");
+    }
+}
+
 #[test]
 fn a_store_from_before_the_log_opens_and_keeps_its_rows() {
     let directory = tempfile::tempdir().unwrap();

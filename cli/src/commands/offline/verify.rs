@@ -77,13 +77,13 @@ fn stopped_node(global: &Global, args: &VerifyArgs, unreachable: Failure, out: &
             return Ok(Exit::CheckFailed);
         }
         Err(OpenError::Corrupt { why, .. } | OpenError::Io { why, .. }) => {
-            let Rebuilt { copied, log_damage, kept } = rebuild::rebuild(&directory)?;
+            let Rebuilt { copied, kept } = rebuild::rebuild(&directory)?;
             note(&format!(
                 "the file was damaged ({why}): {} written into a new store, and the old one kept as {}",
                 counted(copied.rows, "row"),
                 kept.display()
             ));
-            if let Some(why) = log_damage {
+            if let Some(why) = copied.log_damage {
                 note(&format!("{why}: what was committed after that could not be read"));
             }
             for (table, why) in copied.partly {
