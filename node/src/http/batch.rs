@@ -9,7 +9,7 @@ use std::{collections::VecDeque, sync::Arc};
 use axum::{
     body::{Body, BodyDataStream, Bytes},
     extract::{Request, State},
-    http::header,
+    http::{header, request::Parts},
     response::{IntoResponse as _, Response},
 };
 use futures::{Stream, StreamExt as _, stream};
@@ -19,6 +19,7 @@ use starling_api::{
 };
 use starling_crdt::{
     id::SpaceId,
+    limits::REQUEST_ID_BYTES_MAX,
     replica::{Condition, Write},
 };
 use tokio::sync::OwnedSemaphorePermit;
@@ -36,6 +37,9 @@ use super::{
 /// new documents of an import are built at once, each of which takes some 20 KiB until its step ends.
 const LINES_UNDER_WAY_MAX: usize = 256;
 
+/// Longest `Idempotency-Key` of a batch: what is left for it beside the number of a line.
+const BATCH_ID_BYTES_MAX: usize = REQUEST_ID_BYTES_MAX - 21;
+
 /// Results that leave in one piece when they are there at once, as those of one commit are.
 const RESULTS_TOGETHER_MAX: usize = 256;
 
@@ -46,8 +50,36 @@ pub(super) async fn run(
 ) -> Result<Response, Refused> {
     let space = api.node.space(&space).await?;
     let room = api.room_for_a_batch()?;
-    let results = results(api, space, room, request.into_body().into_data_stream());
+    let (parts, body) = request.into_parts();
+    let target = Target { space, id: batch_id(&parts)? };
+    let results = results(api, target, room, body.into_data_stream());
     Ok(([(header::CONTENT_TYPE, NDJSON_MEDIA_TYPE)], Body::from_stream(results)).into_response())
+}
+
+/// Where the lines of a batch go.
+#[derive(Clone)]
+struct Target {
+    space: SpaceId,
+    /// What makes the batch safe to send again.
+    id: Option<Arc<str>>,
+}
+
+impl Target {
+    /// The id of a line's write: its place among the lines tells it from the others.
+    fn request_id(&self, number: u64) -> Option<String> {
+        self.id.as_ref().map(|id| format!("{id}:{number}"))
+    }
+}
+
+/// The id of a batch, which leaves room for the number of a line.
+fn batch_id(parts: &Parts) -> Result<Option<Arc<str>>, Refused> {
+    let id = input::request_id(parts)?;
+    if let Some(id) = id.as_ref().filter(|id| id.len() > BATCH_ID_BYTES_MAX) {
+        let detail =
+            format!("Idempotency-Key of a batch has 1 to {BATCH_ID_BYTES_MAX} bytes, not {}", id.len());
+        return Err(refused(Code::BadRequest, detail));
+    }
+    Ok(id.map(Arc::from))
 }
 
 /// One line that was handed to the node, or why it was not.
@@ -58,7 +90,7 @@ struct Submitted {
 
 fn results(
     api: Api,
-    space: SpaceId,
+    target: Target,
     room: OwnedSemaphorePermit,
     body: BodyDataStream,
 ) -> impl Stream<Item = Result<Bytes, std::convert::Infallible>> {
@@ -75,13 +107,14 @@ fn results(
         let line = lines.next().await?;
         Some((line, lines))
     })
+    .zip(stream::iter(1_u64..))
     // One after the other, so that two lines about one document happen in their order.
-    .then(move |line| {
-        let node = api.node.clone();
+    .then(move |(line, number)| {
+        let (node, target) = (api.node.clone(), target.clone());
         async move {
             match line {
                 Ok(line) => {
-                    let (doc, write) = read_line(space, &line);
+                    let (doc, write) = read_line(&target, number, &line);
                     let write = match write {
                         Ok(write) => node.submit(write).await,
                         Err(refused) => Err(refused),
@@ -119,7 +152,7 @@ async fn finish(submitted: Submitted) -> Vec<u8> {
 }
 
 /// The document a line is about, as far as it can be read, and the write it asks for.
-fn read_line(space: SpaceId, line: &[u8]) -> (Option<String>, Result<Write, Refused>) {
+fn read_line(target: &Target, number: u64, line: &[u8]) -> (Option<String>, Result<Write, Refused>) {
     let mut doc = None;
     let write = input::value(line).and_then(Members::of).and_then(|mut members| {
         let name = members.text("doc")?;
@@ -128,7 +161,8 @@ fn read_line(space: SpaceId, line: &[u8]) -> (Option<String>, Result<Write, Refu
         let operation = members.text("op")?;
         let edit = members.edit(&operation)?;
         members.nothing_else()?;
-        Ok(Write { space, document, edit, condition: Condition::default(), request_id: None })
+        let (space, request_id) = (target.space, target.request_id(number));
+        Ok(Write { space, document, edit, condition: Condition::default(), request_id })
     });
     (doc, write)
 }
@@ -271,9 +305,9 @@ mod tests {
 
     #[test]
     fn a_line_names_its_document_even_where_it_is_wrong() {
-        let space = SpaceId([1; 32]);
+        let target = Target { space: SpaceId([1; 32]), id: None };
         let read = |text: &str| {
-            let (doc, write) = read_line(space, text.as_bytes());
+            let (doc, write) = read_line(&target, 1, text.as_bytes());
             (doc, write.map(|write| write.edit).map_err(|refused| refused.0.code))
         };
         let a = || Some("a".to_owned());
