@@ -108,7 +108,12 @@ fn flags_have_environment_twins_and_win_over_them() {
 
     let mut command = starling(["up"]);
     command.env("STARLING_PROFILE", "moon");
-    assert!(run_with_input(command, "").expect(2).stderr.contains("moon"));
+    let told = run_with_input(command, "").expect(2).stderr;
+    assert!(told.contains("moon") && told.contains("the value comes from STARLING_PROFILE\n"), "{told}");
+    let mut command = starling(["up", "--profile=sun"]);
+    command.env("STARLING_PROFILE", "moon");
+    let told = run_with_input(command, "").expect(2).stderr;
+    assert!(told.contains("sun") && !told.contains("comes from"), "{told}");
 
     let mut command = starling(["version"]);
     command.env("STARLING_OUTPUT", "");
