@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::builder::FalseyValueParser;
+use clap::error::{ContextKind, ContextValue};
 use clap::parser::ValueSource;
 use clap::{
     Arg, ArgAction, ArgMatches, Args, Command as ClapCommand, CommandFactory, FromArgMatches, Parser,
@@ -159,6 +160,30 @@ pub(crate) fn parse() -> Result<Cli, clap::Error> {
     let mut cli = Cli::from_arg_matches(&matches)?;
     given(&matches, &mut cli.global.given);
     Ok(cli)
+}
+
+/// The variable of the environment from which a value came that clap complains about under its flag's name;
+/// nothing where the flag stands on the command line.
+pub(crate) fn variable_at_fault(error: &clap::Error) -> Option<String> {
+    let Some(ContextValue::String(named)) = error.get(ContextKind::InvalidArg) else { return None };
+    let flag = named.strip_prefix("--")?.split([' ', '=', '[']).next()?;
+    let on_the_line =
+        |arg: &String| arg.strip_prefix("--").is_some_and(|given| given.split('=').next() == Some(flag));
+    if std::env::args().any(|arg| on_the_line(&arg)) {
+        return None;
+    }
+    let mut twins = BTreeSet::new();
+    twins_of(flag, &command(), &mut twins);
+    let said = |variable: &String| std::env::var_os(variable).is_some_and(|value| !value.is_empty());
+    let mut said = twins.into_iter().filter(said);
+    // Several commands have a flag of that name: which of their variables it was is not told.
+    said.next().filter(|_| said.next().is_none())
+}
+
+fn twins_of(flag: &str, command: &ClapCommand, found: &mut BTreeSet<String>) {
+    let named = command.get_arguments().filter(|arg| arg.get_long() == Some(flag));
+    found.extend(named.filter_map(|arg| Some(arg.get_env()?.to_str()?.to_owned())));
+    command.get_subcommands().for_each(|sub| twins_of(flag, sub, found));
 }
 
 fn given(matches: &ArgMatches, found: &mut BTreeSet<String>) {

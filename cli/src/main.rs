@@ -31,6 +31,9 @@ fn main() -> ExitCode {
         Err(error) => {
             // Help and version are no failures; a closed pipe while printing them is none either.
             let _ = error.print();
+            if let Some(variable) = args::variable_at_fault(&error) {
+                output::note(&format!("the value comes from {variable}"));
+            }
             return u8::try_from(error.exit_code()).map_or_else(|_| Exit::Usage.into(), ExitCode::from);
         }
     };

@@ -102,6 +102,11 @@ pub const DOCUMENTS_BYTES_MAX: usize = 256 * 1024 * 1024;
 pub const DOCUMENTS_SPARED_BYTES: usize = 4 * 1024 * 1024;
 /// Objects in one document above which `status` advises to split it.
 pub const DOCUMENT_OBJECTS_ADVISED: usize = 5_000;
+/// Documents above that which are remembered, to be told. Past it the one of fewest objects is forgotten.
+pub const LARGE_DOCUMENTS_MAX: usize = 256;
+/// Documents dropped for room whose names are remembered, to notice when one is built again. Past it the one
+/// dropped longest ago is forgotten: whoever reads through more than that once is not short of memory.
+pub const DROPPED_REMEMBERED_MAX: usize = 4_096;
 
 /// **P** Most addresses in a beacon or a ticket, and most kept for one peer.
 pub const ADDRESSES_MAX: usize = 16;

@@ -267,6 +267,12 @@ impl<S: Store> Replica<S> {
         }
     }
 
+    /// Bounds the memory for documents that the writer keeps built, in bytes, which is half of
+    /// [`crate::limits::DOCUMENTS_BYTES_MAX`] unless said.
+    pub fn bound_documents(&mut self, bytes_max: usize) {
+        self.core.views.set_bytes_max(bytes_max);
+    }
+
     /// Documents that exist and changes held, in all spaces together.
     pub fn held(&self) -> (u64, u64) {
         self.core.spaces.values().fold((0, 0), |(documents, changes), space| {

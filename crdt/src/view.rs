@@ -10,12 +10,14 @@
 mod built;
 mod cache;
 mod kept_out;
+mod large;
 mod reader;
 mod witness;
 
 pub use built::BuiltView;
-pub use cache::ViewCache;
+pub use cache::{Built, ViewCache};
 pub use kept_out::{ForkPlace, KeptFork, KeptOut, KeptOutCounts, KeptOutDocument, KeptOutWriter};
+pub use large::LargeDocuments;
 pub use reader::{DocumentPage, ReadFault, Reader};
 pub use witness::{SignedChange, Witness};
 

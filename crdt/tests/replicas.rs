@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use mesh::Mesh;
 use starling_crdt::document::{Edit, Pointer};
-use starling_crdt::replica::{LocalRequest, Nodes};
+use starling_crdt::limits::DOCUMENT_OBJECTS_ADVISED;
+use starling_crdt::replica::{LocalRequest, Nodes, Reply};
 
 fn seconds(count: u64) -> Duration {
     Duration::from_secs(count)
@@ -91,6 +92,27 @@ fn a_wait_ends_when_all_hold_it() {
     };
     let reply = mesh.request_later(0, wait, seconds(1));
     assert!(format!("{reply:?}").contains("satisfied: true"), "{reply:?}");
+}
+
+#[test]
+fn a_document_of_many_objects_is_told_of_by_whoever_built_it() {
+    let mut mesh = Mesh::new(2, 7);
+    let space = mesh.shared_space();
+    let items = vec!["{}"; DOCUMENT_OBJECTS_ADVISED].join(",");
+    mesh.put(0, space, "wide", &format!("{{\"list\": [{items}]}}"));
+    mesh.put(0, space, "narrow", "{\"list\": [{}]}");
+    let large = |mesh: &mut Mesh, index| {
+        let Ok(Reply::Status(status)) = mesh.request(index, LocalRequest::Status) else {
+            panic!("no status")
+        };
+        let found = status.spaces[0].large.iter().map(|(name, objects)| (name.to_string(), *objects));
+        found.collect::<Vec<_>>()
+    };
+    let told = [("wide".to_owned(), DOCUMENT_OBJECTS_ADVISED + 2)];
+    assert_eq!(large(&mut mesh, 0), told);
+    assert_eq!(large(&mut mesh, 1), [], "nothing is built when it arrives");
+    mesh.run(seconds(30));
+    assert_eq!(large(&mut mesh, 1), told, "and everything once the node rests");
 }
 
 #[test]

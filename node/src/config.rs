@@ -7,6 +7,7 @@ mod address;
 mod error;
 mod file;
 mod origin;
+mod profile;
 mod size;
 
 use std::{
@@ -18,11 +19,13 @@ use std::{
 
 use serde::Deserialize;
 use starling_api::address::{SOCKET_FILE, User, default_data_dir};
+use starling_crdt::limits::DOCUMENTS_BYTES_MAX;
 
 pub use address::{HttpAddress, HttpAddressError};
 pub use error::ConfigError;
 use file::ConfigFile;
 pub use origin::{ConfigFault, Explained, Origin, Setting};
+pub use profile::{LISTEN_DEFAULT, LISTEN_LOCAL, Profile};
 pub use size::{ByteSize, ByteSizeError};
 
 /// Name of the configuration file in a data directory.
@@ -34,55 +37,11 @@ pub const SOCKET_PATH_BYTES_MAX: usize = 107;
 /// Longest name of a node, in bytes: what a beacon carries.
 pub const NAME_BYTES_MAX: usize = starling_crdt::limits::LABEL_BYTES_MAX;
 
-/// Where a node listens for other nodes unless told otherwise.
-pub const LISTEN_DEFAULT: [&str; 4] = [
-    "/ip4/0.0.0.0/tcp/4710",
-    "/ip6/::/tcp/4710",
-    "/ip4/0.0.0.0/udp/4710/quic-v1",
-    "/ip6/::/udp/4710/quic-v1",
-];
-
-/// Where a node of the profile `local` listens: loopback, at free ports.
-pub const LISTEN_LOCAL: [&str; 2] = ["/ip4/127.0.0.1/tcp/0", "/ip4/127.0.0.1/udp/0/quic-v1"];
-
 /// What is logged unless told otherwise: libp2p says at `info` what only its authors want to know.
 pub const LOG_LEVEL_DEFAULT: &str = "info,libp2p_mdns=warn,libp2p_swarm=warn";
 
-/// What kind of network the node lives in: where it listens and whether it looks for neighbours,
-/// unless told otherwise.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Profile {
-    /// Hosts in one building: a host that vanishes is suspected within seconds.
-    #[default]
-    Lan,
-    /// Hosts far apart or behind slow links: half a minute of silence is borne.
-    Wan,
-    /// Processes on one machine, for tests and the demo: as quick as `lan`.
-    Local,
-}
-
-impl Profile {
-    fn listen(self) -> Vec<String> {
-        match self {
-            Self::Lan | Self::Wan => LISTEN_DEFAULT.map(str::to_owned).to_vec(),
-            Self::Local => LISTEN_LOCAL.map(str::to_owned).to_vec(),
-        }
-    }
-}
-
-impl FromStr for Profile {
-    type Err = UnknownWord;
-
-    fn from_str(text: &str) -> Result<Self, UnknownWord> {
-        match text {
-            "lan" => Ok(Self::Lan),
-            "wan" => Ok(Self::Wan),
-            "local" => Ok(Self::Local),
-            other => Err(UnknownWord { found: other.to_owned(), known: "lan, wan, local" }),
-        }
-    }
-}
+/// Memory for built documents unless told otherwise.
+pub const DOCUMENTS_MEMORY_DEFAULT: ByteSize = ByteSize::of(DOCUMENTS_BYTES_MAX as u64);
 
 /// The form of a log line.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -185,6 +144,8 @@ pub struct ConfigOverrides {
     pub profile: Option<Profile>,
     /// See [`Config::space_quota`] (`STARLING_SPACE_QUOTA`).
     pub space_quota: Option<ByteSize>,
+    /// See [`Config::documents_memory`] (`STARLING_DOCUMENTS_MEMORY`).
+    pub documents_memory: Option<ByteSize>,
     /// See [`Config::log_level`] (`STARLING_LOG_LEVEL`).
     pub log_level: Option<String>,
     /// See [`Config::log_format`] (`STARLING_LOG_FORMAT`).
@@ -222,6 +183,7 @@ impl ConfigOverrides {
             mdns: parsed("STARLING_MDNS", text("STARLING_MDNS")?)?,
             profile: parsed("STARLING_PROFILE", text("STARLING_PROFILE")?)?,
             space_quota: parsed("STARLING_SPACE_QUOTA", text("STARLING_SPACE_QUOTA")?)?,
+            documents_memory: parsed("STARLING_DOCUMENTS_MEMORY", text("STARLING_DOCUMENTS_MEMORY")?)?,
             log_level: text("STARLING_LOG_LEVEL")?,
             log_format: parsed("STARLING_LOG_FORMAT", text("STARLING_LOG_FORMAT")?)?,
         })
@@ -264,6 +226,9 @@ pub struct Config {
     /// Bytes of changes it keeps of each space; past it writes are refused and nothing more is taken in. Default: no
     /// bound but the disk.
     pub space_quota: Option<ByteSize>,
+    /// Memory for built documents, half of it for reads and half for writes. Default: 256 MiB. Too little, and documents
+    /// are built from their history again and again; more than is used changes nothing.
+    pub documents_memory: ByteSize,
     /// What is logged, as a `tracing` filter. Default: [`LOG_LEVEL_DEFAULT`].
     pub log_level: String,
     /// The form of a log line. Default: `text`.
@@ -298,9 +263,13 @@ impl Config {
             http: flags.http.or(file.http),
             api_socket: short_enough(socket)?,
             api_socket_group: flags.api_socket_group.or(file.api_socket_group),
-            mdns: flags.mdns.or(file.mdns).unwrap_or(profile == Profile::Lan),
+            mdns: flags.mdns.or(file.mdns).unwrap_or(profile.mdns()),
             profile,
             space_quota: flags.space_quota.or(file.space_quota),
+            documents_memory: flags
+                .documents_memory
+                .or(file.documents_memory)
+                .unwrap_or(DOCUMENTS_MEMORY_DEFAULT),
             log_level: flags.log_level.or(file.log_level).unwrap_or_else(|| LOG_LEVEL_DEFAULT.to_owned()),
             log_format: flags.log_format.or(file.log_format).unwrap_or_default(),
             data_dir,

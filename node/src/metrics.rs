@@ -4,11 +4,13 @@
 //! What each figure means stands in [`table`].
 
 mod collected;
+mod lately;
+mod shortage;
 pub mod table;
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
-    time::{Duration, Instant},
+    sync::{Arc, Mutex, PoisonError, atomic::Ordering},
+    time::Duration,
 };
 
 use prometheus_client::{
@@ -22,7 +24,10 @@ use prometheus_client::{
 };
 
 pub(crate) use collected::register_network_events;
+use lately::Lately;
 pub use prometheus_client::registry::Registry;
+use shortage::Shortage;
+use starling_crdt::view::Built;
 
 /// Media type of what [`Metrics::render`] writes.
 pub const METRICS_MEDIA_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -93,13 +98,19 @@ pub struct Metrics {
     documents: Gauge,
     changes: Gauge,
     watchers: Gauge,
+    watches_behind: Counter,
     inbox_depth: Gauge,
     store_bytes: Gauge,
     store_room_bytes: Gauge,
     http_requests: Family<Served, Counter>,
     warnings: Family<Code, Gauge>,
     store_faults: Counter,
-    store_faulted: Arc<Mutex<Option<Instant>>>,
+    store_faulted: Lately<()>,
+    built_bytes: Gauge,
+    dropped: Counter,
+    built_again: Counter,
+    shortage: Shortage,
+    busy: Lately<String>,
 }
 
 /// 100 µs to about 3 s in steps of two: from an idle disk's sync to a stall worth an alarm.
@@ -156,12 +167,16 @@ impl Metrics {
         let documents = registered!("documents", Gauge::default());
         let changes = registered!("changes", Gauge::default());
         let watchers = registered!("watchers", Gauge::default());
+        let watches_behind = registered!("watches_behind", Counter::default());
         let inbox_depth = registered!("inbox_depth", Gauge::default());
         let store_bytes = registered!("store_bytes", Gauge::default());
         let store_room_bytes = registered!("store_room_bytes", Gauge::default());
         let http_requests = registered!("http_requests", Family::default());
         let warnings = registered!("warnings", Family::default());
         let store_faults = registered!("store_faults", Counter::default());
+        let built_bytes = registered!("documents_built_bytes", Gauge::default());
+        let dropped = registered!("documents_dropped", Counter::default());
+        let built_again = registered!("documents_built_again", Counter::default());
         Self {
             registry: Arc::new(Mutex::new(all)),
             steps,
@@ -185,13 +200,19 @@ impl Metrics {
             documents,
             changes,
             watchers,
+            watches_behind,
             inbox_depth,
             store_bytes,
             store_room_bytes,
             http_requests,
             warnings,
             store_faults,
-            store_faulted: Arc::default(),
+            store_faulted: Lately::default(),
+            built_bytes,
+            dropped,
+            built_again,
+            shortage: Shortage::default(),
+            busy: Lately::default(),
         }
     }
 
@@ -306,13 +327,44 @@ impl Metrics {
     /// The store failed.
     pub fn store_fault(&self) {
         self.store_faults.inc();
-        *self.store_faulted.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+        self.store_faulted.note(());
     }
 
     /// How long ago the store failed last; nothing if it never did.
     #[must_use]
     pub fn store_fault_age(&self) -> Option<Duration> {
-        self.store_faulted.lock().unwrap_or_else(PoisonError::into_inner).map(|at| at.elapsed())
+        self.store_faulted.last().map(|(ago, ())| ago)
+    }
+
+    /// Somebody was told to come back because a bound of this node was reached: which, in words.
+    pub fn busy(&self, bound: &str) {
+        self.busy.note(bound.to_owned());
+    }
+
+    /// How long ago that happened last, and which bound it was; nothing if it never did.
+    #[must_use]
+    pub fn last_busy(&self) -> Option<(Duration, String)> {
+        self.busy.last()
+    }
+
+    /// So much is built now.
+    pub fn built(&self, built: Built) {
+        self.built_bytes.set(gauge(built.bytes as u64));
+        // Totals that only grow, told by several who look at once.
+        self.dropped.inner().fetch_max(built.dropped, Ordering::Relaxed);
+        self.built_again.inner().fetch_max(built.again, Ordering::Relaxed);
+        self.shortage.look(built.again);
+    }
+
+    /// How long ago the memory for built documents was too small for those in use; nothing if it never was.
+    #[must_use]
+    pub fn documents_short(&self) -> Option<Duration> {
+        self.shortage.last()
+    }
+
+    /// A watch fell behind what is kept in memory, and reads on from the store.
+    pub fn watch_behind(&self) {
+        self.watches_behind.inc();
     }
 
     /// So many warnings of that kind stand.
@@ -349,108 +401,4 @@ fn gauge(count: u64) -> i64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_figure_that_moved_shows_and_nothing_else_does() {
-        let metrics = Metrics::new();
-        metrics.step(Duration::from_millis(1));
-        metrics.inputs("request", 3);
-        metrics.commit(Duration::from_micros(150));
-        metrics.writes(2);
-        metrics.deltas_admitted(4);
-        metrics.delta_refused("bad-signature");
-        metrics.offence("garbage");
-        metrics.orphans(3);
-        metrics.orphans_dropped(1);
-        metrics.forks(1);
-        metrics.quarantined(2);
-        metrics.exchanges(8);
-        metrics.screening_panicked();
-        metrics.exchange_bytes(Traffic::In, 100);
-        metrics.exchange_bytes(Traffic::Out, 7);
-        metrics.gossip_message(Traffic::Out);
-        metrics.peers_connected(5);
-        metrics.held(10, 20);
-        metrics.inbox_depth(6);
-        metrics.store_room(7, Some(8));
-        metrics.http_request("/v1/status", 200);
-        metrics.warning("no-peers", 1);
-        metrics.warning("no-room", 0);
-        assert_eq!(metrics.store_fault_age(), None);
-        metrics.store_fault();
-        assert!(metrics.store_fault_age().is_some());
-        let open = metrics.watcher();
-        let text = metrics.clone().render();
-        for line in [
-            "starling_steps_total 1",
-            "starling_step_seconds_count 1",
-            "starling_inputs_total{kind=\"request\"} 3",
-            "starling_commits_total 1",
-            "starling_commit_seconds_bucket{le=\"0.0002\"} 1",
-            "starling_writes_total 2",
-            "starling_deltas_admitted_total 4",
-            "starling_deltas_refused_total{code=\"bad-signature\"} 1",
-            "starling_offences_total{kind=\"garbage\"} 1",
-            "starling_orphans_total 3",
-            "starling_orphans_dropped_total 1",
-            "starling_forks_total 1",
-            "starling_quarantined_total 2",
-            "starling_exchanges_total 8",
-            "starling_screening_panics_total 1",
-            "starling_exchange_bytes_total{direction=\"in\"} 100",
-            "starling_exchange_bytes_total{direction=\"out\"} 7",
-            "starling_gossip_messages_total{direction=\"out\"} 1",
-            "starling_peers_connected 5",
-            "starling_documents 10",
-            "starling_changes 20",
-            "starling_watchers 1",
-            "starling_inbox_depth 6",
-            "starling_store_bytes 7",
-            "starling_store_room_bytes 8",
-            "starling_http_requests_total{route=\"/v1/status\",status=\"200\"} 1",
-            "starling_warnings{code=\"no-peers\"} 1",
-            "starling_warnings{code=\"no-room\"} 0",
-            "starling_store_faults_total 1",
-        ] {
-            assert!(text.lines().any(|found| found == line), "{line} is missing in\n{text}");
-        }
-        assert!(text.ends_with("# EOF\n"));
-        drop(open);
-        assert!(metrics.render().contains("starling_watchers 0\n"));
-    }
-
-    /// The families of an OpenMetrics text, each with its kind.
-    fn families(text: &str) -> std::collections::BTreeSet<(String, String)> {
-        let types = text.lines().filter_map(|line| line.strip_prefix("# TYPE "));
-        types.filter_map(|line| line.split_once(' ')).map(|(name, kind)| (name.into(), kind.into())).collect()
-    }
-
-    #[test]
-    fn every_figure_stands_in_the_table_and_the_other_way_round() {
-        let metrics = Metrics::new();
-        // Families without a label value yet are not shown.
-        metrics.inputs("request", 1);
-        metrics.delta_refused("sequence");
-        metrics.offence("garbage");
-        metrics.exchange_bytes(Traffic::In, 1);
-        metrics.gossip_message(Traffic::In);
-        metrics.http_request("/v1/status", 200);
-        metrics.warning("no-peers", 0);
-        // The network registers its own (`network/counters.rs`), and libp2p its own.
-        let own = table::FIGURES.iter().filter(|figure| figure.name.starts_with("starling_"));
-        let own = own.filter(|figure| figure.name != "starling_network_events");
-        let listed = own.map(|figure| (figure.name.to_owned(), figure.kind.name().to_owned()));
-        assert_eq!(families(&metrics.render()), listed.collect());
-    }
-
-    #[test]
-    fn the_document_is_made_from_the_table() {
-        assert_eq!(
-            include_str!("../../docs/metrics.md"),
-            table::reference(),
-            "write it anew: cargo run -p starling-node --example metrics > docs/metrics.md"
-        );
-    }
-}
+mod tests;

@@ -27,6 +27,7 @@ mod handle;
 mod limits;
 mod listen;
 mod liveness;
+mod names;
 mod outbox;
 mod peer;
 mod requests;

@@ -8,7 +8,6 @@ use std::time::Duration;
 use starling_crdt::address::Address;
 use starling_crdt::charter::{Label, Ticket, TicketError};
 use starling_crdt::id::{AuthorKey, StoreId};
-use starling_crdt::limits::DOCUMENTS_BYTES_MAX;
 use starling_crdt::replica::{LocalRequest, Options, Replica};
 use starling_crdt::store::StoreError;
 use starling_crdt::view::Reader;
@@ -16,13 +15,13 @@ use starling_store::{OpenError, RedbStore, StoreOptions};
 use zeroize::Zeroizing;
 
 use crate::clock::Clock;
-use crate::config::{ByteSize, Config, Profile};
+use crate::config::{ByteSize, Config};
 use crate::driver::{self, Inbox, Intake, Outlet, Screening, Shared, TimedStore};
 use crate::handle::{AskError, NodeHandle};
 use crate::http::{Http, ListenError};
 use crate::identity::{self, IdentityError};
 use crate::metrics::Metrics;
-use crate::network::{self, NetworkConfig, NetworkError, NetworkHandle, Patience};
+use crate::network::{self, NetworkConfig, NetworkError, NetworkHandle};
 use crate::shutdown::Shutdown;
 use crate::telemetry::LogLevel;
 
@@ -178,9 +177,12 @@ impl Node {
             getrandom::fill(&mut nonce).expect("the system gave randomness at the start");
             nonce
         });
-        let replica = Replica::open(store, author, options, random()?, nonces, clock.now())?;
+        let mut replica = Replica::open(store, author, options, random()?, nonces, clock.now())?;
+        // Half for the writer, half for readers.
+        let documents_bytes = usize::try_from(config.documents_memory.bytes() / 2).unwrap_or(usize::MAX);
+        replica.bound_documents(documents_bytes);
         let inbox = Arc::new(Inbox::default());
-        let reader = Reader::new(replica.store_reader(), DOCUMENTS_BYTES_MAX / 2);
+        let reader = Reader::new(replica.store_reader(), documents_bytes);
         let shared = Shared::default();
         let handle =
             NodeHandle::new(replica.key(), inbox.clone(), shared.clone(), reader, metrics.clone(), clock);
@@ -314,13 +316,6 @@ fn label(text: &str) -> Label {
     Label::new(text).or_else(|_| Label::new("node")).expect("`node` is a label")
 }
 
-fn patience(profile: Profile) -> Patience {
-    match profile {
-        Profile::Lan | Profile::Local => Patience::SHORT,
-        Profile::Wan => Patience::LONG,
-    }
-}
-
 fn start_network(
     config: &Config,
     seed: Zeroizing<[u8; 32]>,
@@ -344,7 +339,7 @@ fn start_network(
         listen: config.listen.clone(),
         advertise: config.advertise.clone(),
         mdns: config.mdns,
-        patience: patience(config.profile),
+        patience: config.profile.patience(),
         traffic: handle.traffic().clone(),
         ..NetworkConfig::new(seed)
     };

@@ -4,20 +4,24 @@
 //! Promises: what is given is sorted by importance, and each names the figures it was judged by. Leaves
 //! out how those were found out.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use starling_api::{
     duration,
     status::Warning,
     warning::{
-        self, BEHIND, CLOCK, DIVERGED, FORK, LOW_ROOM, MEMBERS_AWAY, NO_PEERS, NO_ROOM, NOT_JOINED,
-        QUARANTINE, SAME_IDENTITY, SPACE_FILLING, SPACE_FULL, STORE_FAULT, VERSIONS,
+        self, BEHIND, BUSY, CLOCK, DIVERGED, DOCUMENTS_MEMORY, FORK, LARGE_DOCUMENT, LOW_ROOM, MEMBERS_AWAY,
+        NO_PEERS, NO_ROOM, NOT_JOINED, QUARANTINE, SAME_IDENTITY, SPACE_FILLING, SPACE_FULL, STORE_FAULT,
+        VERSIONS,
     },
 };
 use starling_crdt::{
+    id::DocumentName,
+    limits::DOCUMENT_OBJECTS_ADVISED,
     presence::State,
     replica::{LastWord, MemberReport, SpaceReport, Status},
-    view::KeptOutCounts,
+    view::{Built, KeptOutCounts},
 };
 
 /// Room on the store's file system below which `status` warns, in bytes. A busy node writes a few
@@ -27,8 +31,8 @@ pub(crate) const ROOM_LOW_BYTES: u64 = 256 * 1024 * 1024;
 /// Room below which a commit may fail: redb writes to new pages before it frees old ones.
 pub(crate) const ROOM_OUT_BYTES: u64 = 4 * 1024 * 1024;
 
-/// How long a fault of the store is warned of.
-pub(crate) const STORE_FAULT_TOLD: Duration = Duration::from_secs(10 * 60);
+/// How long something that was over in a moment is warned of: a fault of the store, a bound that was reached.
+pub(crate) const TOLD_FOR: Duration = Duration::from_secs(10 * 60);
 
 /// How old a member's word must be before this node counts as behind it: by then gossip or the first repair
 /// has brought what is on its way. Too short and every burst of writes warns.
@@ -51,6 +55,8 @@ pub(crate) struct SpacePicture {
     pub(crate) report: SpaceReport,
     pub(crate) members: Vec<MemberReport>,
     pub(crate) kept_out: KeptOutCounts,
+    /// Documents of more objects than advised, each with its objects.
+    pub(crate) large: BTreeMap<DocumentName, usize>,
 }
 
 /// Everything that warnings are judged by.
@@ -62,6 +68,12 @@ pub(crate) struct Picture {
     pub(crate) room: Option<u64>,
     /// How long ago the store failed, if it did since the start.
     pub(crate) store_fault: Option<Duration>,
+    /// How long ago somebody was refused because a bound was reached, and which.
+    pub(crate) busy: Option<(Duration, String)>,
+    /// How long ago the memory for built documents was too small for those in use.
+    pub(crate) documents_short: Option<Duration>,
+    /// What is built now.
+    pub(crate) built: Built,
     /// Of this node's program.
     pub(crate) version: &'static str,
 }
@@ -71,7 +83,9 @@ impl Picture {
     pub(crate) fn warnings(&self) -> Vec<Warning> {
         let mut warnings = Vec::new();
         warnings.extend(self.room.and_then(low_room));
-        warnings.extend(self.store_fault.filter(|ago| *ago <= STORE_FAULT_TOLD).map(store_fault));
+        warnings.extend(self.store_fault.filter(|ago| *ago <= TOLD_FOR).map(store_fault));
+        warnings.extend(self.busy.as_ref().filter(|(ago, _)| *ago <= TOLD_FOR).map(busy));
+        warnings.extend(self.documents_short.filter(|ago| *ago <= TOLD_FOR).map(|ago| self.short(ago)));
         warnings.extend(self.same_identity());
         warnings.extend(self.no_peers());
         for space in &self.spaces {
@@ -82,6 +96,7 @@ impl Picture {
             warnings.extend(away(space));
             warnings.extend(clocks(space));
             warnings.extend(self.versions(space));
+            warnings.extend(large(space));
         }
         // Stable: within a kind the spaces keep their order.
         warnings.sort_by_key(|told| warning::place(&told.code));
@@ -95,6 +110,14 @@ impl Picture {
                 self.status.key.to_string()
             ))
         })
+    }
+
+    fn short(&self, ago: Duration) -> Warning {
+        DOCUMENTS_MEMORY.warn(format!(
+            "documents that had been dropped for want of memory were built again {} ago; {:.1} MiB are built now",
+            duration::told(ago),
+            mib(self.built.bytes as u64)
+        ))
     }
 
     fn no_peers(&self) -> Option<Warning> {
@@ -135,6 +158,14 @@ fn store_fault(ago: Duration) -> Warning {
         .warn(format!("the store failed {} ago; the log's event store_fault says how", duration::told(ago)))
 }
 
+fn busy((ago, bound): &(Duration, String)) -> Warning {
+    BUSY.warn(format!("a request was refused {} ago: {bound}", duration::told(*ago)))
+}
+
+fn mib(bytes: u64) -> f64 {
+    bytes as f64 / (1024.0 * 1024.0)
+}
+
 fn not_joined(space: &SpaceReport) -> Option<Warning> {
     if space.membership.is_some() {
         return None;
@@ -153,7 +184,6 @@ fn filling(space: &SpaceReport) -> Option<Warning> {
         () if bytes >= most - most / SPACE_RESERVE => SPACE_FILLING,
         () => return None,
     };
-    let mib = |bytes: u64| bytes as f64 / (1024.0 * 1024.0);
     Some(kind.warn(format!(
         "{:?} holds {:.1} MiB of changes, and this node keeps {:.1}",
         space.name,
@@ -200,7 +230,7 @@ fn behind(space: &SpacePicture) -> Option<Warning> {
         lacking(word),
         space.report.name
     ));
-    told.command = format!("starling compare {}", name(member));
+    told.command = format!("starling compare {}", argument(&name(member)));
     Some(told)
 }
 
@@ -222,6 +252,29 @@ fn clocks(space: &SpacePicture) -> Option<Warning> {
     let by = duration::told(Duration::from_millis(offset(member).unsigned_abs()));
     let way = if offset(member) > 0 { "ahead of" } else { "behind" };
     Some(CLOCK.warn(format!("the clock of {} is {by} {way} this node's", name(member))))
+}
+
+fn large(space: &SpacePicture) -> Option<Warning> {
+    let mut found: Vec<(&DocumentName, usize)> =
+        space.large.iter().map(|(name, objects)| (name, *objects)).collect();
+    found.sort_by_key(|(_, objects)| std::cmp::Reverse(*objects));
+    let (largest, _) = *found.first()?;
+    let names = listed(found.iter().map(|(name, objects)| format!("{:?} ({objects})", name.as_str())))?;
+    let mut told = LARGE_DOCUMENT.warn(format!(
+        "of {:?} have more than {DOCUMENT_OBJECTS_ADVISED} maps, lists and texts: {names}",
+        space.report.name
+    ));
+    told.command = format!("starling history {}", argument(largest.as_str()));
+    Some(told)
+}
+
+/// A word that others chose, as a shell takes it for one word and nothing else.
+fn argument(text: &str) -> String {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-".contains(&byte);
+    if text.bytes().all(is_plain) && !text.starts_with('-') {
+        return text.to_owned();
+    }
+    format!("'{}'", text.replace('\'', r"'\''"))
 }
 
 fn is_here(member: &MemberReport) -> bool {

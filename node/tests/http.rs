@@ -23,6 +23,8 @@ use tokio::{
     time::timeout,
 };
 
+#[path = "http/bounds.rs"]
+mod bounds;
 #[path = "http/endings.rs"]
 mod endings;
 #[path = "http/surface.rs"]
@@ -42,12 +44,16 @@ struct Running {
 }
 
 async fn start_in(directory: tempfile::TempDir) -> Running {
+    start_told(directory, ConfigOverrides::default()).await
+}
+
+async fn start_told(directory: tempfile::TempDir, told: ConfigOverrides) -> Running {
     let overrides = ConfigOverrides {
         data_dir: Some(directory.path().to_owned()),
         name: "n1".parse().ok(),
         listen: vec!["/ip4/127.0.0.1/tcp/0".to_owned()],
         mdns: Some(false),
-        ..ConfigOverrides::default()
+        ..told
     };
     let config = Config::load(overrides, |_| None).expect("a configuration");
     let node = Node::start(&config).await.expect("a node");

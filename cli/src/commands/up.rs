@@ -69,6 +69,9 @@ pub(crate) struct Settings {
     /// Keep no more than so many bytes of changes of each space, such as 2GiB; without it as many as the disk holds.
     #[arg(long, value_name = "SIZE")]
     space_quota: Option<ByteSize>,
+    /// Keep built documents in no more memory than this, such as 64MiB; without it 256MiB.
+    #[arg(long, value_name = "SIZE")]
+    documents_memory: Option<ByteSize>,
     /// The configuration file; without it starling.toml in the data directory, if there is one.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -103,6 +106,7 @@ impl Settings {
             mdns: if self.no_mdns { Some(false) } else { environment.mdns },
             profile: self.profile,
             space_quota: self.space_quota,
+            documents_memory: self.documents_memory,
             log_level: self.log_level.clone(),
             log_format: self.log_format,
         })

@@ -2,11 +2,13 @@
 //! a write says of other nodes.
 
 use std::fs;
+use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use crate::node_with_shop;
-use crate::support::run_with_input;
+use crate::support::{run_with_input, until, wait_for};
 
 #[test]
 fn patches_are_told_apart_and_hold_as_a_whole() {
@@ -160,4 +162,17 @@ fn a_bench_says_how_long_and_leaves_no_document() {
     assert_eq!((ran.stdout.lines().count(), ran.stdout.split('\t').count()), (1, 9), "{}", ran.stdout);
     assert_eq!(node.run(&["ls"]).expect(0).stdout, "mine\n");
     node.run(&["bench", "--clients", "0"]).expect(2);
+}
+
+#[test]
+fn a_bench_that_is_interrupted_leaves_no_document() {
+    let (_directory, node) = node_with_shop("one");
+    let mut command = node.command(&["bench", "--clients", "2", "--seconds", "600"]);
+    let mut bench = command.stdout(Stdio::null()).spawn().expect("the program was built");
+    until("it writes", Duration::from_secs(30), || node.run(&["ls", "--count"]).expect(0).line() != "0");
+    let sent = Command::new("kill").args(["-INT", &bench.id().to_string()]).status();
+    assert!(sent.expect("kill runs").success());
+    let status = wait_for(&mut bench, Duration::from_secs(30)).expect("it ends once it has cleaned up");
+    assert_eq!(status.code(), Some(130));
+    assert_eq!(node.run(&["ls"]).expect(0).stdout, "");
 }

@@ -28,6 +28,7 @@ mod export;
 mod hooks;
 mod inspecting;
 mod keep;
+mod names;
 mod past;
 mod refusals;
 mod restoring;

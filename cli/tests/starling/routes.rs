@@ -83,7 +83,7 @@ fn asked(node: &Node) -> BTreeMap<String, u64> {
 }
 
 /// The commands that `starling --help` lists.
-fn commands() -> BTreeSet<String> {
+pub fn commands() -> BTreeSet<String> {
     let help = run(["--help"]).expect(0).stdout;
     let listed =
         help.lines().skip_while(|line| *line != "Commands:").skip(1).take_while(|line| !line.is_empty());

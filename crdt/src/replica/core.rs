@@ -31,7 +31,7 @@ use crate::presence::Everybody;
 use crate::store::tables::{META_KEY, MetaRecord, SpaceIndex, SpaceRecord, record, walk_prefix};
 use crate::store::{StoreError, StoreRead, Table};
 use crate::time::{Moment, Now};
-use crate::view::{BuiltView, DocumentKey, ViewCache};
+use crate::view::{BuiltView, DocumentKey, LargeDocuments, ViewCache};
 
 /// Where incarnation nonces come from: the operating system, through the driver.
 pub type NonceSource = Box<dyn FnMut() -> [u8; 16] + Send>;
@@ -47,6 +47,7 @@ pub(super) struct Core {
     pub(super) spaces: BTreeMap<SpaceId, Space>,
     pub(super) histories: ViewCache<DocumentHistory>,
     pub(super) views: ViewCache<BuiltView>,
+    pub(super) large: LargeDocuments,
     pub(super) orphans: Orphans,
     /// Stored deltas whose end waits for nothing any more, until the end of the step that found them.
     pub(super) ripe: Vec<VerifiedDelta>,
@@ -97,6 +98,7 @@ impl Core {
             spaces: BTreeMap::new(),
             histories: ViewCache::new(HISTORIES_BYTES_MAX),
             views: ViewCache::new(DOCUMENTS_BYTES_MAX / 2),
+            large: LargeDocuments::default(),
             orphans: Orphans::default(),
             ripe: Vec::new(),
             peers: BTreeMap::new(),

@@ -42,6 +42,7 @@ impl Core {
         step.transaction.remove(Table::Spaces, id.0.to_vec());
         step.transaction.put_bytes(Table::Meta, leaving_key(index), Vec::new());
         self.spaces.remove(&id);
+        self.large.forget(index);
         self.screener.forget_space(topic);
         self.fetching.retain(|(space, _), _| *space != id);
         self.ripe.retain(|delta| delta.delta().space != id);

@@ -107,6 +107,7 @@ impl Core {
         } else {
             view.refresh(&step.transaction, held.index, document)?
         };
+        self.large.note(&key, view.document());
         let bytes = view.approximate_bytes();
         self.views.resize(&key, bytes);
         Ok(poison)

@@ -21,6 +21,7 @@ impl Core {
             peers: self.peers.len(),
             position: self.position(commit),
             orphans: self.orphans.len(),
+            built: self.views.built(),
             has_twin: self.spaces.values().any(|space| space.presence.has_twin(now)),
         }
     }
@@ -40,6 +41,7 @@ impl Core {
             bytes: space.bytes,
             bytes_max: self.options.space_bytes_max,
             fingerprint: space.items.fingerprint(),
+            large: self.large.of(space.index),
         }
     }
 

@@ -8,9 +8,9 @@ use super::space::OwnIncarnation;
 use super::step::{Run, Step, Touch};
 use crate::codec;
 use crate::document::{Commit, Edit, EditError, Edited, LocalChange};
-use crate::id::{Actor, Position, SpaceId};
+use crate::id::{Actor, DocumentName, Position, SpaceId};
 use crate::incarnation::VerifiedIncarnation;
-use crate::limits::{REQUEST_ID_BYTES_MAX, REQUEST_MEMORY};
+use crate::limits::{DOCUMENT_OBJECTS_ADVISED, REQUEST_ID_BYTES_MAX, REQUEST_MEMORY};
 use crate::planted::is_planted;
 use crate::store::tables::{RequestRecord, record};
 use crate::store::{StoreRead, Table};
@@ -114,6 +114,7 @@ impl Core {
         let commit = Commit { actor, time_seconds: step.now.wall.0.div_euclid(1_000), message: None };
         let view = self.loaded_view(write.space, &write.document)?;
         let edited = view.document_mut().edit(commit, &write.edit);
+        let is_large = view.document().objects() > DOCUMENT_OBJECTS_ADVISED;
         let edited = match edited {
             Ok(edited) => edited,
             Err(error) => return Err(self.edit_failed(step, write, error)),
@@ -124,10 +125,21 @@ impl Core {
             self.take_own_change(step, write, actor, change)?;
         }
         step.count(Counted::Written, u64::from(changed));
+        if is_large {
+            self.note_large(write.space, &write.document)?;
+        }
         let heads = self.loaded_history(write.space, &write.document)?.view_heads();
         let created = created || (changed && !existed && !matches!(write.edit, Edit::Remove));
         let commit = if changed { step.commit } else { step.commit - 1 };
         Ok(Written { heads, position: self.position(commit), changed, created })
+    }
+
+    fn note_large(&mut self, space: SpaceId, document: &DocumentName) -> Result<(), Refusal> {
+        let key = self.document_key(space, document)?;
+        if let Some(view) = self.views.touch(&key) {
+            self.large.note(&key, view.document());
+        }
+        Ok(())
     }
 
     /// A document that automerge failed on is built anew next time; what was written stays.

@@ -1,8 +1,32 @@
 //! Built things in memory, within a budget of bytes, the least recently used dropped first.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::DocumentKey;
+use crate::limits::DROPPED_REMEMBERED_MAX;
+
+/// How much is built, and what its budget has cost so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Built {
+    /// Estimated memory, in bytes.
+    pub bytes: usize,
+    /// How many were dropped for room.
+    pub dropped: u64,
+    /// How many of those were built again not long after: each would have been spared by a larger budget.
+    pub again: u64,
+}
+
+impl Built {
+    /// Both together.
+    #[must_use]
+    pub fn with(self, other: Self) -> Self {
+        Self {
+            bytes: self.bytes + other.bytes,
+            dropped: self.dropped + other.dropped,
+            again: self.again + other.again,
+        }
+    }
+}
 
 /// A bounded cache by document.
 #[derive(Clone, Debug)]
@@ -14,6 +38,35 @@ pub struct ViewCache<T> {
     uses: u64,
     /// Uses counted when idle entries were dropped last.
     aged: u64,
+    dropped: Dropped,
+}
+
+/// What was dropped for room of late.
+#[derive(Clone, Debug, Default)]
+struct Dropped {
+    known: BTreeSet<DocumentKey>,
+    /// The same, the oldest first; one that was built again is passed over.
+    order: VecDeque<DocumentKey>,
+    count: u64,
+    again: u64,
+}
+
+impl Dropped {
+    fn note(&mut self, key: DocumentKey) {
+        self.count += 1;
+        if self.known.insert(key.clone()) {
+            self.order.push_back(key);
+        }
+        while self.order.len() > DROPPED_REMEMBERED_MAX {
+            self.order.pop_front().map(|oldest| self.known.remove(&oldest));
+        }
+    }
+
+    fn built(&mut self, key: &DocumentKey) {
+        // Its place in the order stays until it is the oldest; whatever was dropped once more by then is forgotten
+        // a little early.
+        self.again += u64::from(self.known.remove(key));
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -34,7 +87,25 @@ fn entry_bytes((_, name): &DocumentKey) -> usize {
 impl<T> ViewCache<T> {
     /// Nothing yet, at most `bytes_max` bytes ever after [`ViewCache::trim`].
     pub fn new(bytes_max: usize) -> Self {
-        Self { entries: BTreeMap::new(), by_use: BTreeMap::new(), bytes: 0, bytes_max, uses: 0, aged: 0 }
+        Self {
+            entries: BTreeMap::new(),
+            by_use: BTreeMap::new(),
+            bytes: 0,
+            bytes_max,
+            uses: 0,
+            aged: 0,
+            dropped: Dropped::default(),
+        }
+    }
+
+    /// At most `bytes_max` bytes from the next [`ViewCache::trim`] on.
+    pub fn set_bytes_max(&mut self, bytes_max: usize) {
+        self.bytes_max = bytes_max;
+    }
+
+    /// How much is there, and what was dropped for room.
+    pub fn built(&self) -> Built {
+        Built { bytes: self.bytes, dropped: self.dropped.count, again: self.dropped.again }
     }
 
     /// What is there for `key`, now the most recently used.
@@ -55,6 +126,7 @@ impl<T> ViewCache<T> {
     /// Puts `value` at `key`, as the most recently used.
     pub fn insert(&mut self, key: DocumentKey, value: T, bytes: usize) {
         self.remove(&key);
+        self.dropped.built(&key);
         self.uses += 1;
         let bytes = bytes + entry_bytes(&key);
         self.bytes += bytes;
@@ -92,6 +164,7 @@ impl<T> ViewCache<T> {
             if let Some(entry) = self.entries.remove(&key) {
                 self.bytes -= entry.bytes;
             }
+            self.dropped.note(key);
         }
     }
 
@@ -113,7 +186,8 @@ impl<T> ViewCache<T> {
 
     /// Drops everything.
     pub fn clear(&mut self) {
-        *self = Self::new(self.bytes_max);
+        let dropped = std::mem::take(&mut self.dropped);
+        *self = Self { dropped, ..Self::new(self.bytes_max) };
     }
 
     /// Estimated memory of everything held, in bytes.
@@ -169,6 +243,29 @@ mod tests {
         cache.drop_idle(10 + entry_bytes(&key("b")));
         cache.drop_idle(10 + entry_bytes(&key("b")));
         assert!(cache.holds(&key("b")), "what little is left is spared");
+    }
+
+    #[test]
+    fn what_is_dropped_for_room_and_wanted_again_is_counted_and_a_walk_through_everything_is_not() {
+        let entry = 10 + entry_bytes(&key("a"));
+        let mut cache = ViewCache::new(2 * entry);
+        let mut build = |name: &str| {
+            cache.insert(key(name), (), 10);
+            cache.trim();
+            (cache.built().dropped, cache.built().again)
+        };
+        assert_eq!((build("a"), build("b"), build("c"), build("d")), ((0, 0), (0, 0), (1, 0), (2, 0)));
+        assert_eq!((build("a"), build("d"), build("b"), build("a")), ((3, 1), (3, 1), (4, 2), (5, 3)));
+        cache.clear();
+        assert_eq!(cache.built(), Built { bytes: 0, dropped: 5, again: 3 }, "what happened stays counted");
+        cache.set_bytes_max(0);
+        for number in 0..2 * DROPPED_REMEMBERED_MAX {
+            cache.insert(key(&format!("n{number}")), (), 10);
+            cache.trim();
+        }
+        assert_eq!(cache.built().again, 3);
+        assert!(cache.dropped.order.len() <= DROPPED_REMEMBERED_MAX);
+        assert!(cache.dropped.known.len() <= DROPPED_REMEMBERED_MAX);
     }
 
     #[test]

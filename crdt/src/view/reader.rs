@@ -3,14 +3,15 @@
 //! A [`Reader`] sees the store's last commit. It builds a document when somebody asks for it, keeps
 //! it within a budget, and brings it up to date by what was added since.
 
+use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::{BuiltView, DocumentKey, ViewCache, Witness};
+use super::{Built, BuiltView, DocumentKey, LargeDocuments, ViewCache, Witness};
 use crate::document::Poison;
 use crate::history::frontier;
 use crate::id::{DocumentName, SpaceId};
-use crate::limits::DOCUMENTS_SPARED_BYTES;
+use crate::limits::{DOCUMENT_OBJECTS_ADVISED, DOCUMENTS_SPARED_BYTES};
 use crate::store::tables::{
     DocumentRecord, SpaceIndex, SpaceRecord, changed_key, document_record, space_record,
 };
@@ -53,12 +54,13 @@ type Shared = Arc<Mutex<BuiltView>>;
 pub struct Reader {
     store: Arc<dyn StoreRead>,
     views: Arc<Mutex<ViewCache<Shared>>>,
+    large: Arc<Mutex<LargeDocuments>>,
 }
 
 impl Reader {
     /// Over `store`, with at most `bytes_max` bytes of built documents.
     pub fn new(store: Arc<dyn StoreRead>, bytes_max: usize) -> Self {
-        Self { store, views: Arc::new(Mutex::new(ViewCache::new(bytes_max))) }
+        Self { store, views: Arc::new(Mutex::new(ViewCache::new(bytes_max))), large: Arc::default() }
     }
 
     /// The store read from.
@@ -120,6 +122,9 @@ impl Reader {
         }
         let seen = look(&view, &record);
         let bytes = view.approximate_bytes();
+        if view.document().objects() > DOCUMENT_OBJECTS_ADVISED {
+            self.large.lock().unwrap_or_else(PoisonError::into_inner).note(&key, view.document());
+        }
         drop(view);
         let mut views = self.views.lock().unwrap_or_else(PoisonError::into_inner);
         views.resize(&key, bytes);
@@ -130,6 +135,32 @@ impl Reader {
     /// Drops built documents that nobody read since the last call, but for [`DOCUMENTS_SPARED_BYTES`].
     pub fn drop_idle(&self) {
         self.views.lock().unwrap_or_else(PoisonError::into_inner).drop_idle(DOCUMENTS_SPARED_BYTES);
+    }
+
+    /// How much is built, and what the budget has cost so far.
+    pub fn built(&self) -> Built {
+        self.views.lock().unwrap_or_else(PoisonError::into_inner).built()
+    }
+
+    /// Documents of a space that have more objects than advised and are not deleted, as far as somebody read them:
+    /// by name, each with its objects. `others` are those known from elsewhere.
+    ///
+    /// # Errors
+    /// [`ReadFault`].
+    pub fn large_documents(
+        &self,
+        space: SpaceId,
+        others: &BTreeMap<DocumentName, usize>,
+    ) -> Result<BTreeMap<DocumentName, usize>, ReadFault> {
+        let index = self.space(space)?.index;
+        let mut large = self.large.lock().unwrap_or_else(PoisonError::into_inner).of(index);
+        for (name, objects) in others {
+            let known = large.entry(name.clone()).or_default();
+            *known = (*known).max(*objects);
+        }
+        // What cannot be looked up is no reason to say nothing of the others.
+        large.retain(|name, _| self.document(space, name).is_ok_and(|known| !known.deleted));
+        Ok(large)
     }
 
     fn shared(&self, key: &DocumentKey) -> Shared {

@@ -93,6 +93,10 @@ warnings! {
         "No member has witnessed this node's join yet.",
         "Until one has, it receives nothing and nothing that it writes is taken.",
         "starling peers add HOST";
+    BUSY "busy"
+        "Requests were refused within the last ten minutes because too many came at once.",
+        "Whoever was refused was told to come back in a second (503) and may not have. Nothing was lost or done by halves.",
+        "starling top";
     LOW_ROOM "low-room"
         "Less than 256 MiB are left on the file system of the store.",
         "When they are used up, writes are refused and reads go on.",
@@ -109,6 +113,10 @@ warnings! {
         "A member said a while ago that it holds more than this node holds now.",
         "Reads here may be old. If it lasts, repair between the two does not get through.",
         "starling compare MEMBER";
+    DOCUMENTS_MEMORY "documents-memory"
+        "Within the last ten minutes many documents were built again that had been dropped for want of memory.",
+        "Reads and writes of them take longer, since each is built from its history. Nothing is lost.",
+        "starling up --documents-memory SIZE";
     MEMBERS_AWAY "members-away"
         "Members of a space were not heard of for long.",
         "They neither get what is written here nor does theirs arrive. They catch up by themselves once they are back.",
@@ -121,6 +129,10 @@ warnings! {
         "Members run other versions than this node.",
         "They work together as far as both know a message. Upgrade the older ones.",
         "starling members";
+    LARGE_DOCUMENT "large-document"
+        "A document has more than 5,000 maps, lists and texts, removed ones included.",
+        "The more there are, the longer each write and the first read take, on every node. Removing them does not undo it, since history keeps them; several smaller documents do.",
+        "starling history DOC";
 }
 
 /// The document: `docs/warnings.md`.

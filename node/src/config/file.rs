@@ -16,7 +16,7 @@ use super::{ByteSize, ConfigError, HttpAddress, LogFormat, NodeName, Profile};
 const FILE_BYTES_MAX: u64 = 1024 * 1024;
 
 /// Every key a file may hold.
-pub(super) const KEYS: [&str; 13] = [
+pub(super) const KEYS: [&str; 14] = [
     "data_dir",
     "name",
     "listen",
@@ -28,6 +28,7 @@ pub(super) const KEYS: [&str; 13] = [
     "mdns",
     "profile",
     "space_quota",
+    "documents_memory",
     "log_level",
     "log_format",
 ];
@@ -50,6 +51,7 @@ pub(super) struct ConfigFile {
     pub(super) mdns: Option<bool>,
     pub(super) profile: Option<Profile>,
     pub(super) space_quota: Option<ByteSize>,
+    pub(super) documents_memory: Option<ByteSize>,
     pub(super) log_level: Option<String>,
     pub(super) log_format: Option<LogFormat>,
     /// The line of each key that is there.

@@ -9,7 +9,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use super::file::KEYS;
-use super::{CONFIG_FILE, Config, ConfigError, ConfigOverrides, LogFormat, Profile, file_and_directory};
+use super::{CONFIG_FILE, Config, ConfigError, ConfigOverrides, LogFormat, file_and_directory};
 use crate::http::socket_group_exists;
 use crate::network::address;
 use crate::node::join_is_readable;
@@ -92,6 +92,7 @@ impl ConfigOverrides {
             "mdns" => self.mdns.is_some(),
             "profile" => self.profile.is_some(),
             "space_quota" => self.space_quota.is_some(),
+            "documents_memory" => self.documents_memory.is_some(),
             "log_level" => self.log_level.is_some(),
             "log_format" => self.log_format.is_some(),
             _ => false,
@@ -147,8 +148,9 @@ impl Explained {
             "api_socket" => Some(config.api_socket.display().to_string()),
             "api_socket_group" => config.api_socket_group.clone(),
             "mdns" => Some(config.mdns.to_string()),
-            "profile" => Some(profile(config.profile).to_owned()),
+            "profile" => Some(config.profile.name().to_owned()),
             "space_quota" => config.space_quota.map(|size| size.to_string()),
+            "documents_memory" => Some(config.documents_memory.to_string()),
             "log_level" => Some(config.log_level.clone()),
             "log_format" => Some(log_format(config.log_format).to_owned()),
             _ => None,
@@ -184,14 +186,6 @@ impl Explained {
 
 fn shown(text: &str) -> String {
     if text.trim_start().starts_with("starling-ticket") { HIDDEN_TICKET.to_owned() } else { text.to_owned() }
-}
-
-fn profile(profile: Profile) -> &'static str {
-    match profile {
-        Profile::Lan => "lan",
-        Profile::Wan => "wan",
-        Profile::Local => "local",
-    }
 }
 
 fn log_format(format: LogFormat) -> &'static str {

@@ -20,6 +20,11 @@ pub struct ByteSize(u64);
 pub struct ByteSizeError(String);
 
 impl ByteSize {
+    /// So many bytes.
+    pub(super) const fn of(bytes: u64) -> Self {
+        Self(bytes)
+    }
+
     /// The number.
     #[must_use]
     pub const fn bytes(self) -> u64 {

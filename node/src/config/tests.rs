@@ -27,6 +27,7 @@ fn a_node_told_nothing_has_the_documented_defaults() {
     assert_eq!((config.log_level.as_str(), config.log_format), (super::LOG_LEVEL_DEFAULT, LogFormat::Text));
     assert!(config.advertise.is_empty() && config.join.is_empty() && config.api_socket_group.is_none());
     assert!(!config.name.as_str().is_empty());
+    assert_eq!((config.space_quota, config.documents_memory.to_string().as_str()), (None, "256 MiB"));
 }
 
 #[test]
@@ -42,6 +43,7 @@ fn a_file_may_say_everything_and_flags_win_over_it() {
         mdns = false
         profile = "wan"
         space_quota = "2GiB"
+        documents_memory = "64MiB"
         log_level = "debug"
         log_format = "json"
     "#;
@@ -52,6 +54,7 @@ fn a_file_may_say_everything_and_flags_win_over_it() {
     assert_eq!((config.mdns, config.profile, config.log_format), (false, Profile::Wan, LogFormat::Json));
     assert_eq!(config.api_socket_group.as_deref(), Some("staff"));
     assert_eq!(config.space_quota.map(ByteSize::bytes), Some(2 << 30));
+    assert_eq!(config.documents_memory.bytes(), 64 << 20);
 
     let flags = ConfigOverrides {
         name: "from-flag".parse().ok(),
@@ -148,6 +151,7 @@ fn the_environment_says_the_same_as_flags() {
         ("STARLING_MDNS", "false"),
         ("STARLING_PROFILE", "local"),
         ("STARLING_SPACE_QUOTA", "5 MiB"),
+        ("STARLING_DOCUMENTS_MEMORY", "1GiB"),
         ("STARLING_LOG_FORMAT", "json"),
         ("STARLING_LOG_LEVEL", ""),
     ]);
@@ -161,6 +165,7 @@ fn the_environment_says_the_same_as_flags() {
         mdns: Some(false),
         profile: Some(Profile::Local),
         space_quota: "5MiB".parse().ok(),
+        documents_memory: "1GiB".parse().ok(),
         log_format: Some(LogFormat::Json),
         ..ConfigOverrides::default()
     };

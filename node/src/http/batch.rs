@@ -14,21 +14,25 @@ use std::collections::BTreeMap;
 use axum::{
     body::{Body, Bytes},
     extract::{Request, State},
-    http::header,
+    http::{header, request::Parts},
     response::{IntoResponse as _, Response},
 };
 use futures::{FutureExt as _, Stream, StreamExt as _, future::BoxFuture, stream, stream::FuturesUnordered};
-use starling_api::document::{BatchResult, NDJSON_MEDIA_TYPE};
+use starling_api::{
+    Code,
+    document::{BatchResult, NDJSON_MEDIA_TYPE},
+};
 use starling_crdt::{
     document::body,
     id::SpaceId,
+    limits::REQUEST_ID_BYTES_MAX,
     replica::{Condition, Write, Written},
 };
 use tokio::sync::OwnedSemaphorePermit;
 
 use self::{lines::Lines, turns::Turns};
 use super::{
-    answer::{Names, Refused},
+    answer::{Names, Refused, refused},
     input,
     node::{Node, Pending},
     report,
@@ -38,6 +42,9 @@ use super::{
 /// Writes of one batch that are under way at once: enough to fill a commit group. It also bounds how many
 /// new documents of an import are built at once, each of which takes some 20 KiB until its step ends.
 const LINES_UNDER_WAY_MAX: usize = 512;
+
+/// Longest `Idempotency-Key` of a batch: what is left for it beside the number of a line.
+const BATCH_ID_BYTES_MAX: usize = REQUEST_ID_BYTES_MAX - 21;
 
 /// Results that leave in one piece when they are there at once, as those of one commit are.
 const RESULTS_TOGETHER_MAX: usize = 256;
@@ -49,9 +56,36 @@ pub(super) async fn run(
 ) -> Result<Response, Refused> {
     let space = api.node.space(&space).await?;
     let room = api.room_for_a_batch()?;
-    let lines = Lines::new(request.into_body().into_data_stream(), api.shutdown.clone());
-    let results = results(Batch::new(space, api.node, lines), room);
+    let (parts, body) = request.into_parts();
+    let target = Target { space, id: batch_id(&parts)? };
+    let lines = Lines::new(body.into_data_stream(), api.shutdown.clone());
+    let results = results(Batch::new(target, api.node, lines), room);
     Ok(([(header::CONTENT_TYPE, NDJSON_MEDIA_TYPE)], Body::from_stream(results)).into_response())
+}
+
+/// Where the lines of a batch go.
+struct Target {
+    space: SpaceId,
+    /// What makes the batch safe to send again.
+    id: Option<String>,
+}
+
+impl Target {
+    /// The id of a line's write: its place among the lines, from 1 on, tells it from the others.
+    fn request_id(&self, number: u64) -> Option<String> {
+        self.id.as_ref().map(|id| format!("{id}:{}", number + 1))
+    }
+}
+
+/// The id of a batch, which leaves room for the number of a line.
+fn batch_id(parts: &Parts) -> Result<Option<String>, Refused> {
+    let id = input::request_id(parts)?;
+    if let Some(id) = id.as_ref().filter(|id| id.len() > BATCH_ID_BYTES_MAX) {
+        let detail =
+            format!("Idempotency-Key of a batch has 1 to {BATCH_ID_BYTES_MAX} bytes, not {}", id.len());
+        return Err(refused(Code::BadRequest, detail));
+    }
+    Ok(id)
 }
 
 fn results(
@@ -69,7 +103,7 @@ type Answer = (u64, Vec<u8>);
 
 /// A batch on its way. Nothing happens in it but while somebody waits for its results.
 struct Batch {
-    space: SpaceId,
+    target: Target,
     node: Node,
     lines: Lines,
     /// Lines read.
@@ -84,9 +118,9 @@ struct Batch {
 }
 
 impl Batch {
-    fn new(space: SpaceId, node: Node, lines: Lines) -> Self {
+    fn new(target: Target, node: Node, lines: Lines) -> Self {
         Self {
-            space,
+            target,
             node,
             lines,
             read: 0,
@@ -136,7 +170,7 @@ impl Batch {
             self.read += 1;
             let bytes = line.as_ref().map_or(0, Vec::len);
             let (doc, write) = match line {
-                Ok(line) => read_line(self.space, &line),
+                Ok(line) => read_line(&self.target, number, &line),
                 Err(refused) => (None, Err(refused)),
             };
             match write {
@@ -187,30 +221,29 @@ fn result(doc: Option<String>, outcome: Result<Written, Refused>) -> Vec<u8> {
 }
 
 /// The document a line is about, as far as it can be read, and the write it asks for.
-fn read_line(space: SpaceId, line: &[u8]) -> (Option<String>, Result<Write, Refused>) {
+fn read_line(target: &Target, number: u64, line: &[u8]) -> (Option<String>, Result<Write, Refused>) {
     let (doc, read) = body::batch_line(line);
     let write = read.map_err(input::wrong_body).map(|(document, edit)| Write {
-        space,
+        space: target.space,
         document,
         edit,
         condition: Condition::default(),
-        request_id: None,
+        request_id: target.request_id(number),
     });
     (doc, write)
 }
 
 #[cfg(test)]
 mod tests {
-    use starling_api::Code;
     use starling_crdt::document::Edit;
 
     use super::*;
 
     #[test]
     fn a_line_names_its_document_even_where_it_is_wrong() {
-        let space = SpaceId([1; 32]);
+        let target = Target { space: SpaceId([1; 32]), id: None };
         let read = |text: &str| {
-            let (doc, write) = read_line(space, text.as_bytes());
+            let (doc, write) = read_line(&target, 0, text.as_bytes());
             (doc, write.map(|write| write.edit).map_err(|refused| refused.0.code))
         };
         let a = || Some("a".to_owned());

@@ -53,6 +53,9 @@ pub(super) async fn watch_over(State(guard): State<Guard>, request: Request, nex
     let micros = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
     match response.extensions().get::<Problem>() {
         Some(problem) if status >= 500 => {
+            if let Code::Busy | Code::TooManyWatchers = problem.code {
+                guard.metrics.busy(&problem.detail);
+            }
             tracing::warn!(event = "request_failed", %method, route, status, micros, code = %problem.code, detail = problem.detail, "request failed");
         }
         Some(problem) => {

@@ -96,7 +96,14 @@ impl Node {
             match self.handle.submit(LocalRequest::Write(Box::new(write.clone()))) {
                 Ok(answer) => return Ok(Pending(answer)),
                 Err(AskError::Busy) if tokio::time::Instant::now() < give_up => sleep(SUBMIT_PAUSE).await,
-                Err(error) => return Err(not_taken(error)),
+                Err(error) => {
+                    let refused = not_taken(error);
+                    // A line of a batch is refused inside an answer that says 200.
+                    if refused.0.code == Code::Busy {
+                        self.handle.metrics().busy(&refused.0.detail);
+                    }
+                    return Err(refused);
+                }
             }
         }
     }

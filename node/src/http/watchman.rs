@@ -20,8 +20,10 @@ pub(super) async fn picture(api: &Api) -> Result<Picture, Refused> {
     let status = api.node.status().await?;
     let reports = status.spaces.clone();
     let spaces = reports.into_iter().map(|report| async move {
-        match tokio::try_join!(api.node.members(report.id), api.node.kept_out_counts(report.id)) {
-            Ok((members, kept_out)) => Ok(Some(SpacePicture { report, members, kept_out })),
+        let (id, node) = (report.id, &api.node);
+        let large = node.large_documents(id, report.large.clone());
+        match tokio::try_join!(node.members(id), node.kept_out_counts(id), large) {
+            Ok((members, kept_out, large)) => Ok(Some(SpacePicture { report, members, kept_out, large })),
             // It was left meanwhile.
             Err(Refused(problem)) if problem.code == Code::UnknownSpace => Ok(None),
             Err(refused) => Err(refused),
@@ -29,8 +31,18 @@ pub(super) async fn picture(api: &Api) -> Result<Picture, Refused> {
     });
     let spaces = try_join_all(spaces).await?.into_iter().flatten().collect();
     let version = env!("CARGO_PKG_VERSION");
-    let (room, store_fault) = (api.facts.room(), api.metrics.store_fault_age());
-    Ok(Picture { status, spaces, room, store_fault, version })
+    let built = status.built.with(api.node.built());
+    api.metrics.built(built);
+    Ok(Picture {
+        status,
+        spaces,
+        room: api.facts.room(),
+        store_fault: api.metrics.store_fault_age(),
+        busy: api.metrics.last_busy(),
+        documents_short: api.metrics.documents_short(),
+        built,
+        version,
+    })
 }
 
 /// Sets the figures: how many of each kind stand.

@@ -119,7 +119,7 @@ figures! {
         "Peers connected now",
         "0 for minutes in a space of several members: a firewall, an address or the network is wrong";
     "starling_network_events" Counter "events" ["event"]
-        "What the network did: gossip published, given on or dropped, requests taken or dropped, connections refused, failed accepts, questions to the directory",
+        "What the network did: gossip published, given on or dropped, requests taken or dropped, connections refused, failed accepts, questions to the directory, peers that read too slowly for their gossip",
         "`gossip_no_room`, `requests_no_room` or `events_dropped` rise: the node is overloaded; `accept_failures`: it has no file descriptors left; `connections_refused`: somebody blocked keeps trying, or a limit is reached";
     "starling_documents" Gauge "documents" []
         "Documents that exist, in all spaces",
@@ -130,6 +130,18 @@ figures! {
     "starling_watchers" Gauge "watches" []
         "Watches open now",
         "near 256: further ones get 503";
+    "starling_watches_behind" Counter "times" []
+        "Times that a watch fell behind what memory keeps and read on from the store",
+        "it keeps rising: a watcher reads more slowly than documents change; it misses nothing, but the disk is read for it";
+    "starling_documents_built_bytes" Gauge "bytes" []
+        "Memory of built documents, estimated",
+        "never by itself: it grows to `documents_memory` and stays there";
+    "starling_documents_dropped" Counter "documents" []
+        "Built documents that were dropped for room",
+        "never by itself: reading more than memory holds does that";
+    "starling_documents_built_again" Counter "documents" []
+        "Documents that were dropped for room and built again not long after",
+        "it keeps rising: more documents are in use than `documents_memory` holds; `status` warns";
     "starling_http_requests" Counter "requests" ["route", "status"]
         "Requests answered, by route and status",
         "status 503 (too busy), 507 (no room) or 500 (the disk, or a defect)";

@@ -78,6 +78,8 @@ counts! {
     directory_searches,
     /// Peers whose addresses the directory told.
     directory_found,
+    /// Times that gossip to a peer was dropped because it reads too slowly.
+    slow_peers,
     /// Events without consequence dropped because the driver was full.
     events_dropped,
 }

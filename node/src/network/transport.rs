@@ -1,9 +1,7 @@
-//! How bytes reach another node: TCP with Noise and Yamux, or QUIC, both behind DNS.
+//! How bytes reach another node: TCP with Noise and Yamux, or QUIC, both behind host names.
 //!
 //! Promises: whoever is at the other end has proved its key; every byte is counted. Leaves out:
 //! whom to talk to.
-
-use std::io;
 
 use libp2p::core::muxing::StreamMuxerBox;
 use libp2p::core::transport::timeout::TransportTimeout;
@@ -11,10 +9,11 @@ use libp2p::core::transport::{Boxed, OrTransport};
 use libp2p::core::upgrade::Version;
 use libp2p::identity::Keypair;
 use libp2p::metrics::BandwidthTransport;
-use libp2p::{PeerId, Transport, dns, noise, quic, tcp, yamux};
+use libp2p::{PeerId, Transport, noise, quic, tcp, yamux};
 
 use super::NetworkError;
 use super::limits::{DIAL_TIMEOUT, QUIC_CONNECTION_BYTES_MAX, QUIC_STREAM_BYTES_MAX, STREAMS_MAX};
+use super::names::{Named, by_the_system};
 use super::traffic::TrafficByPeer;
 use crate::metrics::Registry;
 
@@ -27,26 +26,11 @@ pub(super) fn transport(
     registry: &mut Registry,
     traffic: &TrafficByPeer,
 ) -> Result<Boxed<Connection>, NetworkError> {
-    let system = dns::tokio::Transport::system(links(keypair)?);
-    let named = match system {
-        Ok(named) => named,
-        Err(error) => without_name_servers(links(keypair)?, &error),
-    };
+    let named = Named::new(links(keypair)?, by_the_system());
     let traffic = traffic.clone();
     let counted = BandwidthTransport::new(named, registry)
         .map(move |(peer, muxer), _| (peer, StreamMuxerBox::new(traffic.counted(peer, muxer))));
     Ok(TransportTimeout::new(counted, DIAL_TIMEOUT).boxed())
-}
-
-/// A host on an island often has no name server at all; it still reaches others by IP address and
-/// by the names in its hosts file.
-fn without_name_servers(
-    links: Boxed<Connection>,
-    error: &io::Error,
-) -> dns::tokio::Transport<Boxed<Connection>> {
-    tracing::warn!(event = "no_name_server", %error, "no name server is configured: only IP addresses and the hosts file work");
-    let config = dns::ResolverConfig::default();
-    dns::tokio::Transport::custom(links, config, dns::ResolverOpts::default())
 }
 
 fn links(keypair: &Keypair) -> Result<Boxed<Connection>, NetworkError> {

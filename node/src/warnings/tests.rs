@@ -52,8 +52,9 @@ fn space(members: Vec<MemberReport>) -> SpacePicture {
         bytes: 700,
         bytes_max: None,
         fingerprint: 0,
+        large: BTreeMap::new(),
     };
-    SpacePicture { report, members, kept_out: KeptOutCounts::default() }
+    SpacePicture { report, members, kept_out: KeptOutCounts::default(), large: BTreeMap::new() }
 }
 
 fn picture(spaces: Vec<SpacePicture>) -> Picture {
@@ -65,9 +66,19 @@ fn picture(spaces: Vec<SpacePicture>) -> Picture {
         peers: 1,
         position: Position { store: StoreId([1; 16]), commit: 1 },
         orphans: 0,
+        built: Built::default(),
         has_twin: false,
     };
-    Picture { status, spaces, room: Some(ROOM_LOW_BYTES), store_fault: None, version: "1" }
+    Picture {
+        status,
+        spaces,
+        room: Some(ROOM_LOW_BYTES),
+        store_fault: None,
+        busy: None,
+        documents_short: None,
+        built: Built { bytes: 3 << 20, ..Built::default() },
+        version: "1",
+    }
 }
 
 /// The codes and what they say.
@@ -110,6 +121,41 @@ fn a_quota_is_warned_of_at_nine_tenths_and_when_it_is_used_up() {
 }
 
 #[test]
+fn a_bound_that_was_reached_is_told_for_a_while() {
+    let refused = |ago| {
+        let busy = Some((ago, "256 watches are open already".to_owned()));
+        told(&Picture { busy, ..picture(Vec::new()) })
+    };
+    let said = "a request was refused 12 s ago: 256 watches are open already".to_owned();
+    assert_eq!(refused(Duration::from_secs(12)), [("busy".to_owned(), said)]);
+    assert_eq!(refused(TOLD_FOR + Duration::from_millis(1)), []);
+}
+
+#[test]
+fn documents_that_memory_is_too_small_for_are_told_of_for_a_while() {
+    let short = |ago| told(&Picture { documents_short: Some(ago), ..picture(Vec::new()) });
+    let (code, said) = short(Duration::from_secs(1)).remove(0);
+    assert!(code == "documents-memory" && said.ends_with("3.0 MiB are built now"), "{said}");
+    assert_eq!(short(TOLD_FOR + Duration::from_millis(1)), []);
+}
+
+#[test]
+fn large_documents_are_named_the_largest_first() {
+    let name = |text: &str| DocumentName::new(text).expect("a sound name");
+    let mut crowded = picture(vec![space(vec![member(2, "ship")])]);
+    crowded.spaces[0].large = [("b", 5_001), ("a b'c", 7_000), ("c", 6_000), ("d", 5_500)]
+        .map(|(text, objects)| (name(text), objects))
+        .into();
+    let said = "of \"shop\" have more than 5000 maps, lists and texts: \"a b'c\" (7000), \"c\" (6000), \"d\" (5500) and 1 more";
+    assert_eq!(told(&crowded), [("large-document".to_owned(), said.to_owned())]);
+    assert_eq!(
+        crowded.warnings()[0].command,
+        "starling history 'a b'\\''c'",
+        "for a shell, whatever its name"
+    );
+}
+
+#[test]
 fn a_twin_is_warned_of_before_what_follows_from_it() {
     let mut twin = picture(vec![space(vec![member(1, "own"), member(2, "ship")])]);
     (twin.status.has_twin, twin.status.peers) = (true, 0);
@@ -120,8 +166,8 @@ fn a_twin_is_warned_of_before_what_follows_from_it() {
 #[test]
 fn a_fault_of_the_store_is_told_for_a_while() {
     let fault = |ago| codes(&Picture { store_fault: Some(ago), ..picture(Vec::new()) });
-    assert_eq!(fault(STORE_FAULT_TOLD), ["store-fault"]);
-    assert_eq!(fault(STORE_FAULT_TOLD + Duration::from_millis(1)), Vec::<String>::new());
+    assert_eq!(fault(TOLD_FOR), ["store-fault"]);
+    assert_eq!(fault(TOLD_FOR + Duration::from_millis(1)), Vec::<String>::new());
 }
 
 #[test]

@@ -152,6 +152,38 @@ async fn a_batch_knows_every_kind_of_edit() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_batch_sent_again_under_one_name_happens_once_line_by_line() {
+    let node = start().await;
+    let batch = |key: &str, lines: &[&str]| {
+        let body = lines.join("\n");
+        format!(
+            "POST /v1/spaces/shop/batch HTTP/1.1\r\nHost: localhost\r\nIdempotency-Key: {key}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+            body.len()
+        )
+    };
+    let add = |by: u8| format!("{{\"op\":\"increment\",\"doc\":\"d\",\"pointer\":\"/n\",\"by\":{by}}}");
+    let count =
+        async || node.client.document("shop", "d").await.expect("found").value["n"]["$counter"].clone();
+    let (one, two, three) = (add(1), add(10), add(100));
+    // Two lines alike are two writes; of a batch that broke off, those that came count.
+    let first = raw(&node, &batch("nightly", &[&one, "{", &one])).await;
+    assert_eq!(count().await, json!(2));
+    let again = raw(&node, &batch("nightly", &[&one, "{", &one, &two])).await;
+    assert_eq!(count().await, json!(12));
+    let results = |answer: &str| -> Vec<String> {
+        answer.lines().filter(|line| line.starts_with('{')).map(str::to_owned).collect()
+    };
+    assert_eq!(results(&again)[..3], results(&first)[..], "the answers are those of then");
+    let other = raw(&node, &batch("nightly", &[&three])).await;
+    assert!(other.contains("request-id-reused"), "{other}");
+    raw(&node, &batch("weekly", &[&three])).await;
+    assert_eq!(count().await, json!(112));
+    let long = raw(&node, &batch(&"k".repeat(108), &[&one])).await;
+    assert!(long.starts_with("HTTP/1.1 400 ") && long.contains("1 to 107 bytes"), "{long}");
+    node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_automerge_file_is_given_of_a_whole_present_document() {
     let node = start().await;
     let heads = node.put("d", json!({"a": 1})).await;

@@ -1,13 +1,15 @@
 //! What a node tells of itself, its spaces, members and peers when a local request asks.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::address::Address;
 use crate::budget::Standing;
 use crate::charter::Member;
-use crate::id::{AuthorKey, Position, SpaceId};
+use crate::id::{AuthorKey, DocumentName, Position, SpaceId};
 use crate::presence::{Reason, State};
 use crate::time::WallTime;
+use crate::view::Built;
 
 /// How this node is.
 #[derive(Clone, Debug)]
@@ -26,6 +28,8 @@ pub struct Status {
     pub position: Position,
     /// Deltas that wait for something.
     pub orphans: usize,
+    /// What the writer has built.
+    pub built: Built,
     /// Whether another process speaks with this node's identity.
     pub has_twin: bool,
 }
@@ -57,6 +61,8 @@ pub struct SpaceReport {
     pub bytes_max: Option<u64>,
     /// Items fingerprint: equal on nodes that hold the same changes.
     pub fingerprint: u64,
+    /// Documents of more objects than advised, as far as the writer built them, each with its objects.
+    pub large: BTreeMap<DocumentName, usize>,
 }
 
 /// One member as this node sees it.

@@ -112,7 +112,10 @@ impl Changes {
             match self.live.recv().await {
                 Ok(step) => self.take(step.iter().cloned()),
                 // It fell behind what is kept in memory; the store still knows.
-                Err(RecvError::Lagged(_)) => self.behind = true,
+                Err(RecvError::Lagged(_)) => {
+                    self.node.handle.metrics().watch_behind();
+                    self.behind = true;
+                }
                 Err(RecvError::Closed) => return None,
             }
         }

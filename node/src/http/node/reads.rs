@@ -10,7 +10,7 @@ use starling_crdt::{
     document::{Pointer, Poison},
     id::{AuthorKey, ChangeHash, DocumentName, SpaceId},
     replica::LocalRequest,
-    view::{KeptOutCounts, ReadFault, Reader},
+    view::{Built, KeptOutCounts, ReadFault, Reader},
 };
 
 use super::{
@@ -38,6 +38,20 @@ pub(in super::super) struct File {
 impl Node {
     pub(in super::super) async fn kept_out_counts(&self, space: SpaceId) -> Result<KeptOutCounts, Refused> {
         Ok(self.aside(move |reader| reader.kept_out_counts(space)).await??)
+    }
+
+    /// Documents of a space that have more objects than advised; `others` are those known already.
+    pub(in super::super) async fn large_documents(
+        &self,
+        space: SpaceId,
+        others: BTreeMap<DocumentName, usize>,
+    ) -> Result<BTreeMap<DocumentName, usize>, Refused> {
+        Ok(self.aside(move |reader| reader.large_documents(space, &others)).await??)
+    }
+
+    /// How much readers have built.
+    pub(in super::super) fn built(&self) -> Built {
+        self.reader().built()
     }
 
     pub(in super::super) async fn list(

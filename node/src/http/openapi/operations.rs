@@ -328,9 +328,13 @@ fn writes(to: &mut Writer) {
 fn streams(to: &mut Writer) {
     let (line, result) = (to.schema::<BatchLine>(), to.schema::<BatchResult>());
     let operation = Operation::new("batch", "Many writes; each line is one of its own, answered in order.")
+        .header(
+            "Idempotency-Key",
+            "Names the batch: the same lines sent again within 24 hours change nothing.",
+        )
         .body_of(&[(Media::Ndjson.name(), line)])
         .answers_as(200, "One line for each.", Media::Ndjson.name(), result)
-        .refuses(&[SPACE, &[Code::Busy]]);
+        .refuses(&[SPACE, &[Code::BadRequest, Code::Busy]]);
     to.operation(route::BATCH, "post", operation);
     let (query, event) = (to.query::<WatchQuery>(), to.schema::<WatchEvent>());
     let operation =

@@ -194,6 +194,7 @@ impl SwarmTask {
                 self.follower_changed(&peer_id, &topic, event);
             }
             gossipsub::Event::SlowPeer { peer_id, failed_messages } => {
+                self.counters.slow_peers.increment();
                 if let Some(peer) = peer::author_key(&peer_id) {
                     let messages = failed_messages.priority + failed_messages.non_priority;
                     self.outbox.mention(Event::SlowPeer { peer, messages });
