@@ -75,8 +75,10 @@ impl Traffic {
 
 /// Every figure this node counts. Clones share the figures.
 #[derive(Clone)]
-pub struct Metrics {
-    registry: Arc<Mutex<Registry>>,
+pub struct Metrics(Arc<Figures>);
+
+struct Figures {
+    registry: Mutex<Registry>,
     steps: Counter,
     step_seconds: Histogram,
     inputs: Family<Kind, Counter>,
@@ -134,7 +136,7 @@ impl Metrics {
     /// Lets another part of the node, such as the network, register figures of its own.
     pub fn register<T>(&self, with: impl FnOnce(&mut Registry) -> T) -> T {
         // Registering only appends, so a poisoned lock is still good.
-        with(&mut self.registry.lock().unwrap_or_else(PoisonError::into_inner))
+        with(&mut self.0.registry.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     fn in_registry(mut all: Registry) -> Self {
@@ -177,8 +179,8 @@ impl Metrics {
         let built_bytes = registered!("documents_built_bytes", Gauge::default());
         let dropped = registered!("documents_dropped", Counter::default());
         let built_again = registered!("documents_built_again", Counter::default());
-        Self {
-            registry: Arc::new(Mutex::new(all)),
+        Self(Arc::new(Figures {
+            registry: Mutex::new(all),
             steps,
             step_seconds,
             inputs,
@@ -213,168 +215,168 @@ impl Metrics {
             built_again,
             shortage: Shortage::default(),
             busy: Lately::default(),
-        }
+        }))
     }
 
     /// One step of the replica was done.
     pub fn step(&self, took: Duration) {
-        self.steps.inc();
-        self.step_seconds.observe(took.as_secs_f64());
+        self.0.steps.inc();
+        self.0.step_seconds.observe(took.as_secs_f64());
     }
 
     /// So many inputs of that kind were handled.
     pub fn inputs(&self, kind: &'static str, count: u64) {
-        self.inputs.get_or_create(&Kind { kind }).inc_by(count);
+        self.0.inputs.get_or_create(&Kind { kind }).inc_by(count);
     }
 
     /// One durable commit was done.
     pub fn commit(&self, took: Duration) {
-        self.commits.inc();
-        self.commit_seconds.observe(took.as_secs_f64());
+        self.0.commits.inc();
+        self.0.commit_seconds.observe(took.as_secs_f64());
     }
 
     /// So many local writes were acknowledged.
     pub fn writes(&self, count: u64) {
-        self.writes.inc_by(count);
+        self.0.writes.inc_by(count);
     }
 
     /// So many changes of others were taken into history.
     pub fn deltas_admitted(&self, count: u64) {
-        self.deltas_admitted.inc_by(count);
+        self.0.deltas_admitted.inc_by(count);
     }
 
     /// A delta of somebody else was refused for that reason.
     pub fn delta_refused(&self, code: &'static str) {
-        self.deltas_refused.get_or_create(&Code { code }).inc();
+        self.0.deltas_refused.get_or_create(&Code { code }).inc();
     }
 
     /// A peer did something wrong.
     pub fn offence(&self, kind: &'static str) {
-        self.offences.get_or_create(&Kind { kind }).inc();
+        self.0.offences.get_or_create(&Kind { kind }).inc();
     }
 
     /// So many deltas wait for something they need.
     pub fn orphans(&self, count: u64) {
-        self.orphans.inc_by(count);
+        self.0.orphans.inc_by(count);
     }
 
     /// So many that waited were dropped for room; repair brings them again.
     pub fn orphans_dropped(&self, count: u64) {
-        self.orphans_dropped.inc_by(count);
+        self.0.orphans_dropped.inc_by(count);
     }
 
     /// So many forks were found.
     pub fn forks(&self, count: u64) {
-        self.forks.inc_by(count);
+        self.0.forks.inc_by(count);
     }
 
     /// So many changes are kept out of their documents from now on.
     pub fn quarantined(&self, count: u64) {
-        self.quarantined.inc_by(count);
+        self.0.quarantined.inc_by(count);
     }
 
     /// So many repair exchanges were begun.
     pub fn exchanges(&self, count: u64) {
-        self.exchanges.inc_by(count);
+        self.0.exchanges.inc_by(count);
     }
 
     /// Checking a message failed by a defect of this program.
     pub fn screening_panicked(&self) {
-        self.screening_panics.inc();
+        self.0.screening_panics.inc();
     }
 
     /// Bytes of a repair exchange passed.
     pub fn exchange_bytes(&self, way: Traffic, bytes: u64) {
-        self.exchange_bytes.get_or_create(&way.label()).inc_by(bytes);
+        self.0.exchange_bytes.get_or_create(&way.label()).inc_by(bytes);
     }
 
     /// A gossip message passed.
     pub fn gossip_message(&self, way: Traffic) {
-        self.gossip_messages.get_or_create(&way.label()).inc();
+        self.0.gossip_messages.get_or_create(&way.label()).inc();
     }
 
     /// So many peers are connected now.
     pub fn peers_connected(&self, count: usize) {
-        self.peers_connected.set(gauge(count as u64));
+        self.0.peers_connected.set(gauge(count as u64));
     }
 
     /// So many documents and changes are held now.
     pub fn held(&self, documents: u64, changes: u64) {
-        self.documents.set(gauge(documents));
-        self.changes.set(gauge(changes));
+        self.0.documents.set(gauge(documents));
+        self.0.changes.set(gauge(changes));
     }
 
     /// So many inputs wait now.
     pub fn inbox_depth(&self, count: usize) {
-        self.inbox_depth.set(gauge(count as u64));
+        self.0.inbox_depth.set(gauge(count as u64));
     }
 
     /// The store's file has that size, and its file system that much room, where that is known.
     pub fn store_room(&self, bytes: u64, room: Option<u64>) {
-        self.store_bytes.set(gauge(bytes));
+        self.0.store_bytes.set(gauge(bytes));
         if let Some(room) = room {
-            self.store_room_bytes.set(gauge(room));
+            self.0.store_room_bytes.set(gauge(room));
         }
     }
 
     /// A watch opened; it counts until the guard is dropped.
     #[must_use]
     pub fn watcher(&self) -> WatcherGuard {
-        self.watchers.inc();
-        WatcherGuard(self.watchers.clone())
+        self.0.watchers.inc();
+        WatcherGuard(self.0.watchers.clone())
     }
 
     /// The store failed.
     pub fn store_fault(&self) {
-        self.store_faults.inc();
-        self.store_faulted.note(());
+        self.0.store_faults.inc();
+        self.0.store_faulted.note(());
     }
 
     /// How long ago the store failed last; nothing if it never did.
     #[must_use]
     pub fn store_fault_age(&self) -> Option<Duration> {
-        self.store_faulted.last().map(|(ago, ())| ago)
+        self.0.store_faulted.last().map(|(ago, ())| ago)
     }
 
     /// Somebody was told to come back because a bound of this node was reached: which, in words.
     pub fn busy(&self, bound: &str) {
-        self.busy.note(bound.to_owned());
+        self.0.busy.note(bound.to_owned());
     }
 
     /// How long ago that happened last, and which bound it was; nothing if it never did.
     #[must_use]
     pub fn last_busy(&self) -> Option<(Duration, String)> {
-        self.busy.last()
+        self.0.busy.last()
     }
 
     /// So much is built now.
     pub fn built(&self, built: Built) {
-        self.built_bytes.set(gauge(built.bytes as u64));
+        self.0.built_bytes.set(gauge(built.bytes as u64));
         // Totals that only grow, told by several who look at once.
-        self.dropped.inner().fetch_max(built.dropped, Ordering::Relaxed);
-        self.built_again.inner().fetch_max(built.again, Ordering::Relaxed);
-        self.shortage.look(built.again);
+        self.0.dropped.inner().fetch_max(built.dropped, Ordering::Relaxed);
+        self.0.built_again.inner().fetch_max(built.again, Ordering::Relaxed);
+        self.0.shortage.look(built.again);
     }
 
     /// How long ago the memory for built documents was too small for those in use; nothing if it never was.
     #[must_use]
     pub fn documents_short(&self) -> Option<Duration> {
-        self.shortage.last()
+        self.0.shortage.last()
     }
 
     /// A watch fell behind what is kept in memory, and reads on from the store.
     pub fn watch_behind(&self) {
-        self.watches_behind.inc();
+        self.0.watches_behind.inc();
     }
 
     /// So many warnings of that kind stand.
     pub fn warning(&self, code: &'static str, count: u64) {
-        self.warnings.get_or_create(&Code { code }).set(gauge(count));
+        self.0.warnings.get_or_create(&Code { code }).set(gauge(count));
     }
 
     /// A request was answered. The route is the router's pattern, never the path asked for.
     pub fn http_request(&self, route: &'static str, status: u16) {
-        self.http_requests.get_or_create(&Served { route, status }).inc();
+        self.0.http_requests.get_or_create(&Served { route, status }).inc();
     }
 
     /// Every figure, as OpenMetrics text.
