@@ -219,6 +219,9 @@ fn identity(database: &Database) -> Result<Option<StoreId>, Refusal> {
     if version > SCHEMA_VERSION {
         return Err(Refusal::Newer { found: version, known: SCHEMA_VERSION });
     }
+    if version < SCHEMA_VERSION {
+        return Err(Refusal::Older { found: version, known: SCHEMA_VERSION });
+    }
     let id = StoreId::from_slice(&row(ID)?);
     Ok(Some(id.ok_or_else(|| StoreError::Corrupt("its id has the wrong length".to_owned()))?))
 }
