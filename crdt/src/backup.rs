@@ -22,8 +22,9 @@ use crate::time::WallTime;
 
 /// The first bytes of every backup.
 pub const MAGIC: &[u8; 16] = b"starling-backup\n";
-/// The version this program writes; it reads no later one.
-pub const VERSION: u32 = 1;
+/// The version this program writes, and the only one it reads: rows are kept as they lie in a store, and those of
+/// version 1 were longer.
+pub const VERSION: u32 = 2;
 
 /// Bytes of rows after which a frame is closed.
 const FRAME_BYTES: usize = 256 * 1024;
@@ -180,9 +181,17 @@ pub enum BackupError {
     NotABackup,
     /// A later release made it.
     #[error(
-        "the backup has version {found}, and this program reads versions up to {VERSION}; use a later release"
+        "the backup has version {found}, and this program reads version {VERSION} only; use a later release"
     )]
     Newer {
+        /// Its version.
+        found: u32,
+    },
+    /// An earlier release made it, of a store that this one does not read.
+    #[error(
+        "the backup has version {found}, and this program reads version {VERSION} only; use the release that made it"
+    )]
+    Older {
         /// Its version.
         found: u32,
     },
@@ -236,6 +245,9 @@ impl Order {
                 self.header = true;
                 if header.version > VERSION {
                     return Err(BackupError::Newer { found: header.version });
+                }
+                if header.version < VERSION {
+                    return Err(BackupError::Older { found: header.version });
                 }
             }
             Read::Rows(_, rows) if self.header && !self.ended => self.rows += rows.len() as u64,
@@ -403,8 +415,8 @@ mod tests {
         let bytes = [backup(&store), identity_frame(b"secret")].concat();
         for piece in [1 << 20, 7_919, 13] {
             let parts = read(&bytes, piece).unwrap();
-            let header =
-                Header { version: 1, store: StoreId([1; 16]), key: AuthorKey([2; 32]), created: WallTime(3) };
+            let (store, key, created) = (StoreId([1; 16]), AuthorKey([2; 32]), WallTime(3));
+            let header = Header { version: VERSION, store, key, created };
             assert_eq!(parts.first(), Some(&Part::Header(header)));
             assert_eq!(
                 parts[parts.len() - 2..],
@@ -449,10 +461,14 @@ mod tests {
     }
 
     #[test]
-    fn a_later_version_is_named_before_anything_else() {
-        let header =
-            Header { version: 2, store: StoreId([1; 16]), key: AuthorKey([2; 32]), created: WallTime(3) };
-        let bytes = [MAGIC.as_slice(), &frame(HEADER, &codec::encode(&header))].concat();
-        assert_eq!(read(&bytes, 1 << 20), Err(BackupError::Newer { found: 2 }));
+    fn another_version_is_named_before_anything_else() {
+        let of = |version| {
+            let header =
+                Header { version, store: StoreId([1; 16]), key: AuthorKey([2; 32]), created: WallTime(3) };
+            let bytes = [MAGIC.as_slice(), &frame(HEADER, &codec::encode(&header))].concat();
+            read(&bytes, 1 << 20)
+        };
+        assert_eq!(of(VERSION + 1), Err(BackupError::Newer { found: 3 }));
+        assert_eq!(of(VERSION - 1), Err(BackupError::Older { found: 1 }));
     }
 }

@@ -27,6 +27,8 @@ use reader::Reader;
 
 /// First bytes of every automerge chunk.
 const MAGIC: [u8; 4] = [0x85, 0x6f, 0x4a, 0x83];
+/// Of the hash of what follows it.
+const CHECKSUM_BYTES: usize = 4;
 /// Chunk type of an uncompressed change.
 const TYPE_CHANGE: u8 = 1;
 /// Chunk type of a deflated change: refused, since inflating has no bound.
@@ -126,13 +128,34 @@ impl ChangeChunk {
     }
 }
 
+/// Parts chunks that lie one behind the other, by the length each gives. Nothing else of them is looked at.
+///
+/// # Errors
+/// [`ChunkError`] when one does not begin as a chunk, or the last one is cut short.
+pub fn split(bytes: &[u8]) -> Result<Vec<&[u8]>, ChunkError> {
+    let mut reader = Reader::new(bytes);
+    let mut chunks = Vec::new();
+    while reader.remaining() > 0 {
+        let start = reader.position();
+        if reader.take(MAGIC.len())? != MAGIC {
+            return Err(ChunkError::Magic);
+        }
+        reader.take(CHECKSUM_BYTES)?;
+        reader.byte()?;
+        let length = reader.length()?;
+        reader.take(length)?;
+        chunks.push(&bytes[start..reader.position()]);
+    }
+    Ok(chunks)
+}
+
 /// Checks the chunk's frame and gives its hash and content.
 fn open(bytes: &[u8]) -> Result<(ChangeHash, &[u8]), ChunkError> {
     let mut reader = Reader::new(bytes);
     if reader.take(MAGIC.len())? != MAGIC {
         return Err(ChunkError::Magic);
     }
-    let checksum = reader.take(4)?;
+    let checksum = reader.take(CHECKSUM_BYTES)?;
     let hashed_from = reader.position();
     match reader.byte()? {
         TYPE_CHANGE => {}
@@ -145,7 +168,7 @@ fn open(bytes: &[u8]) -> Result<(ChangeHash, &[u8]), ChunkError> {
         return Err(ChunkError::Trailing { bytes: reader.remaining() });
     }
     let hash: [u8; 32] = Sha256::digest(&bytes[hashed_from..]).into();
-    if hash[..4] != *checksum {
+    if hash[..CHECKSUM_BYTES] != *checksum {
         return Err(ChunkError::Checksum);
     }
     Ok((ChangeHash(hash), content))

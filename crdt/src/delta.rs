@@ -4,6 +4,8 @@
 //! change, and every earlier change is covered by it, because each change depends on the one before.
 //! Leaves out whether the changes fit into history: admission decides that change by change.
 
+mod at_rest;
+
 use minicbor::bytes::ByteVec;
 use minicbor::{Decode, Encode};
 use sha2::{Digest, Sha256};

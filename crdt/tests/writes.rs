@@ -299,6 +299,23 @@ fn a_kill_between_any_two_steps_loses_no_acknowledged_write() {
     assert_eq!(incarnations.len(), 12, "each start writes as another actor");
 }
 
+#[test]
+fn a_document_by_very_many_incarnations_reaches_who_was_away() {
+    let mut mesh = Mesh::new(2, 6);
+    let space = mesh.shared_space();
+    mesh.partition(&[0], &[1]);
+    for round in 0..150 {
+        mesh.set_or_put(0, space, round);
+        mesh.restart(0);
+    }
+    mesh.heal();
+    mesh.run(seconds(30));
+    mesh.assert_converged(space);
+    assert!(mesh.document(1, space, "doc").unwrap().0.contains(r#""k149":149"#));
+    let incarnations = mesh.nodes[1].store().rows(Table::Incarnations, KeyRange::ALL, 1_000).unwrap();
+    assert_eq!(incarnations.len(), 150);
+}
+
 impl Mesh {
     fn set_or_put(&mut self, index: usize, space: SpaceId, round: usize) {
         if round == 0 {

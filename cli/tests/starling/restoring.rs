@@ -91,17 +91,18 @@ fn bad_backups_change_nothing_and_say_what_is_wrong() {
     let ran = node.run(&["backup", &file.display().to_string()]).expect(0);
     assert!(ran.stderr.contains("private key is not in the file"), "{}", ran.stderr);
     let good = fs::read(&file).expect("a file");
-    let (mut altered, mut newer) = (good.clone(), good.clone());
+    let (mut altered, mut newer, mut older) = (good.clone(), good.clone(), good.clone());
     let middle = good.len() / 2;
     altered[middle] ^= 1;
     // The header's version is the first number in it.
     let version = 16 + 5 + 2;
-    assert_eq!(newer[version], 1);
-    newer[version] = 9;
+    assert_eq!(good[version], 2);
+    (newer[version], older[version]) = (9, 1);
     for (bytes, said) in [
         (good[..good.len() - 1].to_vec(), "cut short"),
         (altered, "altered"),
         (newer, "version 9"),
+        (older, "use the release that made it"),
         (b"something else".to_vec(), "no backup"),
         (Vec::new(), "no backup"),
     ] {

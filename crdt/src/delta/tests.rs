@@ -1,6 +1,8 @@
 use super::*;
+use crate::codec::{decode, encode};
 use crate::document::{Commit, Document, Edit, Json};
 use crate::limits::CHANGE_BYTES_MAX;
+use crate::store::tables::DeltaRecord;
 
 const SPACE: SpaceId = SpaceId([1; 32]);
 
@@ -175,4 +177,42 @@ fn malformed_changes_are_named() {
         assert!(matches!(fault, DeltaFault::Chunk(_)), "{fault}");
         assert_eq!(fault.code(), code);
     }
+}
+
+fn record(count: usize) -> DeltaRecord {
+    let delta = signed(count);
+    let (changes, signature) = (delta.changes.clone(), delta.signature.0);
+    DeltaRecord { arrival: 10_000, changes, signature, admitted: count as u64 }
+}
+
+#[test]
+fn a_record_comes_back_and_has_little_beside_signature_and_changes() {
+    for (count, most) in [(1, 8), (64, 10)] {
+        let record = record(count);
+        let bytes = encode(&record);
+        let changes: usize = record.changes.iter().map(|change| change.len()).sum();
+        assert!(bytes.len() - Signature::LEN - changes <= most, "{} for {count}", bytes.len());
+        assert_eq!(decode(&bytes, "record"), Ok(record));
+    }
+}
+
+#[test]
+fn a_record_that_is_cut_short_or_of_another_form_is_refused() {
+    let good = encode(&record(2));
+    assert!((0..good.len()).all(|end| decode::<DeltaRecord>(&good[..end], "record").is_err()));
+    let signed_by = |rest: &[u8]| encode(&(1_u64, 1_u64, minicbor::bytes::ByteVec::from(rest.to_vec())));
+    assert!(
+        decode::<DeltaRecord>(&signed_by(&[7; 64]), "record").is_ok_and(|record| record.changes.is_empty())
+    );
+    let chunk = signed(1).changes[0].to_vec();
+    let length = chunk.len();
+    for (what, rest) in [
+        ("half a signature", vec![7; 32]),
+        ("a change without its end", [&[7; 64][..], &chunk[..length - 1]].concat()),
+        ("a byte behind the last change", [&[7; 64][..], &chunk, &[1]].concat()),
+        ("what is no change", [&[7; 64][..], &[1; 50]].concat()),
+    ] {
+        assert!(decode::<DeltaRecord>(&signed_by(&rest), "record").is_err(), "{what}");
+    }
+    assert!(decode::<DeltaRecord>(&encode(&(1_u64, 1_u64)), "record").is_err());
 }

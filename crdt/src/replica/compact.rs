@@ -18,7 +18,7 @@ use super::effect::{Compacted, Refusal, Reply};
 use super::input::RequestTicket;
 use super::step::Step;
 use crate::delta::VerifiedDelta;
-use crate::id::{DocumentName, SpaceId};
+use crate::id::{Actor, DocumentName, SpaceId};
 use crate::limits::{DELTA_BYTES_MAX, DELTA_CHANGES_MAX, WAITERS_MAX};
 use crate::store::tables::{DeltaRecord, SpaceIndex, changed_key, delta_key, record};
 use crate::store::{KeyRange, StoreError, StoreRead, Table, after_prefix};
@@ -74,6 +74,7 @@ struct Pass {
 /// Consecutive deltas of one actor that fit under one signature.
 struct Group {
     key: Vec<u8>,
+    actor: Actor,
     first_seq: u64,
     merged: DeltaRecord,
     bytes: usize,
@@ -247,18 +248,18 @@ impl Core {
         let (looked, is_full) = (rows.len(), rows.len() == SLICE_DELTAS);
         let mut group: Option<Group> = None;
         for (key, value) in rows {
-            let (_, first_seq) =
+            let (actor, first_seq) =
                 delta_key(&key).ok_or_else(|| StoreError::Corrupt("a delta key is malformed".into()))?;
             let stored: DeltaRecord = record(&value, "delta record")?;
             let read = (key.len() + value.len()) as u64;
             pass.told.deltas_before += 1;
             pass.told.bytes_before += read;
             match &mut group {
-                Some(group) if group.takes(&key, first_seq, &stored) => {
+                Some(group) if group.takes(actor, first_seq, &stored) => {
                     group.take(key, first_seq, stored, read);
                 }
                 _ => {
-                    let done = group.replace(Group::of(key, first_seq, stored, read));
+                    let done = group.replace(Group::of(key, (actor, first_seq), stored, read));
                     self.close(step, pass, (index, &name), done)?;
                 }
             }
@@ -316,17 +317,17 @@ impl Core {
         group: &Group,
     ) -> Result<bool, StoreError> {
         let space = self.spaces.values().find(|space| space.index == index);
-        let (Some(space), Some((actor, _))) = (space, delta_key(&group.key)) else { return Ok(false) };
-        let Some(incarnation) = space.incarnation(&step.transaction, actor)? else { return Ok(false) };
-        let delta = group.merged.clone().into_delta(space.id, name.clone(), actor, group.first_seq);
+        let Some(space) = space else { return Ok(false) };
+        let Some(incarnation) = space.incarnation(&step.transaction, group.actor)? else { return Ok(false) };
+        let delta = group.merged.clone().into_delta(space.id, name.clone(), group.actor, group.first_seq);
         Ok(VerifiedDelta::verify(delta, &incarnation).is_ok())
     }
 }
 
 impl Group {
-    fn of(key: Vec<u8>, first_seq: u64, stored: DeltaRecord, read: u64) -> Self {
+    fn of(key: Vec<u8>, (actor, first_seq): (Actor, u64), stored: DeltaRecord, read: u64) -> Self {
         let bytes = stored.changes.iter().map(|change| change.len()).sum();
-        Self { key, first_seq, merged: stored, bytes, read, parts: 1, gone: Vec::new() }
+        Self { key, actor, first_seq, merged: stored, bytes, read, parts: 1, gone: Vec::new() }
     }
 
     fn next_seq(&self) -> u64 {
@@ -343,9 +344,8 @@ impl Group {
         self.merged.changes.get(at..).is_some_and(|rest| rest.starts_with(&stored.changes))
     }
 
-    fn takes(&self, key: &[u8], first_seq: u64, stored: &DeltaRecord) -> bool {
-        let same_run = key.len() == self.key.len() && key[..key.len() - 8] == self.key[..key.len() - 8];
-        if !same_run || !Self::is_whole(&self.merged) || !Self::is_whole(stored) {
+    fn takes(&self, actor: Actor, first_seq: u64, stored: &DeltaRecord) -> bool {
+        if actor != self.actor || !Self::is_whole(&self.merged) || !Self::is_whole(stored) {
             return false;
         }
         let bytes: usize = stored.changes.iter().map(|change| change.len()).sum();

@@ -317,14 +317,21 @@ fn document_deltas(
         }
         stored_delta(&step.transaction, space.index, &item.document, item.actor, after + 1)
     };
-    // Of a document with very many runs the rest follows when these are held: the asker asks again.
-    let rest = runs.len() > CURSORS_MAX;
-    for (item, after) in runs.iter().take(CURSORS_MAX) {
+    let mut until = u64::MAX;
+    for (item, after) in runs {
         if let Some((first_seq, delta)) = next(item, *after)? {
             cursors.insert(delta.arrival, (item, *after, first_seq, delta));
         }
+        // Of very many runs those that arrived first go first, since what comes later may rest on them. The
+        // rest follows when these are held: the asker asks again.
+        if cursors.len() > CURSORS_MAX {
+            until = cursors.pop_last().map_or(until, |(arrival, _)| until.min(arrival));
+        }
     }
-    while let Some((_, (item, after, first_seq, delta))) = cursors.pop_first() {
+    while let Some((arrival, (item, after, first_seq, delta))) = cursors.pop_first() {
+        if arrival > until {
+            break;
+        }
         let last = delta.last_admitted(first_seq);
         let encoded =
             codec::encode(&delta.into_delta(space.id, (*item.document).clone(), item.actor, first_seq));
@@ -347,6 +354,6 @@ fn document_deltas(
             cursors.insert(delta.arrival, (item, last, first_seq, delta));
         }
     }
-    chunk.more = rest;
+    chunk.more = until < u64::MAX;
     Ok(())
 }

@@ -3,107 +3,20 @@
 //! A space has a small number of its own in this store, its [`SpaceIndex`], so that keys stay short.
 //! Keys sort big-endian, so a document's rows lie together, and a listing by prefix is one range.
 
+mod keys;
+
 use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::Arc;
 
 use minicbor::{Decode, Encode};
 
+pub use keys::{SpaceIndex, changed_key, delta_key, frontier_key, named_key};
+
 use super::{KeyRange, Row, StoreError, StoreRead, Table, WriteBatch, after_prefix};
 use crate::codec::{self, encode};
-use crate::id::{Actor, AuthorKey, ChangeHash, DocumentName, SpaceId, StatementId};
+use crate::id::{AuthorKey, ChangeHash, DocumentName, SpaceId};
 use crate::time::WallTime;
-
-/// Number of a space within one store.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Encode, Decode)]
-#[cbor(transparent)]
-pub struct SpaceIndex(#[n(0)] pub u32);
-
-impl SpaceIndex {
-    fn key(self, parts: &[&[u8]]) -> Vec<u8> {
-        let mut key = Vec::with_capacity(4 + parts.iter().map(|part| part.len()).sum::<usize>());
-        key.extend_from_slice(&self.0.to_be_bytes());
-        parts.iter().for_each(|part| key.extend_from_slice(part));
-        key
-    }
-
-    /// Key of a document's row in [`Table::Documents`]; of all documents with a name prefix, if cut short.
-    pub fn document(self, name: &str) -> Vec<u8> {
-        self.key(&[name.as_bytes()])
-    }
-
-    /// Start of the keys of one document's rows in [`Table::Deltas`], [`Table::Frontiers`] and [`Table::Quarantine`].
-    /// The zero byte ends the name, which cannot hold one.
-    pub fn document_rows(self, name: &DocumentName) -> Vec<u8> {
-        self.key(&[name.as_str().as_bytes(), &[0]])
-    }
-
-    /// Key in [`Table::Frontiers`]; start of the actor's keys in [`Table::Deltas`].
-    pub fn actor_rows(self, name: &DocumentName, actor: Actor) -> Vec<u8> {
-        self.key(&[name.as_str().as_bytes(), &[0], &actor.0])
-    }
-
-    /// Key in [`Table::Deltas`], and in [`Table::Forks`].
-    pub fn delta(self, name: &DocumentName, actor: Actor, first_seq: u64) -> Vec<u8> {
-        self.key(&[name.as_str().as_bytes(), &[0], &actor.0, &first_seq.to_be_bytes()])
-    }
-
-    /// Key in [`Table::Quarantine`].
-    pub fn quarantined(self, name: &DocumentName, hash: ChangeHash) -> Vec<u8> {
-        self.key(&[name.as_str().as_bytes(), &[0], &hash.0])
-    }
-
-    /// Key in [`Table::Statements`].
-    pub fn statement(self, id: StatementId) -> Vec<u8> {
-        self.key(&[&id.0])
-    }
-
-    /// Key in [`Table::Incarnations`].
-    pub fn incarnation(self, actor: Actor) -> Vec<u8> {
-        self.key(&[&actor.0])
-    }
-
-    /// Key in [`Table::Sightings`].
-    pub fn sighting(self, member: AuthorKey) -> Vec<u8> {
-        self.key(&[&member.0])
-    }
-
-    /// Key in [`Table::Changed`].
-    pub fn changed(self, commit: u64, name: &DocumentName) -> Vec<u8> {
-        self.key(&[&commit.to_be_bytes(), name.as_str().as_bytes()])
-    }
-
-    /// Where the keys in [`Table::Changed`] of this commit begin.
-    pub fn changed_from(self, commit: u64) -> Vec<u8> {
-        self.key(&[&commit.to_be_bytes()])
-    }
-
-    /// Start of every key of this space.
-    pub fn all(self) -> Vec<u8> {
-        self.key(&[])
-    }
-}
-
-/// Splits a key of [`Table::Frontiers`] into its document and actor.
-pub fn frontier_key(key: &[u8]) -> Option<(DocumentName, Actor)> {
-    let (name, actor) = key.get(4..)?.split_last_chunk::<16>()?;
-    let name = std::str::from_utf8(name.strip_suffix(&[0])?).ok()?;
-    Some((DocumentName::new(name).ok()?, Actor(*actor)))
-}
-
-/// Splits a key of [`Table::Deltas`] into actor and first sequence number, given the document's prefix length.
-pub fn delta_key(key: &[u8]) -> Option<(Actor, u64)> {
-    let (rest, seq) = key.split_last_chunk::<8>()?;
-    let (_, actor) = rest.split_last_chunk::<16>()?;
-    Some((Actor(*actor), u64::from_be_bytes(*seq)))
-}
-
-/// Splits a key of [`Table::Changed`] into its commit and document.
-pub fn changed_key(key: &[u8]) -> Option<(u64, DocumentName)> {
-    let (commit, name) = key.get(4..)?.split_first_chunk::<8>()?;
-    let name = DocumentName::new(std::str::from_utf8(name).ok()?).ok()?;
-    Some((u64::from_be_bytes(*commit), name))
-}
 
 /// A space this node holds.
 #[derive(Clone, Debug, Encode, Decode)]
@@ -123,22 +36,17 @@ pub struct SpaceRecord {
     pub ticket: Option<Vec<u8>>,
 }
 
-/// A delta at rest. What its key says is not repeated.
-#[derive(Clone, Debug, Encode, Decode)]
-#[cbor(map)]
+/// A delta at rest. What its key says is not repeated. Its bytes are the business of deltas.
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct DeltaRecord {
     /// Rises with each delta stored: the order of arrival is a causal order.
-    #[n(0)]
     pub arrival: u64,
     /// The change chunks.
-    #[n(1)]
     pub changes: Vec<minicbor::bytes::ByteVec>,
     /// The author's signature over the last change.
-    #[cbor(n(2), with = "minicbor::bytes")]
     pub signature: [u8; 64],
     /// How many of its changes, from the first, are in history. The rest is pending, or never will
     /// be: an author may sign a run and then contradict its end.
-    #[n(3)]
     pub admitted: u64,
 }
 

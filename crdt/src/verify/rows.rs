@@ -6,20 +6,24 @@ use std::ops::Bound;
 use super::space::SpaceCheck;
 use super::{Mend, Verifier};
 use crate::connect::PeerRecord;
-use crate::id::{AuthorKey, DocumentName};
+use crate::id::{AuthorKey, ChangeHash, DocumentName};
 use crate::presence::SightingRecord;
 use crate::store::tables::{
-    DeltaRecord, DocumentRecord, MetaRecord, RequestRecord, SpaceIndex, record, walk_prefix,
+    DeltaRecord, DocumentRecord, MetaRecord, RequestRecord, SpaceIndex, delta_key, frontier_key, named_key,
+    record, walk_prefix,
 };
 use crate::store::{KeyRange, StoreError, StoreRead, Table, after_prefix};
 
-/// Tables that name documents, and how long the rest of a key is after the name and its zero byte.
-const TABLES_OF_DOCUMENTS: [(Table, Option<usize>); 5] = [
-    (Table::Deltas, Some(24)),
-    (Table::Frontiers, Some(16)),
+/// Whether a key of a table is sound in what follows the document's name and its zero byte; none: nothing follows.
+type SoundRest = Option<fn(&[u8]) -> bool>;
+
+/// Tables that name documents.
+const TABLES_OF_DOCUMENTS: [(Table, SoundRest); 5] = [
+    (Table::Deltas, Some(|key| delta_key(key).is_some())),
+    (Table::Frontiers, Some(|key| frontier_key(key).is_some())),
     (Table::Documents, None),
-    (Table::Quarantine, Some(32)),
-    (Table::Forks, Some(24)),
+    (Table::Quarantine, Some(|key| named_key(key).is_some_and(|(_, rest)| rest.len() == ChangeHash::LEN))),
+    (Table::Forks, Some(|key| delta_key(key).is_some())),
 ];
 
 /// The documents that any table of a space names, in order.
@@ -30,7 +34,7 @@ pub(super) struct NextDocument {
 
 struct Cursor {
     table: Table,
-    rest: Option<usize>,
+    rest: SoundRest,
     start: Vec<u8>,
     next: Option<DocumentName>,
     ended: bool,
@@ -100,17 +104,12 @@ impl Cursor {
     }
 }
 
-fn name_in(key: &[u8], rest: Option<usize>) -> Option<DocumentName> {
-    let name = key.get(4..)?;
+fn name_in(key: &[u8], rest: SoundRest) -> Option<DocumentName> {
     let name = match rest {
-        None => name,
-        Some(rest) => {
-            // A name holds no zero byte, so the first one ends it.
-            let end = name.iter().position(|byte| *byte == 0)?;
-            (name.len() == end + 1 + rest).then(|| &name[..end])?
-        }
+        None => std::str::from_utf8(key.get(4..)?).ok()?,
+        Some(is_sound) => named_key(key).filter(|_| is_sound(key))?.0,
     };
-    DocumentName::new(std::str::from_utf8(name).ok()?).ok()
+    DocumentName::new(name).ok()
 }
 
 /// Tables with rows of space numbers that are not `known`, each number once.

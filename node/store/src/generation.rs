@@ -24,6 +24,7 @@ pub(crate) enum Refusal {
     Missing,
     NotAStore,
     Newer { found: u32, known: u32 },
+    Older { found: u32, known: u32 },
     Disk(std::io::Error),
     Store(StoreError),
 }

@@ -33,8 +33,9 @@ pub use salvage::{Copied, Salvage};
 pub use store::RedbStore;
 pub use takeover::Takeover;
 
-/// The version of the tables' layout that this program writes.
-pub const SCHEMA_VERSION: u32 = 0;
+/// The version of the tables' layout that this program writes, and the only one it reads. Version 0 had longer
+/// keys and records of deltas.
+pub const SCHEMA_VERSION: u32 = 1;
 
 /// Bytes of a new store's log, in whole blocks of 4 KiB. redb takes over what is in it when it is full, which
 /// makes one commit in so many a slow one. Too small and that is often; too large and what a start has

@@ -105,6 +105,18 @@ pub enum OpenError {
         /// Highest version this program knows.
         known: u32,
     },
+    /// An earlier release wrote the store, in a form that this one does not read.
+    #[error(
+        "{place} has schema version {found}, and this program reads version {known} only; export its documents with the release that wrote it and import them into a new store, or move it away and join the spaces again, whose other nodes hold the history"
+    )]
+    Older {
+        /// Path of the store.
+        place: String,
+        /// Version of the store.
+        found: u32,
+        /// The version this program reads.
+        known: u32,
+    },
     /// The disk has no room to open the store.
     #[error("no room on the disk of {place}; free some and start again, nothing is lost")]
     Full {
@@ -140,6 +152,7 @@ impl OpenError {
             Refusal::Missing => Self::Missing { place },
             Refusal::NotAStore => Self::NotAStore { place },
             Refusal::Newer { found, known } => Self::Newer { place, found, known },
+            Refusal::Older { found, known } => Self::Older { place, found, known },
             Refusal::Disk(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
                 Self::NotPermitted { place, source: error }
             }

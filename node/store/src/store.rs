@@ -174,7 +174,9 @@ fn refused(refusal: Refusal) -> StoreError {
         Refusal::Disk(error) => crate::fault::io_error(&error),
         Refusal::InUse => StoreError::Io("another process took the store".to_owned()),
         Refusal::Missing | Refusal::NotAStore => StoreError::Corrupt("its first page is gone".to_owned()),
-        Refusal::Newer { found, .. } => StoreError::Corrupt(format!("its schema version became {found}")),
+        Refusal::Newer { found, .. } | Refusal::Older { found, .. } => {
+            StoreError::Corrupt(format!("its schema version became {found}"))
+        }
     }
 }
 

@@ -235,6 +235,9 @@ impl Identity {
         if version > SCHEMA_VERSION {
             return Err(Refusal::Newer { found: version, known: SCHEMA_VERSION });
         }
+        if version < SCHEMA_VERSION {
+            return Err(Refusal::Older { found: version, known: SCHEMA_VERSION });
+        }
         let id = StoreId::from_slice(&needed(ID)?).ok_or_else(|| wrong("its id has the wrong length"))?;
         let kept = row(KEPT)?.map_or(Ok(0), |kept| kept.try_into().map(u64::from_be_bytes));
         let kept = kept.map_err(|_| wrong("the number of its last commit is none"))?;

@@ -145,10 +145,10 @@ fn a_newer_store_is_refused_with_both_versions() {
     transaction.commit().unwrap();
     drop(database);
     let refused = RedbStore::open(&path, options()).err().unwrap();
-    assert!(matches!(refused, OpenError::Newer { found: 41, known: 0, .. }), "{refused}");
+    assert!(matches!(refused, OpenError::Newer { found: 42, known: 1, .. }), "{refused}");
     let text = refused.to_string();
     assert!(
-        text.contains("version 41") && text.contains("up to 0") && text.contains("restore a backup"),
+        text.contains("version 42") && text.contains("up to 1") && text.contains("restore a backup"),
         "{text}"
     );
 }
@@ -182,6 +182,24 @@ fn what_is_refused_after_a_kill_is_left_as_it_is() {
         };
         assert!(told && disk.contents() == bytes, "{name}: {refused}");
     }
+}
+
+#[test]
+fn a_store_of_an_earlier_form_is_refused_with_what_to_do() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("store.redb");
+    let database = Database::create(&path).unwrap();
+    let transaction = database.begin_write().unwrap();
+    let mut identity = transaction.open_table(TableDefinition::<&str, &[u8]>::new("starling")).unwrap();
+    identity.insert("schema", &0_u32.to_be_bytes()[..]).unwrap();
+    identity.insert("id", &[7; 16][..]).unwrap();
+    drop(identity);
+    transaction.commit().unwrap();
+    drop(database);
+    let refused = RedbStore::open(&path, options()).err().unwrap();
+    assert!(matches!(refused, OpenError::Older { found: 0, known: 1, .. }), "{refused}");
+    let text = refused.to_string();
+    assert!(text.contains("version 0") && text.contains("export") && text.contains("join"), "{text}");
 }
 
 #[test]

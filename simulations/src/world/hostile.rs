@@ -11,7 +11,7 @@ use starling_crdt::gossip::Frame;
 use starling_crdt::id::{Actor, ChangeHash, DocumentName};
 use starling_crdt::incarnation::{Incarnation, VerifiedIncarnation};
 use starling_crdt::replica::{Condition, LocalRequest, Write};
-use starling_crdt::store::tables::{DeltaRecord, record};
+use starling_crdt::store::tables::{DeltaRecord, delta_key, named_key, record};
 use starling_crdt::store::{KeyRange, Table};
 use starling_crdt::{delta::Announcement, delta::VerifiedDelta, seal};
 
@@ -116,17 +116,15 @@ impl World {
         let store = self.nodes[node].reader()?.store();
         let rows = store.rows(Table::Deltas, KeyRange::ALL, DELTAS_READ_MAX).ok()?;
         let (key, value) = draws.pick(&rows)?;
-        let (rest, first_seq) = key.split_last_chunk::<8>()?;
-        let (name, actor) = rest.split_last_chunk::<16>()?;
-        let name = std::str::from_utf8(name.get(4..)?.strip_suffix(&[0])?).ok()?;
+        let ((name, _), (actor, first_seq)) = (named_key(key)?, delta_key(key)?);
         let held: DeltaRecord = record(value, "delta record").ok()?;
-        let certificate = store.value(Table::Incarnations, &[&key[..4], actor].concat()).ok()??;
+        let certificate = store.value(Table::Incarnations, &[&key[..4], &actor.0].concat()).ok()??;
         let incarnation: Incarnation = record(&certificate, "incarnation").ok()?;
         let delta = starling_crdt::delta::Delta {
             space: self.space,
             document: DocumentName::new(name).ok()?,
-            actor: Actor(*actor),
-            first_seq: u64::from_be_bytes(*first_seq),
+            actor,
+            first_seq,
             changes: held.changes,
             signature: starling_crdt::identity::Signature(held.signature),
         };
@@ -233,9 +231,8 @@ impl World {
     fn first_change(&self, node: usize, document: &DocumentName) -> Option<[u8; 32]> {
         let store = self.nodes[node].reader()?.store();
         let rows = store.rows(Table::Deltas, KeyRange::ALL, DELTAS_READ_MAX).ok()?;
-        let mut of = rows.iter().filter(|(key, _)| {
-            key.get(4..).is_some_and(|rest| rest.starts_with(&[document.as_str().as_bytes(), &[0]].concat()))
-        });
+        let mut of =
+            rows.iter().filter(|(key, _)| named_key(key).is_some_and(|(name, _)| name == document.as_str()));
         of.find_map(|(_, value)| {
             let held: DeltaRecord = record(value, "delta record").ok()?;
             let chunk = held.changes.first()?;

@@ -1,5 +1,5 @@
 use super::*;
-use crate::id::StoreId;
+use crate::id::{Actor, StoreId};
 use crate::store::{MemoryStore, Store};
 
 fn name(text: &str) -> DocumentName {
@@ -11,7 +11,18 @@ fn keys_split_into_what_they_were_made_of() {
     let space = SpaceIndex(7);
     let actor = Actor([0; 16]);
     assert_eq!(frontier_key(&space.actor_rows(&name("a/b"), actor)), Some((name("a/b"), actor)));
-    assert_eq!(delta_key(&space.delta(&name("a/b"), actor, 9)), Some((actor, 9)));
+    let numbers = [0, 1, 9, 255, 256, 65_535, 65_536, u64::MAX - 1, u64::MAX];
+    let keys = numbers.map(|number| space.delta(&name("a/b"), actor, number));
+    assert!(keys.is_sorted(), "they sort as numbers");
+    for (key, number) in keys.iter().zip(numbers) {
+        assert_eq!(delta_key(key), Some((actor, number)));
+        assert_eq!(named_key(key).map(|(name, _)| name), Some("a/b"));
+        assert_eq!(delta_key(&[key.as_slice(), &[1]].concat()), None, "{number} with a byte too many");
+        assert_eq!(delta_key(&key[..key.len() - 1]), None, "{number} with a byte too few");
+    }
+    assert_eq!(keys[2].len(), 4 + 3 + 1 + 16 + 2);
+    let long = [space.actor_rows(&name("a/b"), actor).as_slice(), &[2, 0, 9]].concat();
+    assert_eq!(delta_key(&long), None, "a number with a zero before it");
     assert_eq!(changed_key(&space.changed(3, &name("x"))), Some((3, name("x"))));
     assert_eq!(frontier_key(b"short"), None);
 }
