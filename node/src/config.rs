@@ -37,8 +37,9 @@ pub const SOCKET_PATH_BYTES_MAX: usize = 107;
 /// Longest name of a node, in bytes: what a beacon carries.
 pub const NAME_BYTES_MAX: usize = starling_crdt::limits::LABEL_BYTES_MAX;
 
-/// What is logged unless told otherwise: libp2p says at `info` what only its authors want to know.
-pub const LOG_LEVEL_DEFAULT: &str = "info,libp2p_mdns=warn,libp2p_swarm=warn";
+/// What is logged unless told otherwise: libp2p says at `info` what only its authors want to know, and its
+/// directory warns of every start without neighbours.
+pub const LOG_LEVEL_DEFAULT: &str = "info,libp2p_kad=error,libp2p_mdns=warn,libp2p_swarm=warn";
 
 /// Memory for built documents unless told otherwise.
 pub const DOCUMENTS_MEMORY_DEFAULT: ByteSize = ByteSize::of(DOCUMENTS_BYTES_MAX as u64);

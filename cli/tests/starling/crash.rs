@@ -13,7 +13,7 @@ use starling_api::{Client, NodeAddress};
 use crate::support::{LOOK_PAUSE, Node, run, until};
 
 /// Kills in every run of the tests; `STARLING_TEST_CRASH_ROUNDS` asks for more.
-const ROUNDS: usize = 10;
+const ROUNDS: usize = 50;
 const WRITERS: usize = 8;
 /// Acknowledged writes after which the first node is killed; each later one lives a little longer or
 /// shorter, so that the kills meet different moments of the writers' turns.

@@ -5,11 +5,11 @@ use std::{
     sync::Arc,
 };
 
-use starling_api::Code;
+use starling_api::{Code, Problem};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::{
-    answer::{Refused, refused},
+    answer::Refused,
     limits::{BATCHES_MAX, INSPECTIONS_MAX, WATCHERS_MAX},
     node::Node,
 };
@@ -67,8 +67,8 @@ impl Api {
 
     /// Room for one more verification or backup, until it is dropped.
     pub(super) fn room_to_inspect(&self) -> Result<OwnedSemaphorePermit, Refused> {
-        let detail = || format!("{INSPECTIONS_MAX} verifications or backups are running already");
-        self.inspections.clone().try_acquire_owned().map_err(|_| refused(Code::Busy, detail()))
+        let why = || format!("{INSPECTIONS_MAX} verifications or backups are running already");
+        self.inspections.clone().try_acquire_owned().map_err(|_| no_room(Code::Busy, why()))
     }
 
     /// Room for one more watch, until it is dropped.
@@ -76,7 +76,7 @@ impl Api {
         self.watchers
             .clone()
             .try_acquire_owned()
-            .map_err(|_| refused(Code::TooManyWatchers, format!("{WATCHERS_MAX} watches are open already")))
+            .map_err(|_| no_room(Code::TooManyWatchers, format!("{WATCHERS_MAX} watches are open already")))
     }
 
     /// Room for one more batch, until it is dropped.
@@ -84,6 +84,11 @@ impl Api {
         self.batches
             .clone()
             .try_acquire_owned()
-            .map_err(|_| refused(Code::Busy, format!("{BATCHES_MAX} batches are running already")))
+            .map_err(|_| no_room(Code::Busy, format!("{BATCHES_MAX} batches are running already")))
     }
+}
+
+/// That a bound is reached, and what to do about it.
+fn no_room(code: Code, why: String) -> Refused {
+    Problem::new(code, why).with_hint("end one of them, or try again when one has ended").into()
 }

@@ -58,8 +58,11 @@ fn lock<T>(inner: &Mutex<T>) -> MutexGuard<'_, T> {
     inner.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// Whether an address is of the kind asked for.
+type Kind = fn(&IpAddr) -> bool;
+
 /// The name in front of an address, and which of its addresses count.
-fn name_of(address: &Multiaddr) -> Option<(String, fn(&IpAddr) -> bool)> {
+fn name_of(address: &Multiaddr) -> Option<(String, Kind)> {
     match address.iter().next()? {
         Protocol::Dns(name) => Some((name.into_owned(), |_| true)),
         Protocol::Dns4(name) => Some((name.into_owned(), IpAddr::is_ipv4)),
