@@ -415,8 +415,8 @@ mod tests {
         let bytes = [backup(&store), identity_frame(b"secret")].concat();
         for piece in [1 << 20, 7_919, 13] {
             let parts = read(&bytes, piece).unwrap();
-            let (store, key, created) = (StoreId([1; 16]), AuthorKey([2; 32]), WallTime(3));
-            let header = Header { version: VERSION, store, key, created };
+            let (id, key, created) = (StoreId([1; 16]), AuthorKey([2; 32]), WallTime(3));
+            let header = Header { version: VERSION, store: id, key, created };
             assert_eq!(parts.first(), Some(&Part::Header(header)));
             assert_eq!(
                 parts[parts.len() - 2..],

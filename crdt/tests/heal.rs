@@ -1,5 +1,6 @@
 //! What a heal costs: at most twice what was missing, and what was brought before an interruption stays.
 
+mod draws;
 mod mesh;
 
 use std::time::Duration;

@@ -14,6 +14,10 @@ use crate::document::Edit;
 use crate::id::{DocumentName, SpaceId};
 
 /// What one step does at a time.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "most are inputs, each moved once: a box for each would cost more"
+)]
 pub(super) enum Work {
     /// An input on its own.
     One(Input),
