@@ -141,7 +141,7 @@ fn after_a_kill_the_commit_before_counts_where_the_newest_was_cut_short() {
 #[test]
 fn pages_are_read_in_large_pieces_and_each_once() {
     let disk = LossyBackend::new();
-    fill(&database(&disk), 0..40);
+    fill(&database(&disk), 0..150);
     let (pages, before) = (used_pages(&disk.contents()).len() as u64, disk.reads());
     looked(&disk).unwrap();
     let reads = disk.reads() - before;
